@@ -1,0 +1,151 @@
+"""Every error that Osler raises, in one tree.
+
+    OslerError                       code, message, exit code
+    ├── InputError                   exit 2: the user's file, name or option must change
+    │   ├── ReadError                a file cannot be read as what it claims to be
+    │   ├── ColumnError              a column is absent, doubled or of the wrong kind
+    │   ├── TargetError              the target cannot be learnt from (constant, one class, too few rows)
+    │   ├── OptionError              an option has a value it cannot have
+    │   ├── LimitError               an input is larger, deeper or more compressed than is safe
+    │   ├── MissingExtraError        an optional library is not installed
+    │   └── PredictorError           a saved predictor is not whole, not ours or was changed
+    ├── ViolationError               exit 1: the answer is no (a leak, a failed verification)
+    └── InternalError                exit 1: Osler's own fault
+
+A message is one sentence: which thing must be what, what it was, and what to do. It names rows and columns,
+never a patient's value. `code` is stable: the HTTP service answers with the same code as a problem document.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+CODES: dict[str, str] = {
+    "internal": "Osler's own fault; run again with --debug and report it",
+    "input": "an input is not what it must be",
+    "read-missing": "the path does not exist",
+    "read-empty": "the file has no rows",
+    "read-truncated": "the compressed file ends too early",
+    "read-encoding": "the file is not in a text encoding that Osler reads",
+    "read-format": "the file is not of the format that its name says",
+    "read-header": "the header has doubled or empty column names",
+    "read-outside": "a path in a cell or option leads outside the folder of the table",
+    "read-database": "a database address, table or query cannot be read",
+    "column-unknown": "no column has this name",
+    "column-kind": "a column is not of the kind that is needed",
+    "column-empty": "a column has no values at all",
+    "target-absent": "no target column was named or found",
+    "target-constant": "the target has one value only",
+    "target-class": "a class has too few units for the folds",
+    "target-rows": "there are fewer rows or units than folds",
+    "target-competing": "the event column holds competing events, which are not supported yet",
+    "option": "an option has a value it cannot have",
+    "limit-size": "an input is larger than the limit",
+    "limit-ratio": "a compressed input unpacks to more than is safe",
+    "limit-depth": "an input is nested deeper than the limit",
+    "extra-missing": "an optional library is needed; the message names the extra to install",
+    "predictor-format": "the folder is not a saved predictor",
+    "predictor-changed": "a member of the saved predictor does not match its SHA-256",
+    "predictor-version": "the predictor was saved in a format this release does not know",
+    "run-missing": "the folder is not a finished run",
+    "leak": "the asked split or table would leak information between parts",
+    "violation": "verification found a violation",
+    "address": "a server address is not safe without TLS",
+    "data-unknown": "the catalogue has no data set of this name",
+    "data-hash": "a data file does not match its SHA-256",
+    "data-absent": "a data file is in no local place and the network was not allowed",
+}
+
+
+class OslerError(Exception):
+    """The root of all errors that Osler raises on purpose.
+
+    Args:
+        message: one sentence, no patient values.
+        code: a key of `CODES`.
+    """
+
+    exit_code = 1
+    default_code = "internal"
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        if self.code not in CODES:
+            raise AssertionError(f"error code {self.code!r} is not in osler.errors.CODES")
+
+
+class InputError(OslerError):
+    """The user's input must change (exit code 2)."""
+
+    exit_code = 2
+    default_code = "input"
+
+
+class ReadError(InputError):
+    """A file cannot be read as what it claims to be."""
+
+    default_code = "read-format"
+
+
+class ColumnError(InputError):
+    """A column is absent, doubled or of the wrong kind."""
+
+    default_code = "column-unknown"
+
+
+class TargetError(InputError):
+    """The target cannot be learnt from."""
+
+    default_code = "target-absent"
+
+
+class OptionError(InputError):
+    """An option has a value it cannot have."""
+
+    default_code = "option"
+
+
+class LimitError(InputError):
+    """An input is larger, deeper or more compressed than is safe."""
+
+    default_code = "limit-size"
+
+
+class MissingExtraError(InputError):
+    """An optional library is not installed."""
+
+    default_code = "extra-missing"
+
+
+class PredictorError(InputError):
+    """A saved predictor is not whole, not ours or was changed."""
+
+    default_code = "predictor-format"
+
+
+class ViolationError(OslerError):
+    """The answer is no: a leak, a failed verification (exit code 1)."""
+
+    default_code = "violation"
+
+
+class InternalError(OslerError):
+    """Osler's own fault (exit code 1)."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A clause that suggests the closest known name, or lists the first few; empty if nothing is known."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    lower = {k.lower(): k for k in known}
+    if name.lower() in lower:
+        close = [lower[name.lower()]]
+    if close:
+        return f"did you mean '{close[0]}'?"
+    if not known:
+        return ""
+    shown = ", ".join(f"'{k}'" for k in known[:8])
+    return f"known: {shown}{', ...' if len(known) > 8 else ''}"

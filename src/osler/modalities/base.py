@@ -1,0 +1,66 @@
+"""What a column means and how it becomes numbers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from osler.blocks import Block
+from osler.cohort.column import Column
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """A modality, model or instrument without options."""
+
+
+class Modality(ABC):
+    """A kind of column. Stateless: what is learnt from rows is the JSON state that `fit` returns.
+
+    Class attributes: `name`; `version` (stored with every state); `emits` (a layout of `osler.blocks`); `extra` (the
+    optional install it needs, or None); `Options` (a frozen dataclass, read from `Column.options`).
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    emits: ClassVar[str] = "dense"
+    extra: ClassVar[str | None] = None
+    Options: ClassVar[type] = NoOptions
+
+    @abstractmethod
+    def sniff(self, values: pl.Series) -> float:
+        """How well values fit this modality, 0 to 1 (a sample is enough)."""
+
+    @abstractmethod
+    def check(self, values: pl.Series, column: Column) -> pl.Series:
+        """(n,) bool, true where a value is present but not of this modality (each becomes a line of the ledger)."""
+
+    @abstractmethod
+    def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
+        """Learn the state (JSON values only) from training rows, without looking at any target."""
+
+    @abstractmethod
+    def encode(self, values: pl.Series, state: dict[str, Any], root: Path | None = None) -> Block:
+        """Turn n values into a block of n rows. Row-wise: a permutation or slice of the rows gives the same rows."""
+
+    def augment(self, block: Block, rng: np.random.Generator) -> Block:
+        """A randomly changed copy for training; unchanged where augmentation has no meaning."""
+        return block
+
+    @abstractmethod
+    def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
+        """JSON facts for `look` and the report: n, missing, and what describes this modality."""
+
+    def preview(self, value: Any) -> str:
+        """One value as a short text for a page."""
+        return "" if value is None else str(value)[:80]
+
+    def options_of(self, column: Column) -> Any:
+        """The column's options as this modality's dataclass, defaults filled; keys that others own are left out."""
+        known = asdict(self.Options())
+        return self.Options(**{k: v for k, v in column.options.items() if k in known})

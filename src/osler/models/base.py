@@ -1,0 +1,144 @@
+"""How something is learnt: an estimator turns blocks and a target into params, and params and blocks into predictions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from osler.blocks import Block
+from osler.errors import OptionError, nearest
+from osler.tasks.base import Prediction, Target
+
+
+@dataclass(frozen=True)
+class Params:
+    """What was learnt, in a form that outlives the library that learnt it.
+
+    Attributes:
+        meta: JSON values only (a LightGBM model is its text in here).
+        arrays: named numeric arrays; no object arrays.
+    """
+
+    meta: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @staticmethod
+    def nest(parts: Mapping[str, Params], meta: dict[str, Any] | None = None) -> Params:
+        """Several params as one; `part(name)` takes one out again. Names must not hold '/'."""
+        arrays = {f"{name}/{key}": value for name, p in parts.items() for key, value in p.arrays.items()}
+        return Params({**(meta or {}), "parts": {name: p.meta for name, p in parts.items()}}, arrays)
+
+    def part(self, name: str) -> Params:
+        """One of the nested params."""
+        head = f"{name}/"
+        arrays = {k[len(head) :]: v for k, v in self.arrays.items() if k.startswith(head)}
+        return Params(self.meta["parts"][name], arrays)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Rows that are already blocks: what an estimator that needs everything at once works on. Itself a `Batches`.
+
+    Attributes:
+        blocks: column name → block, all of n rows.
+        target: n asked-for values.
+        groups: (n,) int codes of the unit of independence; rows of one group stay together in any inner split.
+    """
+
+    blocks: dict[str, Block]
+    target: Target
+    groups: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def all(self) -> Encoded:
+        """Itself."""
+        return self
+
+    def take(self, rows: np.ndarray) -> Encoded:
+        """Some rows (positions or mask)."""
+        blocks = {k: b.take(rows) for k, b in self.blocks.items()}
+        return replace(self, blocks=blocks, target=self.target.take(rows), groups=self.groups[rows])
+
+    def slices(self, size: int, rng: np.random.Generator | None = None) -> Iterator[Encoded]:
+        """Walk all rows in slices of `size`, shuffled if a generator is given."""
+        order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
+        for start in range(0, len(order), size):
+            yield self.take(order[start : start + size])
+
+
+class Batches(Protocol):
+    """A re-iterable source of encoded rows; the engine's walks files, `Encoded` is already in memory."""
+
+    def __len__(self) -> int: ...
+    def all(self) -> Encoded: ...
+    def take(self, rows: np.ndarray) -> Batches: ...
+    def slices(self, size: int, rng: np.random.Generator | None = None) -> Iterator[Encoded]: ...
+    @property
+    def target(self) -> Target: ...
+    @property
+    def groups(self) -> np.ndarray: ...
+
+
+class Estimator(ABC):
+    """A way to learn. Holds its options and nothing else: what is learnt is in the returned `Params`.
+
+    Class attributes: `name`; `version` (stored with params); `accepts` (layouts); `answers` (task kinds);
+    `copes_with_missing`; `extra` (optional install, or None); `Options` (frozen dataclass with documented defaults).
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    accepts: ClassVar[frozenset[str]] = frozenset({"dense"})
+    answers: ClassVar[frozenset[str]]
+    copes_with_missing: ClassVar[bool] = False
+    extra: ClassVar[str | None] = None
+    Options: ClassVar[type]
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = self.Options() if options is None else options
+
+    @abstractmethod
+    def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
+        """Learn from training rows. Everything fitted (imputation, scaling, selection, tuning) happens in here."""
+
+    @abstractmethod
+    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
+        """Answer for the rows of `blocks`; needs only numpy (and the library of a text model), never what fitted it."""
+
+
+def options_from(cls: type, given: Mapping[str, str | Any], what: str) -> Any:
+    """An options dataclass from names and texts ("200", "true", "0.1"), each turned into its field's type.
+
+    Raises:
+        OptionError: an unknown name (the nearest is suggested) or a value of the wrong type.
+    """
+    known = {f.name: f for f in fields(cls)}
+    values = {}
+    for name, value in given.items():
+        if name not in known:
+            raise OptionError(f"option of {what} must be one it has, was '{name}': {nearest(name, known)}")
+        values[name] = _typed(value, known[name].default, f"option '{name}' of {what}")
+    return cls(**values)
+
+
+def _typed(value: Any, default: Any, where: str) -> Any:
+    if not isinstance(value, str) or isinstance(default, str):
+        return value
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[value.lower()]
+        if isinstance(default, int) and not isinstance(default, bool):
+            return int(value)
+        if isinstance(default, float) or default is None:
+            return float(value)
+        if isinstance(default, tuple):
+            return tuple(type(default[0])(v) for v in value.split("+")) if default else tuple(value.split("+"))
+    except (KeyError, ValueError) as error:
+        raise OptionError(f"{where} must be of type {type(default).__name__}, was '{value}'") from error
+    return value

@@ -1,0 +1,20 @@
+"""What is asked of a cohort: one file per kind of question."""
+
+from osler import registry
+from osler.tasks.base import KINDS, Prediction, Target, Task
+
+INDEX = {
+    "binary": "osler.tasks.classification:Binary",
+    "multiclass": "osler.tasks.classification:Multiclass",
+    "multilabel": "osler.tasks.multilabel:Multilabel",
+    "regression": "osler.tasks.regression:Regression",
+    "survival": "osler.tasks.survival:Survival",
+}
+
+
+def get(name: str) -> Task:
+    """The task of this name."""
+    return registry.load(INDEX, "tasks", name)()
+
+
+__all__ = ["INDEX", "KINDS", "Prediction", "Target", "Task", "get"]
