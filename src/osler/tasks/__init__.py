@@ -2,6 +2,7 @@
 
 from osler import registry
 from osler.tasks.base import KINDS, Prediction, Target, Task
+from osler.tasks.infer import infer_kind
 
 INDEX = {
     "binary": "osler.tasks.classification:Binary",
@@ -17,4 +18,4 @@ def get(name: str) -> Task:
     return registry.load(INDEX, "tasks", name)()
 
 
-__all__ = ["INDEX", "KINDS", "Prediction", "Target", "Task", "get"]
+__all__ = ["INDEX", "KINDS", "Prediction", "Target", "Task", "get", "infer_kind"]

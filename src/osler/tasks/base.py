@@ -114,6 +114,7 @@ class Task(ABC):
     needs: ClassVar[tuple[str, ...]] = ("target",)
     metrics: ClassVar[tuple[str, ...]]
     primary: ClassVar[str]
+    bigger_is_better: ClassVar[bool]
 
     @abstractmethod
     def check(self, cohort: Cohort) -> None:
@@ -138,3 +139,16 @@ class Task(ABC):
     @abstractmethod
     def loss(self, target: Target, prediction: Prediction) -> np.ndarray:
         """(n,) a proper per-row loss: log loss, squared error, or (survival) the censored negative log likelihood on the grid."""
+
+    def problems(self, cohort: Cohort, like: Target | None = None) -> dict[str, np.ndarray]:
+        """Reason → (n,) bool of the rows that cannot be used for it; here: a column that the task needs has no value."""
+        columns = [c.name for role in self.needs for c in cohort.role(role)]
+        missing = [cohort.values(name).is_null().to_numpy() for name in columns]
+        return {f"'{name}' is missing": mask for name, mask in zip(columns, missing)}
+
+    def usable(self, cohort: Cohort, like: Target | None = None) -> np.ndarray:
+        """(n,) bool: rows whose target can be used; `like` also refuses classes that it does not know."""
+        usable = np.ones(len(cohort), dtype=bool)
+        for mask in self.problems(cohort, like).values():
+            usable &= ~mask
+        return usable
