@@ -68,10 +68,11 @@ def _from_manifest(domain: str, row: dict[str, str], keep_suffix: bool, taken: s
     name = row["file"].replace("/", "-").lower() if keep_suffix else _stem(row["file"])
     name = f"{domain}-{name}" if name in taken else name
     source = f"github.com/{row['source_repo']} at {row['source_commit']}: {row['source_path']}"
+    page = f"https://github.com/{row['source_repo']}/tree/{row['source_commit']}"
     count = row.get("rows") or row.get("items") or "0"
     return Entry(
         name=name, domain=domain, package="", file=f"{domain}/{row['file']}", title=row["name"], licence=row["licence"],
-        rows=int(count) if count.isdigit() else 0, task=row["task"], official_url=row["official_url"], source=source,
+        rows=int(count) if count.isdigit() else 0, task=row["task"], official_url=row["official_url"] or page, source=source,
         sha256=row["sha256"], bytes=int(row["bytes"]),
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from osler.catalogue.index import Entry
+from osler.catalogue.index import Entry, entries
 from osler.errors import InputError, LimitError, ReadError
 
 MIRROR_VARIABLE = "OSLER_DATA_MIRROR"
@@ -23,6 +23,13 @@ def package_folder(package: str) -> Path | None:
     spec = importlib.util.find_spec(package)
     places = list(spec.submodule_search_locations or []) if spec else []
     return Path(places[0]) if places else None
+
+
+def packages() -> list[tuple[str, Path]]:
+    """The installed packages that carry data sets, in the order that they are looked in."""
+    named = dict.fromkeys(e.package for e in entries() if e.package)
+    found = [(name, package_folder(name)) for name in named]
+    return [(name, folder) for name, folder in found if folder]
 
 
 def folders() -> list[tuple[str, Path]]:

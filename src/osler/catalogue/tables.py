@@ -86,17 +86,24 @@ def prepare(raw: pl.DataFrame, recipe: Recipe) -> tuple[pl.DataFrame, pl.DataFra
     ledger = [no_refusals()]
     for column, codes in recipe.missing.items():
         for name in text if column == "*" else [column]:
-            stands_for_missing = pl.col(name).is_in(list(codes))
+            stands_for_missing = pl.any_horizontal(pl.col(name) == code for code in codes)
             rows = frame.filter(stands_for_missing)["_row"].to_list()
             if rows:
                 ledger.append(refusals(rows, name, "the value stands for 'not measured'", "set missing"))
                 frame = frame.with_columns(pl.when(stands_for_missing).then(None).otherwise(pl.col(name)).alias(name))
+                frame = frame.with_columns(_as_numbers(frame[name]))
     for name, expression in recipe.derive.items():
         frame = frame.with_columns(expression().alias(name))
     if recipe.inputs:
         named = [getattr(recipe, role) for role in ROLES if getattr(recipe, role)]
         frame = frame.select("_row", *dict.fromkeys([*named, *recipe.inputs]))
     return frame, pl.concat(ledger)
+
+
+def _as_numbers(values: pl.Series) -> pl.Series:
+    """Numbers, if every text that is left reads as one; else the same values."""
+    numbers = values.cast(pl.Float64, strict=False)
+    return numbers if values.dtype == pl.String and numbers.null_count() == values.null_count() else values
 
 
 def _with_rows(cohort: Cohort, rows: pl.Series, ledger: pl.DataFrame) -> Cohort:
