@@ -1,0 +1,231 @@
+"""Gradient-boosted trees (LightGBM): kept as the library's own text model, and as node arrays for export and single rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from osler.blocks import Block
+from osler.models import nodes
+from osler.models.base import Batches, Encoded, Estimator, Params
+from osler.models.design import TreeDesign
+from osler.models.labels import (
+    case_weights, fit_per_label, inner_folds, predict_per_label, probabilities, sigmoid, softmax,
+)  # fmt: skip
+from osler.models.nodes import Nodes, OneTree
+from osler.tasks.base import Prediction
+
+#: Below this many rows every inner fold is held out in turn; above it one fold decides when to stop.
+ALL_FOLDS_BELOW = 5000
+
+#: Rows up to which the node arrays are quicker than the library.
+FEW_ROWS = 16
+
+_BOOSTERS: OrderedDict[str, Any] = OrderedDict()
+
+
+def booster(text: str) -> Any:
+    """The LightGBM booster of a text model, kept per process by the hash of the text."""
+    key = hashlib.sha256(text.encode()).hexdigest()
+    if key not in _BOOSTERS:
+        import lightgbm
+
+        _BOOSTERS[key] = lightgbm.Booster(model_str=text)
+        while len(_BOOSTERS) > 64:
+            _BOOSTERS.popitem(last=False)
+    _BOOSTERS.move_to_end(key)
+    return _BOOSTERS[key]
+
+
+def nodes_of_text(text: str) -> Nodes:
+    """The trees of a LightGBM text model with numerical splits as node arrays; `total` sums all trees in column 0.
+
+    Source: LightGBM `src/io/tree.cpp`: decision_type bit 0 categorical, bit 1 missing goes left, bits 2-3 how missing is
+    known (0 none: a missing value counts as 0; 1 zero; 2 NaN).
+
+    Raises:
+        ValueError: a categorical split or zero-as-missing, which Osler's own models never have.
+    """
+    trees = []
+    for chunk in text.split("\nTree=")[1:]:
+        lines = chunk.split("\n\n")[0].splitlines()[1:]
+        trees.append(_parse_tree(dict(line.split("=", 1) for line in lines if "=" in line)))
+    return nodes.join(trees)
+
+
+def _parse_tree(fields: dict[str, str]) -> OneTree:
+    def numbers(name: str, kind: type) -> np.ndarray:
+        return np.array(fields.get(name, "").split(), dtype=kind)
+
+    value = numbers("leaf_value", np.float64)
+    inner = int(fields["num_leaves"]) - 1
+    if inner == 0:
+        none = np.array([-1])
+        return OneTree(np.zeros(1, int), np.zeros(1), none, none, np.ones(1, bool), value[:1, None])
+    kind, threshold = numbers("decision_type", np.int64), numbers("threshold", np.float64)
+    missing = (kind >> 2) & 3
+    if (kind & 1).any() or (missing == 1).any():
+        raise ValueError("a LightGBM model must have numerical splits without zero-as-missing to become node arrays")
+    pad_int, pad = np.full(inner + 1, -1), np.zeros(inner + 1)
+    went = np.where(missing == 2, (kind >> 1) & 1 == 1, threshold >= 0.0)
+
+    def child(name: str) -> np.ndarray:
+        at = numbers(name, np.int64)
+        return np.concatenate([np.where(at >= 0, at, inner - at - 1), pad_int])
+
+    return OneTree(
+        feature=np.concatenate([numbers("split_feature", np.int64), np.zeros(inner + 1, int)]),
+        threshold=np.concatenate([threshold, pad]),
+        left=child("left_child"),
+        right=child("right_child"),
+        missing_left=np.concatenate([went, np.ones(inner + 1, bool)]),
+        value=np.concatenate([np.zeros(inner), value])[:, None],
+    )
+
+
+@dataclass(frozen=True)
+class BoostingOptions:
+    """Options of `boosting`.
+
+    Attributes:
+        learning_rate: how much of each tree is kept.
+        leaves: most leaves of a tree.
+        min_leaf: fewest training rows in a leaf; 0 sets it by the number of rows (5 to 100).
+        rounds: number of trees per class; 0 lets inner folds decide when to stop, up to `max_rounds`.
+        max_rounds: most rounds that inner folds may ask for.
+        features: share of the columns that each tree sees.
+        rows: share of the rows that each tree sees.
+        ridge: L2 penalty on leaf values.
+        folds: inner folds for the number of rounds.
+        weights: "none", or "balanced" for classes of equal total weight.
+    """
+
+    learning_rate: float = 0.04
+    leaves: int = 8
+    min_leaf: int = 0
+    rounds: int = 0
+    max_rounds: int = 1000
+    features: float = 0.6
+    rows: float = 0.8
+    ridge: float = 3.0
+    folds: int = 5
+    weights: str = "none"
+
+
+class Boosting(Estimator):
+    """Gradient-boosted trees by LightGBM (Ke et al. 2017), deterministic, with the number of rounds chosen inside `fit`."""
+
+    name: ClassVar[str] = "boosting"
+    answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
+    copes_with_missing: ClassVar[bool] = True
+    Options: ClassVar[type] = BoostingOptions
+
+    def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
+        """Choose the number of rounds on inner grouped folds, then learn from all training rows."""
+        data = batches.all()
+        if data.target.kind == "multilabel":
+            return fit_per_label(data, rng, self.fit)
+        target = data.target
+        classes = len(target.classes) if target.kind in ("binary", "multiclass") else 0
+        design = TreeDesign.fit(data.blocks)
+        X = design.matrix(data.blocks)
+        w = case_weights(target, self.options.weights)
+        folds = inner_folds(data, self.options.folds, rng)
+        settings = self._settings(len(X), classes, int(rng.integers(2**31 - 1)))
+        rounds, facts = self.options.rounds, {}
+        if not rounds:
+            rounds, facts = self._rounds(X, target.y, w, folds, settings, classes)
+        text = _train(X, target.y, w, settings, rounds).model_to_string()
+        meta, arrays = design.to_params()
+        tree_meta, tree_arrays = nodes_of_text(text).to_params()
+        meta = {"design": meta, "nodes": tree_meta, "classes": classes, "rounds": rounds, "text": text, **facts}
+        return Params(meta, {**arrays, **tree_arrays})
+
+    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
+        """Class or label probabilities, or the mean."""
+        if "labels" in params.meta:
+            return predict_per_label(params, blocks, self.predict)
+        return respond(margins(params, TreeDesign.from_params(params).matrix(blocks)), params.meta["classes"])
+
+    def _settings(self, n: int, classes: int, seed: int) -> dict[str, Any]:
+        options = self.options
+        objective = {0: "regression", 2: "binary"}.get(classes, "multiclass")
+        settings = {
+            "objective": objective,
+            "learning_rate": options.learning_rate,
+            "num_leaves": options.leaves,
+            "min_data_in_leaf": options.min_leaf or int(np.clip(n // 50, 5, 100)),
+            "feature_fraction": options.features,
+            "bagging_fraction": options.rows,
+            "bagging_freq": 1 if options.rows < 1 else 0,
+            "lambda_l2": options.ridge,
+            "max_bin": 255,
+            "seed": seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": 1,
+            "verbosity": -1,
+            "feature_pre_filter": False,
+        }
+        return {**settings, "num_class": classes} if objective == "multiclass" else settings
+
+    def _rounds(
+        self, X: np.ndarray, y: np.ndarray, w: np.ndarray, folds: np.ndarray, settings: dict[str, Any], classes: int
+    ) -> tuple[int, dict[str, Any]]:
+        """The number of rounds with the least held-out loss, summed over the folds that are held out."""
+        k = folds.max() + 1
+        if k < 2:
+            return 100, {}
+        curves, share = [], []
+        for fold in range(k if len(X) < ALL_FOLDS_BELOW else 1):
+            held = folds == fold
+            curves.append(_curve(X, y, w, held, settings, self.options.max_rounds))
+            share.append(w[held].sum())
+        shortest = min(len(c) for c in curves)
+        curve = np.average([c[:shortest] for c in curves], axis=0, weights=share)
+        best = int(np.argmin(curve)) + 1
+        return best, {"inner_loss": float(curve[best - 1]), "inner_folds": len(curves)}
+
+
+def _train(X: np.ndarray, y: np.ndarray, w: np.ndarray, settings: dict[str, Any], rounds: int) -> Any:
+    import lightgbm
+
+    return lightgbm.train(settings, lightgbm.Dataset(X, y, weight=w, params=settings), num_boost_round=max(int(rounds), 1))
+
+
+def _curve(
+    X: np.ndarray, y: np.ndarray, w: np.ndarray, held: np.ndarray, settings: dict[str, Any], most: int
+) -> np.ndarray:
+    """Held-out loss after each round, until it has not improved for a while."""
+    import lightgbm
+
+    train = lightgbm.Dataset(X[~held], y[~held], weight=w[~held], params=settings)
+    valid = lightgbm.Dataset(X[held], y[held], weight=w[held], reference=train)
+    seen: dict[str, Any] = {}
+    patience = int(np.clip(2.0 / settings["learning_rate"], 20, 100))
+    calls = [lightgbm.record_evaluation(seen), lightgbm.early_stopping(patience, verbose=False)]
+    lightgbm.train(settings, train, num_boost_round=most, valid_sets=[valid], callbacks=calls)
+    return np.array(next(iter(seen["valid_0"].values())))
+
+
+def margins(params: Params, X: np.ndarray) -> np.ndarray:
+    """(n, 1) or (n, k) sums of leaf values for rows of the design's matrix: log odds, logits or the mean itself."""
+    classes = params.meta["classes"]
+    width = classes if classes > 2 else 1
+    if len(X) > FEW_ROWS:
+        out = booster(params.meta["text"]).predict(X, raw_score=True, num_threads=1)
+        return np.asarray(out).reshape(len(X), width)
+    trees = Nodes.from_params(params)
+    value = trees.value[:, 0][trees.leaves(X)]
+    return np.column_stack([np.add.reduce(value[k::width], axis=0) for k in range(width)])
+
+
+def respond(margin: np.ndarray, classes: int) -> Prediction:
+    """Margins as probabilities, or as the mean."""
+    if classes == 2:
+        return probabilities(sigmoid(margin[:, 0]))
+    return Prediction(softmax(margin) if classes else margin)
