@@ -89,7 +89,9 @@ class Estimator(ABC):
     """A way to learn. Holds its options and nothing else: what is learnt is in the returned `Params`.
 
     Class attributes: `name`; `version` (stored with params); `accepts` (layouts); `answers` (task kinds);
-    `copes_with_missing`; `extra` (optional install, or None); `Options` (frozen dataclass with documented defaults).
+    `copes_with_missing`; `extra` (optional install, or None); `Options` (frozen dataclass with documented defaults);
+    `space` (what tuning may change: option → ("log", low, high), ("float", low, high), ("int", low, high) or
+    ("choice", a, b, ...); empty where there is nothing to tune).
     """
 
     name: ClassVar[str]
@@ -99,6 +101,7 @@ class Estimator(ABC):
     copes_with_missing: ClassVar[bool] = False
     extra: ClassVar[str | None] = None
     Options: ClassVar[type]
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {}
 
     def __init__(self, options: Any = None) -> None:
         self.options = self.Options() if options is None else options

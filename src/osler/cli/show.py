@@ -1,0 +1,82 @@
+"""What commands print: a run's scores, an instrument's findings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+#: Metrics of the terminal's table by task, most telling first.
+SHOWN = {
+    "binary": ("auroc", "auprc", "brier", "calibration_slope", "calibration_intercept"),
+    "multiclass": ("auroc", "accuracy", "log_loss"),
+    "multilabel": ("auroc", "auprc", "log_loss"),
+    "regression": ("rmse", "mae", "r2", "spearman"),
+    "survival": ("c_harrell", "c_uno", "ibs"),
+}
+
+
+def number(entry: dict[str, Any] | None) -> str:
+    """A metric as "0.91 (0.88 to 0.94)", or a dash."""
+    if not entry or entry.get("value") is None:
+        return "-"
+    value = f"{entry['value']:.3f}"
+    return value if entry.get("low") is None else f"{value} ({entry['low']:.3f} to {entry['high']:.3f})"
+
+
+def show_scores(scores: dict[str, Any], task: str, console: Console | None = None) -> None:
+    """One table per part: models down, metrics across."""
+    console = console or Console()
+    for part, by_model in scores["parts"].items():
+        names = [m for m in SHOWN[task] if any(m in s for s in by_model.values())]
+        table = Table(title=f"{part}", title_justify="left", box=None, pad_edge=False)
+        table.add_column("model")
+        for name in names:
+            table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+        for model, metrics in by_model.items():
+            chosen = model == scores["chosen"]
+            row = [f"{model} *" if chosen else model, *(number(metrics.get(n)) for n in names)]
+            table.add_row(*row, style="bold" if chosen else None)
+        console.print(table)
+        console.print()
+
+
+def show_run(run: Any) -> None:
+    """Scores, certificate and where to look next."""
+    console = Console()
+    show_scores(run.scores, run.study.task, console)
+    facts = run.json("facts.json")
+    verdict = run.certificate["verdict"]
+    console.print(
+        f"rows read {facts['rows_read']} = used {facts['rows_used']} + refused {facts['rows_refused']}; units {facts['units']}"
+    )
+    for name, rank in facts.get("rank", {}).items():
+        if rank and rank.get("deficient"):
+            console.print(f"[yellow]{name}: {rank['message']}[/]")
+    console.print(f"certificate: [{'green' if verdict == 'clean' else 'red'}]{verdict}[/] ({len(run.certificate['checks'])} checks)")
+    for check in run.certificate["checks"]:
+        if check["verdict"] == "violated":
+            console.print(f"  [red]{check['name']}[/]: {check['detail']}")
+    console.print(f"* answers. Report: {run.folder / 'report.html'}", markup=False, highlight=False)
+
+
+def show_findings(findings: Any, out: Path | None) -> None:
+    """An instrument's facts and the head of its table; written to `out` if given."""
+    console = Console()
+    for name, value in findings.facts.items():
+        console.print(f"{name.replace('_', ' ')}: {value}", markup=False)
+    frame = findings.cohort.table
+    shown = [c for c in frame.columns if not c.startswith("_")][:10]
+    table = Table(box=None)
+    for name in shown:
+        table.add_column(name)
+    for row in frame.select(shown).head(20).iter_rows():
+        table.add_row(*("" if v is None else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+    console.print(table)
+    if out is not None:
+        from osler.engine.tables import write_table
+
+        for path in write_table(findings.cohort, out, findings.figures):
+            console.print(f"written: {path}", markup=False)

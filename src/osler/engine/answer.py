@@ -1,0 +1,126 @@
+"""From a predictor's numbers to the columns a person asked for: probabilities, intervals, sets, and whether a row is in domain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from osler.blocks import Block
+from osler.cohort.cohort import Cohort
+from osler.engine.batches import encode
+from osler.evaluation import conformal
+from osler.tasks.base import Prediction
+
+if TYPE_CHECKING:
+    from osler.engine.predictor import Predictor
+
+
+def answer_columns(predictor: Predictor, cohort: Cohort) -> dict[str, pl.Series]:
+    """Prediction columns for every row, by the contract of the doors: what CLI, Python, HTTP and MLflow all print.
+
+    binary, multiclass: `T_pred` (class), `T_prob_CLASS`, `T_set` (conformal set) · regression: `T_pred`, `T_low`, `T_high` ·
+    multilabel: `LABEL_prob_1`, `LABEL_pred` · survival: `T_pred` (event probability at the horizon), `T_risk` ·
+    all: `in_domain`.
+    """
+    from osler import models
+
+    blocks = encode(cohort, predictor.states)
+    spec, params = predictor.models[predictor.chosen]
+    prediction = models.get(spec).predict(params, blocks)
+    columns = _COLUMNS[predictor.task](predictor, prediction)
+    columns["in_domain"] = pl.Series(in_domain(predictor.domain, blocks))
+    return columns
+
+
+def _class_columns(predictor: Predictor, prediction: Prediction) -> dict[str, pl.Series]:
+    name, classes = predictor.target[0], predictor.classes
+    if predictor.task == "binary":
+        best = (prediction.value[:, 1] >= predictor.card.get("threshold", 0.5)).astype(int)
+    else:
+        best = prediction.value.argmax(axis=1)
+    columns = {f"{name}_pred": pl.Series(np.array(classes, dtype=object)[best].tolist(), dtype=pl.String)}
+    for k, label in enumerate(classes):
+        columns[f"{name}_prob_{label}"] = pl.Series(prediction.value[:, k])
+    if predictor.conformal:
+        inside = conformal.sets(predictor.conformal, prediction.value)
+        columns[f"{name}_set"] = pl.Series(["|".join(c for c, i in zip(classes, row) if i) for row in inside])
+    return columns
+
+
+def _label_columns(predictor: Predictor, prediction: Prediction) -> dict[str, pl.Series]:
+    columns = {}
+    for k, label in enumerate(predictor.classes):
+        columns[f"{label}_pred"] = pl.Series(prediction.value[:, k] >= 0.5)
+        columns[f"{label}_prob_1"] = pl.Series(prediction.value[:, k])
+    return columns
+
+
+def _number_columns(predictor: Predictor, prediction: Prediction) -> dict[str, pl.Series]:
+    name, mean = predictor.target[0], prediction.value[:, 0]
+    columns = {f"{name}_pred": pl.Series(mean)}
+    if predictor.conformal:
+        low, high = conformal.interval(predictor.conformal, mean)
+        columns[f"{name}_low"], columns[f"{name}_high"] = pl.Series(low), pl.Series(high)
+    return columns
+
+
+def _survival_columns(predictor: Predictor, prediction: Prediction) -> dict[str, pl.Series]:
+    name = predictor.target[-1]
+    return {
+        f"{name}_pred": pl.Series(prediction.event_probability(predictor.horizon)),
+        f"{name}_risk": pl.Series(prediction.risk),
+    }
+
+
+_COLUMNS = {
+    "binary": _class_columns, "multiclass": _class_columns, "multilabel": _label_columns,
+    "regression": _number_columns, "survival": _survival_columns,
+}  # fmt: skip
+
+
+# -- domain ---------------------------------------------------------------------------------------------------------
+
+
+def learn_domain(blocks: dict[str, Block], margin: float = 0.05) -> dict[str, Any]:
+    """What training rows looked like: per continuous feature its range widened by `margin` of itself, and the largest
+    share of missing inputs that one training row in a hundred had.
+
+    Ranges leave out the outermost rows where there are enough (0.5 % at each end of 200 or more), so that no single
+    person's extreme is stored.
+    """
+    ranges = {}
+    for name, block in blocks.items():
+        if block.layout != "dense":
+            continue
+        values = block.values
+        for j, kind in enumerate(block.kinds):
+            seen = values[:, j][~np.isnan(values[:, j])]
+            if kind != "continuous" or len(seen) < 20:
+                continue
+            low, high = np.quantile(seen, [0.005, 0.995])
+            width = max(high - low, 1e-12)
+            ranges.setdefault(name, {})[str(j)] = [float(low - margin * width), float(high + margin * width)]
+    absent = np.mean([~b.present for b in blocks.values()], axis=0) if blocks else np.zeros(1)
+    return {"ranges": ranges, "missing_share": float(np.quantile(absent, 0.99)), "inputs": len(blocks)}
+
+
+def in_domain(domain: dict[str, Any], blocks: dict[str, Block]) -> np.ndarray:
+    """(n,) true where no number is outside its training range, no category is new, and not more is missing than in training."""
+    n = len(next(iter(blocks.values()))) if blocks else 0
+    inside = np.ones(n, dtype=bool)
+    if not domain:
+        return inside
+    for name, block in blocks.items():
+        if block.layout != "dense":
+            continue
+        for j, (kind, levels) in enumerate(zip(block.kinds, block.levels)):
+            values = block.values[:, j]
+            if kind == "categorical" and levels and levels[-1] == "(other)":
+                inside &= ~(values == len(levels) - 1) | (name in domain.get("pooled", ()))
+            elif str(j) in domain["ranges"].get(name, {}):
+                low, high = domain["ranges"][name][str(j)]
+                inside &= np.isnan(values) | ((values >= low) & (values <= high))
+    absent = np.mean([~b.present for b in blocks.values()], axis=0)
+    return inside & (absent <= max(domain["missing_share"], 1.0 / max(domain["inputs"], 1)) + 1e-12)

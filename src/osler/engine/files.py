@@ -1,0 +1,58 @@
+"""Writing so that a kill at any moment leaves the old file or the new one, never a half."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write under a temporary name in the same folder, sync, rename. Files are private to the user (mode 0600)."""
+    temporary = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside a folder last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def whole_folder(final: Path, work: Path) -> Iterator[Path]:
+    """A folder that appears under its final name only when everything in it is written.
+
+    `work` is filled by the caller; on success it is synced and renamed to `final`, replacing a previous one.
+    """
+    yield work
+    for path in sorted(work.rglob("*")):
+        if path.is_file():
+            handle = os.open(path, os.O_RDONLY)
+            os.fsync(handle)
+            os.close(handle)
+        elif path.is_dir():
+            sync_folder(path)
+    old = None
+    if final.exists():
+        old = final.with_name(f".{final.name}.partial-old-{secrets.token_hex(4)}")
+        os.replace(final, old)
+    os.replace(work, final)
+    sync_folder(final.parent)
+    if old is not None:
+        shutil.rmtree(old)

@@ -1,0 +1,76 @@
+"""`plan.md`: what will be done and why, written before anything is trained."""
+
+from __future__ import annotations
+
+from osler.engine.prepare import Prepared
+
+_WHY = {
+    "logistic": "a penalised straight line: often as good as anything on a small clinical table",
+    "linear": "a penalised straight line: often as good as anything on a small clinical table",
+    "elastic": "a straight line that may drop predictors",
+    "spline": "a bent line per number: dose-response curves without interactions",
+    "forest": "many bagged trees: interactions without much tuning",
+    "boosting": "trees that correct one another: strong where there are many rows",
+    "svm": "a smooth margin in kernel space",
+    "tree": "one tree that can be read",
+    "ebm": "additive shape functions that can be read one by one",
+    "cox": "proportional hazards with ties by Efron",
+    "survival_forest": "bagged survival trees: no proportional hazards needed",
+    "survival_boosting": "boosted trees on the partial likelihood",
+    "mlp": "a residual network with piecewise-linear number embeddings",
+    "network": "one encoder per column and a fusion",
+    "ensemble": "a weighted mean of the others, the weights learnt from out-of-fold predictions of training rows",
+}
+
+
+def text(prepared: Prepared) -> str:
+    """The plan in Markdown: question, rows, unit, splits, models, measures."""
+    study, facts = prepared.study, prepared.facts
+    unit = ", ".join(c.name for c in prepared.cohort.role("unit")) or "the row (no unit column was declared)"
+    lines = [
+        "# Plan", "",
+        "Written before any model was fitted. Every choice below is in `study.json` and can be changed.", "",
+        "## Question", "",
+        f"- Task: **{study.task}** · target: {', '.join(prepared.target.names)}",
+        *_question(prepared),
+        f"- Predictors ({len(facts['inputs'])}): {', '.join(facts['inputs'])}", "",
+        "## Rows", "",
+        f"- read {facts['rows_read']} = used {facts['rows_used']} + refused {facts['rows_refused']} (each with its reason in `refusals.csv`)",
+        f"- cells set missing because their value is impossible: {facts['cells_set_missing']}",
+        f"- unit of independence: {unit}; {facts['units']} units"
+        + (f", {facts['units_merged_as_duplicates']} merged as (near-)duplicates" if facts["units_merged_as_duplicates"] else ""),
+        "", "## Who is judged on whom", "",
+        *_splits(prepared),
+        "", "## Models", "",
+        *[f"- `{spec}`: {_WHY.get(spec.partition(':')[0], 'named by the study')}" for spec in study.model],
+        "", "Imputation, scaling, coding, selection, tuning and the ensemble's weights are learnt inside each training part only.",
+        "", "## Measures", "",
+        f"- {', '.join(prepared.task.metrics)}, each with a {study.level:.0%} interval from {study.boot} bootstrap samples of units",
+        f"- prediction sets or intervals with a wanted coverage of {study.coverage:.0%}",
+        "- a baseline that predicts the same for everyone stands beside every model", "",
+    ]  # fmt: skip
+    if prepared.findings:
+        lines += ["## Noticed", "", *[f"- {f.severity}: {f.message}" for f in prepared.findings], ""]
+    return "\n".join(lines)
+
+
+def _question(prepared: Prepared) -> list[str]:
+    facts, target = prepared.facts, prepared.target
+    if "classes" in facts:
+        return ["- Classes: " + ", ".join(f"{c} ({n})" for c, n in facts["classes"].items())]
+    if target.kind == "survival":
+        return [f"- Events: {facts['events']} · horizon for probabilities: {target.horizon:g}"]
+    return []
+
+
+def _splits(prepared: Prepared) -> list[str]:
+    study = prepared.study
+    parts = [s for s in prepared.splits if s.part == "cv"]
+    lines = [f"- cross-validation: {study.folds} folds × {study.repeats}, whole units together, balanced by the target ({len(parts)} fits)"]
+    sites = [s for s in prepared.splits if s.part.startswith("site=")]
+    if sites:
+        lines.append(f"- leave one site out: {len(sites)} sites")
+    last = prepared.splits[-1]
+    if last.part == "holdout":
+        lines.append(f"- hold-out: {len(last.test)} rows, looked at once, after everything else ({study.holdout})")
+    return lines

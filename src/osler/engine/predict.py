@@ -1,0 +1,93 @@
+"""Answer for new rows: read, check against what the predictor was trained with, predict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from osler.cohort import check
+from osler.cohort.cohort import Cohort
+from osler.cohort.column import ROW, Column
+from osler.cohort.read import read
+from osler.engine.predictor import Predictor
+from osler.engine.run import Run
+from osler.errors import ColumnError, nearest
+
+
+def predict(run: Run | Predictor | str | Path, source: Cohort | str | Path) -> Cohort:
+    """New rows with prediction columns.
+
+    Args:
+        run: a run, its folder, or a predictor.
+        source: a table that `osler.read` reads; columns are matched by name, extra columns are carried along.
+
+    Returns:
+        The rows of `source` with the columns of `osler.engine.answer`; `refusals` says which cells were unusable.
+
+    Raises:
+        ColumnError: none of the predictor's columns is there; the nearest names are suggested.
+    """
+    predictor = _predictor(run)
+    cohort = source if isinstance(source, Cohort) else read(source)
+    return predictor.predict(as_trained(predictor, cohort))
+
+
+def _predictor(run: Run | Predictor | str | Path) -> Predictor:
+    if isinstance(run, Predictor):
+        return run
+    if isinstance(run, Run):
+        return run.predictor
+    folder = Path(run)
+    if (folder / "manifest.json").is_file():
+        return Predictor.load(folder)
+    return Run.load(folder).predictor
+
+
+def as_trained(predictor: Predictor, cohort: Cohort) -> Cohort:
+    """The cohort with its columns read in the predictor's terms: same modality, options, coding and cleaning.
+
+    A column that is absent is wholly missing, which the prediction copes with and `in_domain` tells; at least half of the
+    predictor's columns must be there.
+
+    Raises:
+        ColumnError: fewer than half of the columns are there.
+    """
+    held = {c.name for c in cohort.columns}
+    lost = [c.name for c in predictor.inputs if c.name not in held]
+    if len(lost) * 2 > len(predictor.inputs) or len(lost) == len(predictor.inputs):
+        hint = nearest(lost[0], held)
+        raise ColumnError(
+            f"at least half of the predictor's {len(predictor.inputs)} columns must be in the table, {len(lost)} are not, "
+            f"first '{lost[0]}': {hint}"
+        )
+    known = {c.name: c for c in predictor.columns}
+    columns = tuple(_like(c, known[c.name]) if c.name in known else c.with_(role="ignore") for c in cohort.columns)
+    return check.clean(replace(cohort, columns=columns))
+
+
+def _like(column: Column, trained: Column) -> Column:
+    return trained.with_(name=column.name)
+
+
+def rows_cohort(predictor: Predictor, rows: list[dict[str, Any]]) -> Cohort:
+    """Rows given as dicts (one HTTP request, one form) as a cohort in the predictor's terms; absent keys are missing."""
+    data: dict[str, pl.Series] = {}
+    for column in predictor.inputs:
+        values = [row.get(column.name) for row in rows]
+        if column.modality == "number":
+            data[column.name] = pl.Series(column.name, values, dtype=pl.Float64, strict=False)
+        else:
+            data[column.name] = pl.Series(column.name, [None if v is None else _text(v) for v in values], dtype=pl.String)
+    table = pl.DataFrame(data).with_columns(pl.int_range(1, len(rows) + 1, dtype=pl.Int64).alias(ROW))
+    return check.clean(Cohort(table, predictor.inputs))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

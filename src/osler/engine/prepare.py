@@ -1,0 +1,241 @@
+"""Everything that happens before anything is fitted: read, clean by knowledge, refuse, group, split, plan."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from osler import tasks
+from osler.cohort import check, duplicates, leaks, split
+from osler.cohort.check import Finding
+from osler.cohort.cohort import Cohort
+from osler.cohort.column import ROW
+from osler.cohort.lineage import Step, refusals
+from osler.cohort.read import read
+from osler.engine.study import Study
+from osler.errors import ColumnError, OptionError, TargetError, ViolationError
+from osler.models.ensemble import DEFAULT_MEMBERS
+from osler.tasks.base import Target, Task
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A cohort that is ready to learn from, split before anything was fitted.
+
+    Attributes:
+        study: the question with every choice filled in.
+        cohort: usable rows only; predictors have the role `input`.
+        task, target: what is asked.
+        groups: (n,) codes of the unit of independence, near-duplicates merged.
+        splits: every train/test pair, the last of part `holdout`, or `final` with all rows and no test.
+        development: positions that may be learnt from (all but the hold-out).
+        findings: what was noticed.
+        facts: numbers for the plan and the report (JSON).
+    """
+
+    study: Study
+    cohort: Cohort
+    task: Task
+    target: Target
+    groups: np.ndarray
+    splits: tuple[split.Split, ...]
+    development: np.ndarray
+    findings: tuple[Finding, ...]
+    facts: dict[str, Any]
+
+
+def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Cohort:
+    """Read the study's table (or take a cohort) and give its columns the roles that the study names."""
+    cohort = source if isinstance(source, Cohort) else read(source if source is not None else study.source)
+    modality = dict(part.partition("=")[::2] for part in study.column)
+    cohort = cohort.declare(columns={name: {"modality": m} for name, m in modality.items()})
+    survival = bool(study.duration or study.event)
+    if survival and not (study.duration and study.event):
+        raise OptionError("survival needs both duration and event columns, one was given: add --duration and --event")
+    roles = {
+        "unit": study.unit, "site": study.site, "time": study.time, "weight": study.weight,
+        "target": () if survival else study.target, "duration": study.duration, "event": study.event,
+    }  # fmt: skip
+    cohort = cohort.declare(**{role: names for role, names in roles.items() if names})
+    return _inputs(_positive(cohort, study), study)
+
+
+def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared:
+    """From a study to rows, target, groups and splits; nothing is fitted here.
+
+    Raises:
+        InputError: anything about the table, the columns or the target that cannot be learnt from.
+        ViolationError: the asked-for split would put one unit on both sides.
+    """
+    cohort = open_cohort(study, source)
+    external = _external_holdout(study, cohort)
+    if external is not None:
+        cohort = _stack(cohort, external)
+    if not cohort.role("target") and not cohort.role("event"):
+        raise TargetError("a target must be named: --target COLUMN, or --duration and --event for survival")
+    if study.missing_zero:
+        cohort = check.clean(cohort)
+    study = _with_task(study, cohort)
+    task = tasks.get(study.task)
+    cohort = _usable(cohort, task)
+    task.check(cohort)
+    target = task.target_of(cohort)
+    if study.horizon and target.kind == "survival":
+        target = replace(target, horizon=float(study.horizon))
+    groups, merged = duplicates.merged_groups(cohort, split.groups_of(cohort))
+    study = _with_sizes(study, cohort, target, groups)
+    splits, development = _splits(study, cohort, target, groups, external is not None)
+    findings = tuple(check.check(cohort))
+    stop = [f for f in findings if f.severity == "stop"]
+    if stop:
+        raise ViolationError(f"{stop[0].message}: {stop[0].advice}", "leak")
+    facts = _facts(study, cohort, target, groups, merged, splits)
+    return Prepared(study, cohort, task, target, groups, tuple(splits), development, findings, facts)
+
+
+def _inputs(cohort: Cohort, study: Study) -> Cohort:
+    """Predictors are what is asked for, or every column of role input; ignored columns are left out."""
+    for name in (*study.input, *study.ignore):
+        cohort.column(name)
+    columns = []
+    for column in cohort.columns:
+        role = column.role
+        if column.name in study.ignore or (study.input and role == "input" and column.name not in study.input):
+            role = "ignore"
+        elif column.name in study.input and role in ("ignore", "id"):
+            role = "input"
+        columns.append(column.with_(role=role))
+    cohort = replace(cohort, columns=tuple(columns))
+    if not cohort.role("input"):
+        raise ColumnError("at least one predictor must be left, none was: check --input, --ignore and the inferred roles (osler look)", "column-kind")
+    return cohort
+
+
+def _positive(cohort: Cohort, study: Study) -> Cohort:
+    if not study.positive:
+        return cohort
+    role = "event" if study.event else "target"
+    key = "event_value" if study.event else "positive"
+    changes = {c.name: {"options": {**c.options, key: study.positive}} for c in cohort.role(role)}
+    return cohort.declare(columns=changes)
+
+
+def _external_holdout(study: Study, cohort: Cohort) -> Cohort | None:
+    """The hold-out file as a cohort with the same meanings, or None if the hold-out is a rule or a share."""
+    path = Path(study.holdout) if study.holdout else None
+    if path is None or not path.is_file():
+        if path is not None and path.suffix and not any(s in study.holdout for s in "=<>") and not study.holdout.replace(".", "").isdigit():
+            raise OptionError(f"holdout must be a file, COLUMN=VALUE, COLUMN>=VALUE or a share, was '{path.name}'", "read-missing")
+        return None
+    return open_cohort(study, path)
+
+
+def _stack(first: Cohort, second: Cohort) -> Cohort:
+    """Development rows and then hold-out rows, told apart by the column `_holdout`; columns of the first."""
+    names = [c.name for c in first.columns]
+    have = [n for n in names if n in {c.name for c in second.columns}]
+    below = second.table.select([ROW, *have]).with_columns((pl.col(ROW) + int(first.rows.max(initial=0))).alias(ROW))
+    above = first.table.with_columns(pl.lit(False).alias("_holdout"))
+    below = below.with_columns(pl.lit(True).alias("_holdout"))
+    casts = [pl.col(n).cast(above.schema[n], strict=False) for n in have if below.schema[n] != above.schema[n]]
+    table = pl.concat([above, below.with_columns(casts)], how="diagonal")
+    columns = (*first.columns, first.columns[0].with_(name="_holdout", modality="boolean", role="split", options={}, coding={}, unit="", reason="the hold-out file"))
+    step = Step("hold-out file joined below", len(first), table.height)
+    ledger = pl.concat([first.refusals, second.refusals.with_columns(pl.col("row") + int(first.rows.max(initial=0)))])
+    return replace(first, table=table, columns=columns, lineage=(*first.lineage, step), refusals=ledger)
+
+
+def _with_task(study: Study, cohort: Cohort) -> Study:
+    kind = tasks.infer_kind(cohort) if study.task == "auto" else study.task
+    tasks.get(kind)
+    known = DEFAULT_MEMBERS[kind]
+    chosen = study.model or (*known, "ensemble:members=" + "+".join(known))
+    return study.with_(task=kind, model=tuple(chosen))
+
+
+def _usable(cohort: Cohort, task: Task) -> Cohort:
+    """Without the rows whose target is missing, each written to the ledger."""
+    usable = task.usable(cohort)
+    if usable.all():
+        return cohort
+    names = ", ".join(c.name for r in ("target", "duration", "event") for c in cohort.role(r))
+    lost = refusals([int(r) for r in cohort.rows[~usable]], names, "target is missing", "row refused")
+    return replace(cohort.where(usable, "target present"), refusals=pl.concat([cohort.refusals, lost]))
+
+
+def _with_sizes(study: Study, cohort: Cohort, target: Target, groups: np.ndarray) -> Study:
+    units = len(np.unique(groups))
+    folds = study.folds or (5 if units <= 20_000 else 3)
+    repeats = study.repeats or (3 if units < 500 else 2 if units < 1500 else 1)
+    if study.folds == 1 or folds < 2:
+        raise OptionError(f"folds must be at least 2, was {study.folds}")
+    if units < folds:
+        raise TargetError(f"there must be at least as many units as folds ({folds}), there are {units}: gather more data or lower --folds", "target-rows")
+    return study.with_(folds=folds, repeats=repeats)
+
+
+def _splits(
+    study: Study, cohort: Cohort, target: Target, groups: np.ndarray, external: bool
+) -> tuple[list[split.Split], np.ndarray]:
+    """Cross-validation inside the development part, leave-one-site-out over it, and the hold-out."""
+    everything = np.arange(len(cohort))
+    held: list[split.Split] = []
+    if external:
+        held = [split.hold_out(cohort, "_holdout=true", groups, study.rng("holdout"))]
+    elif study.holdout:
+        held = [split.hold_out(cohort, study.holdout, groups, study.rng("holdout"))]
+    development = held[0].train if held else everything
+    rng = study.rng("folds")
+    seen = target.take(development)
+    classes = target.classes if target.kind in ("binary", "multiclass") else None
+    inside = split.cross_validation(
+        groups[development], seen.strata, study.folds, study.repeats, rng, classes=classes
+    )
+    parts = [s.at(development) for s in inside]
+    if cohort.role("site"):
+        parts += [s.at(development) for s in split.by_site(cohort.take(development), groups[development])]
+    last = held or [split.Split("final", 0, 0, everything, np.empty(0, dtype=np.int64))]
+    return [*parts, *last], development
+
+
+def _facts(
+    study: Study, cohort: Cohort, target: Target, groups: np.ndarray, merged: int, splits: list[split.Split]
+) -> dict[str, Any]:
+    ledger = cohort.refusals
+    refused = int(ledger.filter(pl.col("action") == "row refused")["row"].n_unique())
+    facts = {
+        "rows_read": len(cohort) + refused, "rows_used": len(cohort), "rows_refused": refused,
+        "cells_set_missing": int((ledger["action"] == "set missing").sum()),
+        "units": int(len(np.unique(groups))), "units_merged_as_duplicates": int(merged),
+        "inputs": [c.name for c in cohort.role("input")], "task": study.task,
+        "splits": [{"key": s.key, "train": len(s.train), "test": len(s.test)} for s in splits],
+    }  # fmt: skip
+    if target.kind in ("binary", "multiclass"):
+        counts = np.bincount(target.y, minlength=len(target.classes))
+        facts["classes"] = {c: int(n) for c, n in zip(target.classes, counts)}
+    if target.kind == "survival":
+        facts["events"], facts["horizon"] = int(target.event.sum()), target.horizon
+    return facts
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, or "" where it is not a file."""
+    path = Path(path)
+    if not path.is_file():
+        return ""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def cohort_sha256(cohort: Cohort) -> str:
+    """SHA-256 of a cohort's values and columns: what names a table that has no file."""
+    rows = cohort.table.hash_rows(seed=0, seed_1=1, seed_2=2, seed_3=3).to_numpy()
+    return hashlib.sha256(rows.tobytes() + repr([(c.name, c.modality) for c in cohort.columns]).encode()).hexdigest()
+
+
+__all__ = ["Prepared", "cohort_sha256", "file_sha256", "leaks", "open_cohort", "prepare"]

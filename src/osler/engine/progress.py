@@ -1,0 +1,49 @@
+"""A progress bar on a terminal, plain lines elsewhere, nothing when silent. Only counts and stage names are ever shown."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+
+class Progress:
+    """Reports stages of a long job: call it with (stage, done, total).
+
+    Use as a context manager. `silent` shows nothing at all.
+    """
+
+    def __init__(self, silent: bool = False) -> None:
+        self._silent = silent
+        self._bar = None
+        self._tasks: dict[str, int] = {}
+        self._last: dict[str, float] = {}
+
+    def __enter__(self) -> Progress:
+        if not self._silent and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Bar(*parts, console=Console(stderr=True))
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Report that `done` of `total` steps of a stage are finished."""
+        if self._silent:
+            return
+        if self._bar is not None:
+            if stage not in self._tasks:
+                self._tasks[stage] = self._bar.add_task(stage, total=total)
+            self._bar.update(self._tasks[stage], completed=done, total=total)
+            return
+        now = time.monotonic()
+        if done in (0, total) or now - self._last.get(stage, 0.0) > 5.0:
+            self._last[stage] = now
+            print(f"{stage}: {done}/{total}", file=sys.stderr, flush=True)

@@ -1,0 +1,238 @@
+"""Fit on every training part, predict every test part: in worker processes, resumable, the same bytes for any number of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from osler import models
+from osler.cohort.certificate import FittedState, rows_hash
+from osler.cohort.split import Split
+from osler.engine.batches import CohortBatches, encode, fit_states
+from osler.engine.files import write_atomic
+from osler.engine.prepare import Prepared
+from osler.engine.tune import tuned
+from osler.errors import TargetError
+from osler.models.base import Estimator, Params, options_from
+from osler.models.ensemble import Ensemble
+from osler.tasks.base import Prediction, Target
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What one split gave: every model's answer for its test rows, and which rows each fitted thing saw.
+
+    Attributes:
+        split: the split.
+        predictions: model name → answer for `split.test`, in that order.
+        states: one entry per fitted thing.
+        facts: model name → JSON facts (weights of an ensemble, tuned options).
+    """
+
+    split: Split
+    predictions: dict[str, Prediction]
+    states: tuple[FittedState, ...]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Everything fitted on one set of rows: modality states and one params per model name."""
+
+    states: dict[str, dict[str, Any]]
+    params: dict[str, tuple[str, Params]]
+    record: tuple[FittedState, ...]
+
+
+def fit_rows(prepared: Prepared, rows: np.ndarray, key: str) -> Fitted:
+    """Fit states and models on some rows; `key` names the stage for seeds and for the certificate.
+
+    The ensemble's members stand beside it under their own names, at no extra cost.
+    """
+    cohort = prepared.cohort.take(rows)
+    target, groups = prepared.target.take(rows), prepared.groups[rows]
+    _enough(target, key)
+    seen = rows_hash(cohort.rows, prepared.study.key)
+    states = fit_states(cohort)
+    record = [FittedState(f"column:{name}", key, seen, len(cohort)) for name in states]
+    batches = CohortBatches(cohort, states, weighted(target, prepared.study.imbalance), groups).all()
+    params: dict[str, tuple[str, Params]] = {}
+    specs = prepared.study.model
+    shared = members_of(specs)
+    for spec in specs:
+        if spec in shared:
+            continue
+        spec_used = tuned(spec, batches, prepared.study, key) if prepared.study.tune else spec
+        estimator = models.get(spec_used)
+        learnt = estimator.fit(batches, prepared.study.rng("fit", key, name_of(spec)))
+        params[name_of(spec)] = (spec_used, learnt)
+        record.append(FittedState(f"model:{name_of(spec)}", key, seen, len(cohort)))
+        if isinstance(estimator, Ensemble):
+            for i, member in enumerate(learnt.meta["members"]):
+                if member in specs:
+                    params[name_of(member)] = (member, learnt.part(str(i)))
+                    record.append(FittedState(f"model:{name_of(member)}", key, seen, len(cohort)))
+    ordered = {name_of(s): params[name_of(s)] for s in specs}
+    return Fitted(states, ordered, tuple(record))
+
+
+def run_split(prepared: Prepared, split: Split) -> FoldResult:
+    """Fit on the training rows of a split and answer for its test rows."""
+    fitted = fit_rows(prepared, split.train, split.key)
+    blocks = encode(prepared.cohort.take(split.test), fitted.states)
+    predictions: dict[str, Prediction] = {}
+    facts: dict[str, Any] = {}
+    for name, (spec, params) in fitted.params.items():
+        estimator = models.get(spec)
+        predictions[name] = estimator.predict(params, blocks)
+        facts[name] = _facts(estimator, spec, params)
+    return FoldResult(split, predictions, fitted.record, facts)
+
+
+def cross_validate(
+    prepared: Prepared, folder: Path, workers: int, progress: Callable[[str, int, int], None]
+) -> list[FoldResult]:
+    """Every split's result, finished ones read back from `folder`, the others computed and written there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = [s for s in prepared.splits if s.part not in ("holdout", "final")]
+    done: dict[str, FoldResult] = {}
+    for split in wanted:
+        held = read_fold(folder, split)
+        if held is not None:
+            done[split.key] = held
+    todo = [s for s in wanted if s.key not in done]
+    progress("folds", len(done), len(wanted))
+    for result in _results(prepared, todo, workers):
+        write_fold(folder, result)
+        done[result.split.key] = result
+        progress("folds", len(done), len(wanted))
+    return [done[s.key] for s in wanted]
+
+
+def _results(prepared: Prepared, todo: list[Split], workers: int) -> Iterator[FoldResult]:
+    if workers <= 1 or len(todo) < 2:
+        yield from (run_split(prepared, s) for s in todo)
+        return
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), _start_worker, (prepared,)) as pool:
+        jobs = [pool.submit(_work, s) for s in todo]
+        try:
+            for job in as_completed(jobs):
+                yield job.result()
+        finally:
+            for job in jobs:
+                job.cancel()
+
+
+_PREPARED: list[Prepared] = []
+
+
+def _start_worker(prepared: Prepared) -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    _PREPARED[:] = [prepared]
+
+
+def _work(split: Split) -> FoldResult:
+    return run_split(_PREPARED[0], split)
+
+
+# -- names, weights, facts -----------------------------------------------------------------------------------------
+
+
+def name_of(spec: str) -> str:
+    """The name a model has in `scores.json`: its specification, and for an ensemble just "ensemble"."""
+    return "ensemble" if spec.partition(":")[0] == "ensemble" else spec
+
+
+def members_of(specs: tuple[str, ...]) -> set[str]:
+    """Specifications that a named ensemble fits anyway."""
+    inside: set[str] = set()
+    for spec in specs:
+        estimator = models.get(spec)
+        if isinstance(estimator, Ensemble):
+            inside |= set(estimator.options.members)
+    return inside & set(specs)
+
+
+def weighted(target: Target, imbalance: str) -> Target:
+    """Case weights multiplied by inverse class size where `imbalance` is "balanced"; rows are never resampled."""
+    if imbalance != "balanced" or target.kind not in ("binary", "multiclass"):
+        return target
+    counts = np.bincount(target.y, minlength=len(target.classes)).astype(float)
+    factor = (len(target) / np.maximum(counts, 1) / len(counts))[target.y]
+    return replace(target, weight=factor if target.weight is None else factor * target.weight)
+
+
+def _enough(target: Target, key: str) -> None:
+    if target.kind == "binary" and len(np.unique(target.y)) < 2:
+        raise TargetError(f"the training rows of split {key} must hold both classes, they hold one: lower --folds or drop --site", "target-class")
+    if target.kind == "survival" and not target.event.any():
+        raise TargetError(f"the training rows of split {key} must hold an event, they hold none: lower --folds", "target-class")
+
+
+def _facts(estimator: Estimator, spec: str, params: Params) -> dict[str, Any]:
+    facts: dict[str, Any] = {"spec": spec}
+    if isinstance(estimator, Ensemble):
+        facts["weights"] = dict(zip(params.meta["members"], params.meta["weights"]))
+        facts["recalibration"] = params.meta["recalibration"]
+    if "rank" in params.meta:
+        facts["rank"] = params.meta["rank"]
+    return facts
+
+
+# -- finished folds on disk ------------------------------------------------------------------------------------------
+
+
+def write_fold(folder: Path, result: FoldResult) -> None:
+    """One fold as arrays and a JSON that is written last: a fold without its JSON is not finished."""
+    from safetensors.numpy import save
+
+    stem = result.split.key.replace("/", "~").replace("=", "-")
+    stem = "".join(c if c.isalnum() or c in "~-_." else "_" for c in stem)
+    arrays = {"test": result.split.test.astype(np.int64), "train": result.split.train.astype(np.int64)}
+    for i, prediction in enumerate(result.predictions.values()):
+        arrays[f"value/{i}"] = np.ascontiguousarray(prediction.value, dtype=np.float64)
+        if prediction.times is not None:
+            arrays[f"times/{i}"] = np.ascontiguousarray(prediction.times, dtype=np.float64)
+    note = {
+        "key": result.split.key,
+        "models": list(result.predictions),
+        "states": [[s.name, s.split_key, s.rows_sha256, s.n] for s in result.states],
+        "facts": result.facts,
+    }
+    write_atomic(folder / f"{stem}.safetensors", save(arrays))
+    write_atomic(folder / f"{stem}.json", json.dumps(note).encode())
+
+
+def read_fold(folder: Path, split: Split) -> FoldResult | None:
+    """A finished fold of this very split, or None."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    stem = split.key.replace("/", "~").replace("=", "-")
+    stem = "".join(c if c.isalnum() or c in "~-_." else "_" for c in stem)
+    note_path, array_path = folder / f"{stem}.json", folder / f"{stem}.safetensors"
+    if not (note_path.is_file() and array_path.is_file()):
+        return None
+    try:
+        note, arrays = json.loads(note_path.read_text()), load(array_path.read_bytes())
+    except (ValueError, SafetensorError):
+        return None
+    same = note["key"] == split.key and np.array_equal(arrays["test"], split.test)
+    if not (same and np.array_equal(arrays["train"], split.train)):
+        return None
+    predictions = {
+        name: Prediction(arrays[f"value/{i}"], arrays.get(f"times/{i}")) for i, name in enumerate(note["models"])
+    }
+    return FoldResult(split, predictions, tuple(FittedState(*s) for s in note["states"]), note["facts"])
+
+
+__all__ = ["Fitted", "FoldResult", "cross_validate", "fit_rows", "members_of", "name_of", "options_from", "run_split"]
