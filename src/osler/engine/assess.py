@@ -87,7 +87,7 @@ def score_pooled(prepared: Prepared, pooled: Pooled, part: str, model: str) -> d
     study = prepared.study
     boot = max(study.boot // len(pooled.repeats), 200)
     each = [
-        score(target, p, groups, study.rng("score", part, model, str(i)), n_boot=boot, level=study.level)
+        score(target, p, groups, study.rng("score", part, model, str(i)), n_boot=boot)
         for i, p in enumerate(pooled.repeats)
     ]
     return {m: _average([e[m] for e in each]) for m in each[0]}

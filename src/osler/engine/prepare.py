@@ -159,13 +159,17 @@ def _with_task(study: Study, cohort: Cohort) -> Study:
 
 
 def _usable(cohort: Cohort, task: Task) -> Cohort:
-    """Without the rows whose target is missing, each written to the ledger."""
-    usable = task.usable(cohort)
+    """Without the rows whose target cannot be used, each written to the ledger with its reason."""
+    problems = task.problems(cohort)
+    usable = np.ones(len(cohort), dtype=bool)
+    names = ", ".join(c.name for r in ("target", "duration", "event") for c in cohort.role(r))
+    lost = [cohort.refusals]
+    for reason, mask in problems.items():
+        lost.append(refusals([int(r) for r in cohort.rows[mask & usable]], names, reason, "row refused"))
+        usable &= ~mask
     if usable.all():
         return cohort
-    names = ", ".join(c.name for r in ("target", "duration", "event") for c in cohort.role(r))
-    lost = refusals([int(r) for r in cohort.rows[~usable]], names, "target is missing", "row refused")
-    return replace(cohort.where(usable, "target present"), refusals=pl.concat([cohort.refusals, lost]))
+    return replace(cohort.where(usable, "usable target"), refusals=pl.concat(lost))
 
 
 def _with_sizes(study: Study, cohort: Cohort, target: Target, groups: np.ndarray) -> Study:
