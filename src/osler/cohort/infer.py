@@ -1,55 +1,184 @@
-"""What each column is, from its values and its header, with the reason in words."""
+"""What each column is, from its values and its header, with the reason in words.
+
+The rules, first that applies (docs/reference/modalities/inference.md says the same for readers):
+
+    no value at all                                              category, ignored
+    stored as true/false; 0 and 1 only; yes and no words only    boolean
+    stored as dates; text of which 95 % reads as dates           date
+    numbers that fit a known clinical quantity by name and size  number, with its possible range
+    numbers under a header that names a code (icd, zip, *_cd)    category
+    text numbers with leading zeros                              category (a code, never arithmetic)
+    at most 6 distinct whole numbers in at least 20 rows         category, unless the header names a count or grade
+    numbers, or text of which 90 % reads as numbers              number
+    several words per value that seldom repeat                   text
+    anything else                                                category
+"""
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
+from osler.cohort import dates, physiology
 from osler.cohort.column import ROW, Column
+from osler.cohort.columnchecks import structure_of
+from osler.cohort.facts import FALSE_WORDS, MISSING_WORDS, TRUE_WORDS, Facts, facts_of, is_missing_word
 from osler.cohort.finding import Finding
+from osler.cohort.names import unit_of, words
+from osler.cohort.roles import has_leading_zeros, role_of, settle_times, settle_units
+from osler.cohort.tablechecks import near_duplicate_columns
 
-#: Words that stand for "no value" in text, in lower case. "none" is not one of them: it is often an answer.
-MISSING_WORDS: frozenset[str] = frozenset({
-    "", "?", ".", "-", "--", "na", "n/a", "n.a.", "nan", "null", "#n/a", "#na", "#null!", "<na>", "missing", "unk",
-    "unknown", "not available", "not recorded", "not known",
+__all__ = ["FALSE_WORDS", "MISSING_WORDS", "TRUE_WORDS", "infer", "is_missing_word"]
+
+#: A column of whole numbers with at most this many distinct values, in at least `FEW_ROWS` rows, is a code.
+FEW_LEVELS = 6
+FEW_ROWS = 20
+
+#: Share of impossible values (zeros aside) above which the unit is doubted and no value is changed.
+UNCLEAR = 0.05
+
+#: Headers of whole numbers whose order and distance mean something, however few they are.
+ORDERED = frozenset({
+    "count", "counts", "n", "no", "number", "nodes", "stage", "grade", "score", "scale", "index", "age", "years", "year",
+    "days", "day", "weeks", "months", "hours", "hour", "visits", "visit", "parity", "gravida", "children", "pregnant",
+    "pregnancies", "killip", "nyha", "asa", "ecog", "apgar", "gcs", "dose", "duration", "time", "size", "level",
+    "nprevist", "kids", "births", "deaths", "cases", "tests", "times", "quantile", "decile", "quintile", "percent",
 })  # fmt: skip
 
-TRUE_WORDS: frozenset[str] = frozenset({"1", "1.0", "yes", "y", "true", "t"})
-FALSE_WORDS: frozenset[str] = frozenset({"0", "0.0", "no", "n", "false", "f"})
-
-
-def is_missing_word(values: pl.Series) -> pl.Series:
-    """(n,) bool, true where a text value stands for "no value"; false where it is null already."""
-    return values.str.strip_chars().str.to_lowercase().is_in(list(MISSING_WORDS)).fill_null(False)
+#: Words of headers whose numbers are codes.
+CODES = frozenset({
+    "icd", "icd9", "icd10", "icd9code", "icd10code", "code", "codes", "cpt", "ndc", "atc", "loinc", "snomed", "zip",
+    "zipcode", "postcode", "postal", "cd", "drg", "gsn", "gtc", "diag", "diagnosis", "hiclseqno", "region", "fips",
+})  # fmt: skip
 
 
 def infer(table: pl.DataFrame) -> tuple[list[Column], list[Finding]]:
-    """The meaning of every column of a natively typed table (the reserved row column is passed over)."""
-    return [_column(table[name]) for name in table.columns if name != ROW], []
+    """The meaning of every column of a table, and what was noticed on the way.
+
+    Args:
+        table: natively typed columns (numbers, booleans, dates, text); the reserved row column is passed over.
+
+    Returns:
+        One `Column` per table column, in table order, each with a `reason`; and findings about structure (constants,
+        identifiers, mixed kinds, several date formats, columns that say the same). `osler.cohort.check.check` finds
+        these again and more.
+    """
+    names = [name for name in table.columns if name != ROW]
+    facts = {name: facts_of(table[name]) for name in names}
+    columns = [_column(table[name], facts[name]) for name in names]
+    columns = settle_times(settle_units(columns, facts))
+    findings = [f for c in columns for f in structure_of(table[c.name], c, facts[c.name])]
+    return columns, [*findings, *near_duplicate_columns(table, columns)]
 
 
-def _column(values: pl.Series) -> Column:
-    from osler.cohort import dates
+def _column(values: pl.Series, facts: Facts) -> Column:
+    column = _modality(values, facts)
+    role, why = role_of(facts, column)
+    if not role:
+        return column
+    return column.with_(role=role, reason=why)
 
-    present = values.drop_nulls()
-    n, k = len(present), present.n_unique()
-    if n == 0:
-        return Column(values.name, "category", "ignore", reason="every value is missing")
+
+def _modality(values: pl.Series, facts: Facts) -> Column:
+    name = facts.name
+    if facts.n_present == 0 and not values.dtype.is_nested():
+        return Column(name, "category", "ignore", reason="every value is missing")
+    if values.dtype.is_nested():
+        return Column(name, "text", "ignore", reason="a list or structure in every cell, which no modality here reads")
     if values.dtype == pl.Boolean:
-        return Column(values.name, "boolean", reason="stored as true and false")
+        return Column(name, "boolean", reason="stored as true and false")
     if values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime):
-        return Column(values.name, "date", reason="stored as a date")
-    if values.dtype.is_numeric():
-        whole = bool((present == present.round(0)).all()) if present.dtype.is_float() else True
-        if whole and set(present.unique().to_list()) <= {0, 1}:
-            return Column(values.name, "boolean", reason="0 and 1 only")
-        if whole and k <= 6 and n >= 20:
-            return Column(values.name, "category", reason=f"{k} distinct whole numbers")
-        return Column(values.name, "number", reason="numbers")
-    text = present.cast(pl.String).str.strip_chars().str.to_lowercase()
-    if set(text.unique().to_list()) <= TRUE_WORDS | FALSE_WORDS:
-        return Column(values.name, "boolean", reason="yes and no only")
-    if dates.parse(present.cast(pl.String), dates.formats_of(present.cast(pl.String))[0]).is_not_null().mean() > 0.95:
-        return Column(values.name, "date", reason="text that reads as dates")
-    if text.str.count_matches(r"\s+").mean() >= 3 and k > 0.5 * n:
-        return Column(values.name, "text", reason="several words per value, few repeats")
-    return Column(values.name, "category", reason=f"{k} distinct words")
+        return Column(name, "date", reason="stored as dates")
+    if values.dtype.is_temporal():
+        return Column(name, "category", "ignore", reason="a time of day or a duration, which no modality here reads")
+    if facts.words is None:
+        return _of_numbers(facts)
+    return _of_text(facts)
+
+
+def _of_numbers(facts: Facts) -> Column:
+    known = physiology.match(facts.name, _finite(facts))
+    _, unit = unit_of(facts.name)
+    distinct = set(facts.finite[:10_000].tolist())
+    if facts.whole and distinct <= {0.0, 1.0} and facts.distinct <= 2 and not (known and facts.distinct == 1):
+        return Column(facts.name, "boolean", reason="0 and 1 only")
+    options: dict[str, object] = {"decimal": facts.decimal} if facts.decimal != "." else {}
+    if known:
+        return _quantity(facts, known, unit, options)
+    compact = _compact_dates(facts)
+    if compact:
+        return compact
+    parts = words(facts.name)
+    if facts.whole and set(parts) & CODES and not unit:
+        return Column(facts.name, "category", reason="whole numbers under a header that names a code")
+    ordered = set(parts) & ORDERED or bool(unit) or (parts and parts[0] in ("num", "n", "number", "count"))
+    if len(parts) == 1 and parts[0] in ("num", "n", "no"):
+        ordered = False
+    if facts.whole and facts.distinct <= FEW_LEVELS and facts.n_present >= FEW_ROWS and not ordered:
+        reason = f"{facts.distinct} distinct whole numbers in {facts.n_present:,} rows: a code, as far as one can tell"
+        return Column(facts.name, "category", reason=reason)
+    stored = "text that reads as numbers" if facts.words is not None else "numbers"
+    if facts.numeric < 1.0:
+        stored += f" in {facts.numeric:.1%} of the rows with a value"
+    return Column(facts.name, "number", unit=unit, options=options, reason=f"{stored}, {facts.distinct:,} distinct")
+
+
+def _quantity(facts: Facts, known: physiology.Match, unit: str, options: dict[str, object]) -> Column:
+    low, high = known.possible
+    options = {**options, "quantity": known.quantity.name, "quantity_unit": known.unit, "possible": [low, high]}
+    reason = f"{known.quantity.name} by header and size, read as {known.unit or 'a plain number'}"
+    if low > 0 and bool((facts.finite == 0).any()):
+        options["missing_codes"] = [0.0]
+        reason += "; 0 cannot be and counts as not measured"
+    x = facts.finite[facts.finite != 0]
+    if x.size and float(((x < low) | (x > high)).mean()) > UNCLEAR:
+        options["impossible"] = "keep"
+        reason += "; too many values are impossible in this unit, so none is changed"
+    return Column(facts.name, "number", unit=unit, options=options, reason=reason)
+
+
+def _compact_dates(facts: Facts) -> Column | None:
+    x = facts.finite
+    if not facts.whole or not x.size or x.min() < 18_500_101 or x.max() > 22_501_231:
+        return None
+    sample = pl.Series([str(int(v)) for v in x[:1000]])
+    if dates.parse(sample, ["%Y%m%d"]).is_not_null().mean() < 0.95 or facts.distinct < 3:
+        return None
+    return Column(facts.name, "date", options={"formats": ["%Y%m%d"]}, reason="eight digits that read as year, month, day")
+
+
+def _of_text(facts: Facts) -> Column:
+    lower = facts.words.str.to_lowercase()
+    if set(lower.to_list()) <= TRUE_WORDS | FALSE_WORDS:
+        return Column(facts.name, "boolean", reason="yes and no words only")
+    codes = bool(set(words(facts.name)) & CODES)
+    if has_leading_zeros(facts.words) and facts.numeric >= 0.9:
+        return Column(facts.name, "category", reason="digits with leading zeros: a code, not a quantity")
+    if facts.numeric >= 0.9 and not (codes and facts.numeric < 1.0):
+        return _of_numbers(facts)
+    head = facts.words.head(1000)
+    formats, _ = dates.formats_of(head)
+    share = float(dates.parse(head, formats).is_not_null().mean())
+    if share >= 0.95:
+        return Column(facts.name, "date", options={"formats": formats}, reason=f"text of which {share:.0%} reads as dates")
+    return _words_or_text(facts)
+
+
+def _words_or_text(facts: Facts) -> Column:
+    n_words = float((facts.words.str.count_matches(r"\s+") + 1).mean())
+    length = float(facts.words.str.len_chars().mean())
+    seldom = facts.distinct > 0.3 * facts.n_present or facts.distinct > 1000
+    if facts.distinct >= 20 and (n_words >= 4 and seldom or length > 60):
+        return Column(facts.name, "text", reason=f"{n_words:.0f} words per value on average, {facts.distinct:,} distinct")
+    if facts.distinct > 0.5 * facts.n_present and facts.n_present >= FEW_ROWS:
+        reason = f"{facts.distinct:,} distinct words in {facts.n_present:,} rows: too few rows per word to learn from"
+        return Column(facts.name, "category", "ignore", reason=reason)
+    return Column(facts.name, "category", reason=f"{facts.distinct:,} distinct words in {facts.n_present:,} rows")
+
+
+def _finite(facts: Facts) -> np.ndarray:
+    """(m,) finite numbers, each as often as it occurs, so that shares are shares of rows."""
+    if facts.words is None:
+        return facts.finite
+    x = facts.numbers.repeat(facts.weights.astype(np.int64).clip(max=1000))
+    return x[np.isfinite(x)]

@@ -12,6 +12,7 @@ import polars as pl
 from osler.blocks import Block, dense
 from osler.cohort.column import Column
 from osler.cohort.infer import is_missing_word
+from osler.cohort.numbers import floats
 from osler.modalities.base import Modality
 
 #: Digits kept of anything learnt from rows, so that no state holds a patient's exact long number.
@@ -98,18 +99,6 @@ class Number(Modality):
             "mean": rounded(float(x.mean())), "sd": rounded(float(x.std(ddof=1))),
             "p5": low, "q1": q1, "median": median, "q3": q3, "p95": high,
         }  # fmt: skip
-
-
-def floats(values: pl.Series, decimal: str = ".") -> np.ndarray:
-    """(n,) float64 of any column, NaN where a value is missing or no number; infinities stay."""
-    if values.dtype.is_numeric() or values.dtype == pl.Boolean:
-        return np.array(values.cast(pl.Float64).to_numpy(), dtype=np.float64)
-    if values.dtype != pl.String:
-        return np.full(len(values), np.nan)
-    text = values.str.strip_chars()
-    if decimal == ",":
-        text = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-    return np.array(text.cast(pl.Float64, strict=False).to_numpy(), dtype=np.float64)
 
 
 def rounded(value: float, how: Any = np.round) -> float:
