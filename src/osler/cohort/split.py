@@ -34,6 +34,8 @@ class Split:
         fold: which fold of it, from 0.
         train: positions of the training rows, int64, increasing.
         test: positions of the test rows, int64, increasing.
+        by: how the parts were told apart: `unit`, `site`, `time:COLUMN`, `share` or `value:COLUMN`; "" if not said.
+            It decides what the certificate demands (a hold-out by time must be later than everything learnt from).
     """
 
     part: str
@@ -41,6 +43,7 @@ class Split:
     fold: int
     train: np.ndarray
     test: np.ndarray
+    by: str = ""
 
     @property
     def key(self) -> str:
@@ -200,7 +203,7 @@ def cross_validation(
         fold_of = stratified_group_folds(groups, strata, folds, rng)
         for fold in range(folds):
             test = np.flatnonzero(fold_of == fold)
-            splits.append(Split("cv", repeat, fold, np.flatnonzero(fold_of != fold), test))
+            splits.append(Split("cv", repeat, fold, np.flatnonzero(fold_of != fold), test, "unit"))
     return splits
 
 
@@ -240,7 +243,7 @@ def by_site(cohort: Cohort, groups: np.ndarray) -> list[Split]:
         test = np.array([s == site for s in names], dtype=bool)
         train = known & ~test & ~np.isin(groups, groups[test])
         if train.any():
-            splits.append(Split(f"site={site}", 0, 0, np.flatnonzero(train), np.flatnonzero(test)))
+            splits.append(Split(f"site={site}", 0, 0, np.flatnonzero(train), np.flatnonzero(test), "site"))
     return splits
 
 
@@ -286,13 +289,17 @@ def hold_out(
     name, sign, value = read_spec(cohort, spec)
     if not name:
         test = _share(cohort, float(value), groups, rng)
-        return _parts(spec, ~test, test)
+        return _parts(spec, ~test, test, "share")
     test, known = _asked(cohort, name, sign, value)
     train = known & ~test
     shared = train & np.isin(groups, groups[test])
-    if sign == "=" and not (is_time(cohort, name) or cohort.column(name).role == "site"):
+    if sign == ">=":
+        return _parts(spec, train & ~shared, test, f"time:{name}")
+    if cohort.column(name).role == "site":
+        return _parts(spec, train & ~shared, test, "site")
+    if not is_time(cohort, name):
         refuse_shared(cohort, groups, train, test, f"hold-out '{spec}'", key=key, show_ids=show_ids)
-    return _parts(spec, train & ~shared, test)
+    return _parts(spec, train & ~shared, test, f"value:{name}")
 
 
 def read_spec(cohort: Cohort, spec: str) -> tuple[str, str, str]:
@@ -317,11 +324,11 @@ def read_spec(cohort: Cohort, spec: str) -> tuple[str, str, str]:
     return "", "", spec
 
 
-def _parts(spec: str, train: np.ndarray, test: np.ndarray) -> Split:
+def _parts(spec: str, train: np.ndarray, test: np.ndarray, by: str) -> Split:
     for side, mask in (("held-out", test), ("training", train)):
         if not mask.any():
             raise OptionError(f"holdout must leave rows on both sides, '{spec}' leaves no {side} rows")
-    return Split("holdout", 0, 0, np.flatnonzero(train), np.flatnonzero(test))
+    return Split("holdout", 0, 0, np.flatnonzero(train), np.flatnonzero(test), by)
 
 
 def _asked(cohort: Cohort, name: str, sign: str, value: str) -> tuple[np.ndarray, np.ndarray]:
