@@ -41,6 +41,7 @@ CODES: dict[str, str] = {
     "target-rows": "there are fewer rows or units than folds",
     "target-competing": "the event column holds competing events, which are not supported yet",
     "option": "an option has a value it cannot have",
+    "model-diverged": "training a network lost finite numbers; the message names where",
     "limit-size": "an input is larger than the limit",
     "limit-ratio": "a compressed input unpacks to more than is safe",
     "limit-depth": "an input is nested deeper than the limit",

@@ -1,0 +1,99 @@
+"""Network: any set of blocks through one encoder each and one fusion. Importing this loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from osler import registry
+from osler.blocks import LAYOUTS, Block
+from osler.errors import OptionError
+from osler.models.base import Batches, Estimator, Params
+from osler.models.neural.options import Training
+from osler.tasks.base import KINDS, Prediction
+
+if TYPE_CHECKING:
+    from osler.models.neural.assembly import Extras
+
+
+@dataclass(frozen=True)
+class NetworkOptions(Training):
+    """Options of `network`: those of `Training`, and
+
+    Attributes:
+        fusion: `concat`, `gated` or `late`.
+        joined: all dense columns through one encoder (they are one table); false: one encoder per column.
+        drop_branch: share of branches hidden in training, so that the network learns to answer without them.
+        depth: residual blocks of a dense encoder.
+        embedding: values that one number or code becomes.
+        bins: most quantile bins per number.
+        graph_steps: rounds of message passing.
+        max_length: a sequence keeps its last steps.
+    """
+
+    members: int = 1
+    fusion: str = "concat"
+    joined: bool = True
+    drop_branch: float = 0.1
+    depth: int = 2
+    embedding: int = 8
+    bins: int = 16
+    graph_steps: int = 3
+    max_length: int = 512
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.drop_branch < 1:
+            raise OptionError(f"option 'drop_branch' of a network must lie in [0, 1), was {self.drop_branch:g}")
+
+
+class Network(Estimator):
+    """Dense, sequence, grid and graph columns together; any of them may be missing in any row.
+
+    Each branch is encoded by itself (see `encoders`), the present ones are fused (see `fusion`), one head answers.
+    `extras` (a warm start, a checkpoint, a progress callback) may be set before `fit`.
+    """
+
+    name: ClassVar[str] = "network"
+    accepts: ClassVar[frozenset[str]] = frozenset(LAYOUTS)
+    answers: ClassVar[frozenset[str]] = frozenset(KINDS)
+    copes_with_missing: ClassVar[bool] = True
+    extra: ClassVar[str | None] = "neural"
+    Options: ClassVar[type] = NetworkOptions
+
+    def __init__(self, options: NetworkOptions | None = None, extras: Extras | None = None) -> None:
+        super().__init__(options)
+        self.extras = extras
+
+    def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
+        """Train on any columns, slice by slice.
+
+        Raises:
+            MissingExtraError: torch is not installed.
+            OptionError: training lost finite numbers (`model-diverged`), or an unknown fusion.
+            ColumnError: there is no usable column, or one holds infinite numbers.
+        """
+        registry.optional("torch", "neural")
+        from osler.models.neural import assembly
+
+        o = self.options
+        architecture = {
+            "width": o.width, "dropout": o.dropout, "depth": o.depth, "embedding": o.embedding, "bins": o.bins,
+            "joined": o.joined, "fusion": o.fusion, "drop_branch": o.drop_branch, "graph_steps": o.graph_steps,
+            "max_length": o.max_length,
+        }  # fmt: skip
+        return assembly.fit(batches, rng, architecture, o, self.extras or assembly.Extras())
+
+    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
+        """Answer for n rows.
+
+        Raises:
+            MissingExtraError: torch is not installed.
+            ColumnError: a column of the training is not there or has another shape.
+        """
+        registry.optional("torch", "neural")
+        from osler.models.neural import assembly
+
+        return assembly.predict(params, blocks, self.options)
