@@ -277,6 +277,11 @@ def _ranks(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     return ranks
 
 
+def mid_ranks(x: np.ndarray) -> np.ndarray:
+    """(n,) how many values lie below each plus half of those equal to it (0.5 to n - 0.5)."""
+    return _ranks(np.asarray(x), np.ones(len(x)))
+
+
 def spearman(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Spearman's rank correlation, ties at their mid-rank."""
     w = _w(weights, len(y))

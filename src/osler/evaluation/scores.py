@@ -102,9 +102,9 @@ def _table(target: Target, prediction: Prediction, threshold: float) -> dict[str
     return make[target.kind](target, prediction, threshold)
 
 
-def binary_table(y: np.ndarray, p: np.ndarray, threshold: float) -> dict[str, Callable[[np.ndarray | None], np.ndarray]]:
-    """The binary metrics of y and p (n,) as functions of weights (..., n)."""
-    return {name: metric.of for name, metric in _binary_metrics(y, p, threshold).items()}
+def tables(target: Target, prediction: Prediction, threshold: float = 0.5) -> dict[str, Callable[[np.ndarray | None], np.ndarray]]:
+    """Every metric of the task as a function of weights (..., n) → (...); for paired comparisons. Not for survival."""
+    return {name: metric.of for name, metric in _table(target, prediction, threshold).items()}
 
 
 def _binary_metrics(y: np.ndarray, p: np.ndarray, threshold: float) -> dict[str, _Metric]:
