@@ -12,7 +12,7 @@ from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW, Column
 from osler.cohort.columnchecks import structure_of, values_of
 from osler.cohort.facts import facts_of
-from osler.cohort.finding import FINDINGS, SEVERITIES, Finding
+from osler.cohort.finding import FINDINGS, SEVERITIES, Finding, count
 from osler.cohort.lineage import Step, refusals
 from osler.cohort.numbers import floats
 from osler.cohort.tablechecks import duplicate_rows, near_duplicate_columns, size_of, target_of
@@ -40,7 +40,12 @@ def check(cohort: Cohort) -> list[Finding]:
     findings += size_of(cohort.table, cohort.columns)
     findings += target_of(cohort.table, cohort.columns)
     findings += _leaks(cohort)
-    return sorted(findings, key=lambda f: -SEVERITIES.index(f.severity))
+    ordered = sorted(findings, key=lambda f: -SEVERITIES.index(f.severity))
+    first: dict[tuple[str, str, str], Finding] = {}
+    for finding in ordered:
+        about = finding.message if finding.code in ("impossible-value", "mixed-types") or not finding.column else ""
+        first.setdefault((finding.code, finding.column, about), finding)
+    return list(first.values())
 
 
 def clean(cohort: Cohort) -> Cohort:
@@ -52,7 +57,7 @@ def clean(cohort: Cohort) -> Cohort:
     """
     table, ledger, emptied = cohort.table, [cohort.refusals], {}
     for column in cohort.columns:
-        if column.modality != "number" or column.role in ("id", "ignore", "prediction", "split"):
+        if column.modality != "number" or column.role in ("id", "unit", "prediction", "split"):
             continue
         codes, outside = _emptied(table[column.name], column)
         lost = codes | outside
@@ -94,7 +99,7 @@ def _cleaned(cohort: Cohort) -> list[Finding]:
     ledger = ledger.filter((pl.col("action") == "set missing") & pl.col("reason").str.contains("^(impossible|a code)"))
     findings = []
     for (name, reason), part in ledger.group_by(["column", "reason"], maintain_order=True):
-        message = f"column '{name}' had {part.height:,} values set missing: {reason}"
+        message = f"column '{name}' had {count(part.height, 'value')} set missing: {reason}"
         findings.append(Finding("impossible-value", "warning", str(name), part.height, message, "correct them at the source"))
     return findings
 

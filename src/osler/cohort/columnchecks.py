@@ -8,7 +8,7 @@ import polars as pl
 from osler.cohort import dates, physiology
 from osler.cohort.column import Column
 from osler.cohort.facts import Facts
-from osler.cohort.finding import Finding
+from osler.cohort.finding import Finding, count
 from osler.cohort.roles import role_of
 from osler.cohort.units import mixed_with
 
@@ -93,15 +93,15 @@ def _mixed(column: Column, facts: Facts) -> list[Finding]:
         below = facts.words.str.contains(_BELOW).to_numpy() & odd
         n_below, n_odd = int(facts.weights[below].sum()), int(facts.weights[odd & ~below].sum())
         if n_below:
-            message = f"column '{name}' has {n_below:,} results written as a limit such as '<5', which are no numbers"
-            advice = "write half the limit, or a column of its own, before reading"
+            message = f"column '{name}' has {count(n_below, 'result')} written as a limit such as '<5' or '>89', set missing"
+            advice = "write a number in their place before reading: for a lower limit of measurement often half of it"
             findings.append(Finding("below-limit", "warning", name, n_below, message, advice))
         if n_odd:
-            message = f"column '{name}' holds numbers, but {n_odd:,} cells are none and are set missing"
+            message = f"column '{name}' holds numbers, but {count(n_odd, 'cell')} are none and are set missing"
             findings.append(Finding("mixed-types", "warning", name, n_odd, message, f"--column {name}=category"))
     elif column.modality == "category" and column.role == "input" and 0.5 <= facts.numeric < 0.9:
         n_odd = round((1.0 - facts.numeric) * facts.n_present)
-        message = f"column '{name}' mixes numbers with {n_odd:,} cells of text, so it is read as a category"
+        message = f"column '{name}' mixes numbers with {count(n_odd, 'cell')} of text, so it is read as a category"
         findings.append(Finding("mixed-types", "warning", name, n_odd, message, f"--column {name}=number"))
     return findings
 
@@ -119,7 +119,7 @@ def _dates(values: pl.Series, column: Column) -> list[Finding]:
         findings.append(Finding("date-ambiguous", "warning", name, len(values), message, "write all dates as YYYY-MM-DD"))
     n_odd = int((dates.parse(values, formats).is_null() & values.is_not_null()).sum())
     if n_odd:
-        message = f"column '{name}' holds dates, but {n_odd:,} cells are none and are set missing"
+        message = f"column '{name}' holds dates, but {count(n_odd, 'cell')} are none and are set missing"
         findings.append(Finding("mixed-types", "warning", name, n_odd, message))
     return findings
 
@@ -132,7 +132,7 @@ def _spellings(values: pl.Series, column: Column, facts: Facts) -> list[Finding]
     n = len(raw) - key.n_unique()
     if not n:
         return []
-    message = f"column '{column.name}' has {n:,} levels that differ from another only in case or spaces; they are read as one"
+    message = f"column '{column.name}' has {count(n, 'spelling')} that only case or spaces tell from another level; they are read as one"
     return [Finding("level-spelling", "warning", column.name, n, message, "correct the spelling in the source")]
 
 
@@ -140,7 +140,7 @@ def _formulas(values: pl.Series, column: Column) -> list[Finding]:
     n = int(values.str.contains(_FORMULA).sum()) if values.dtype == pl.String else 0
     if not n:
         return []
-    message = f"column '{column.name}' has {n:,} cells that begin like a spreadsheet formula; they are kept as text"
+    message = f"column '{column.name}' has {count(n, 'cell')} that begin like a spreadsheet formula; they are kept as text"
     return [Finding("formula-cell", "note", column.name, n, message)]
 
 
@@ -172,11 +172,11 @@ def _impossible(column: Column, x: np.ndarray) -> list[Finding]:
     if n:
         zeros = f", {n_zero:,} of them zeros that stand for 'not measured'" if n_zero else ""
         done = "they are kept" if kept else "they are set missing"
-        message = f"column '{name}' ({what}) has {n:,} values that cannot be (possible: {low:g} to {high:g} {known.unit}){zeros}; {done}"
+        message = f"column '{name}' ({what}) has {count(n, 'value')} that cannot be (possible: {low:g} to {high:g} {known.unit}){zeros}; {done}"
         findings.append(Finding("impossible-value", "warning", name, n, message, "correct them at the source"))
     other, n_other = mixed_with(known, x[x != 0])
     if other:
-        message = f"column '{name}' ({what}) seems to hold {n_other:,} values in {other} among values in {known.unit}"
+        message = f"column '{name}' ({what}) seems to hold {count(n_other, 'value')} in {other} among values in {known.unit}"
         findings.append(Finding("mixed-units", "warning", name, n_other, message, f"convert the column to one unit ({known.unit})"))
     elif kept:
         message = f"column '{name}' ({what}) has too many impossible values for {known.unit}: is it another unit?"
@@ -184,7 +184,7 @@ def _impossible(column: Column, x: np.ndarray) -> list[Finding]:
     low, high = known.plausible
     odd = ~bad & ((x < low) | (x > high))
     if odd.any() and not other:
-        message = f"column '{name}' ({what}) has {int(odd.sum()):,} values outside {low:g} to {high:g} {known.unit}: possible, but rare"
+        message = f"column '{name}' ({what}) has {count(int(odd.sum()), 'value')} outside {low:g} to {high:g} {known.unit}: possible, but rare"
         findings.append(Finding("implausible-value", "note", name, int(odd.sum()), message))
     return findings
 
@@ -198,7 +198,7 @@ def _codes_for_missing(column: Column, x: np.ndarray) -> list[Finding]:
         return []
     n = int(np.isin(x, found).sum())
     codes = " and ".join(f"{c:g}" for c in found[:3])
-    message = f"column '{column.name}' has {n:,} cells of {codes}, which look like a code for 'missing'; they are not changed"
+    message = f"column '{column.name}' has {count(n, 'cell')} of {codes}, which look like a code for 'missing'; they are not changed"
     return [Finding("sentinel-value", "warning", column.name, n, message, "empty these cells in the source, or declare missing_codes")]
 
 
@@ -228,7 +228,7 @@ def _far_out(column: Column, x: np.ndarray) -> list[Finding]:
     n = int(far.sum())
     if not n or n > 0.01 * x.size:
         return []
-    message = f"column '{column.name}' has {n:,} values more than ten interquartile ranges away from the middle half"
+    message = f"column '{column.name}' has {count(n, 'value')} more than ten interquartile ranges away from the middle half"
     return [Finding("outliers", "note", column.name, n, message, "look at these rows in the source")]
 
 
@@ -241,12 +241,12 @@ def _beyond(x: np.ndarray) -> np.ndarray:
 def _levels(values: pl.Series, column: Column, facts: Facts) -> list[Finding]:
     name, findings = column.name, []
     if column.role == "input" and (facts.distinct > 100 or facts.distinct > max(20, 0.2 * facts.n_present)):
-        message = f"category '{name}' has {facts.distinct:,} levels in {facts.n_present:,} rows; rare ones are read together"
+        message = f"category '{name}' has {count(facts.distinct, 'level')} in {facts.n_present:,} rows; rare ones are read together"
         findings.append(Finding("high-cardinality", "warning", name, facts.distinct, message, "group the levels"))
     counts = values.drop_nulls().value_counts()
     rare = int((counts["count"] < RARE).sum())
     if rare and facts.distinct > 2:
-        message = f"category '{name}' has {rare:,} levels in fewer than {RARE} rows, which are read together as one"
+        message = f"category '{name}' has {count(rare, 'level')} in fewer than {RARE} rows, which are read together as one"
         findings.append(Finding("rare-levels", "note", name, rare, message))
     return findings
 

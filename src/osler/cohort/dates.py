@@ -16,7 +16,7 @@ FORMATS = (
 AMBIGUOUS = {"%d/%m/%Y": "%m/%d/%Y", "%d/%m/%Y %H:%M": "%m/%d/%Y %H:%M", "%d-%m-%Y": "%m-%d-%Y"}
 
 #: Years outside these are a typing error or a code, not a date of care.
-YEARS = (1850, 2250)
+YEARS = (1800, 2300)
 
 
 def parse(values: pl.Series, formats: tuple[str, ...] | list[str]) -> pl.Series:
@@ -25,6 +25,8 @@ def parse(values: pl.Series, formats: tuple[str, ...] | list[str]) -> pl.Series:
         return values.cast(pl.Datetime("us"))
     if isinstance(values.dtype, pl.Datetime):
         return values.dt.replace_time_zone(None).cast(pl.Datetime("us"))
+    if values.dtype.is_integer() and list(formats) == ["%Y%m%d"]:
+        values = values.cast(pl.String)
     if values.dtype != pl.String:
         return pl.Series(values.name, [None] * len(values), dtype=pl.Datetime("us"))
     text = values.str.strip_chars()

@@ -7,7 +7,7 @@ from typing import Any
 
 SEVERITIES = ("note", "warning", "stop")
 
-#: Every code that inference and `check` give, and what it says. docs/reference/findings.md explains each.
+#: Every code that inference and `check` give, and what it says (the last seven come from `leaks`). docs/reference/findings.md explains each.
 FINDINGS: dict[str, str] = {
     "column-empty": "a column has no value at all",
     "constant": "a column has one value in every row",
@@ -38,6 +38,13 @@ FINDINGS: dict[str, str] = {
     "few-rows": "the table has few rows for its inputs",
     "class-balance": "classes of the target are of very different size",
     "target-missing": "the target is missing in part of the rows",
+    "target-copy": "an input is the target in another coding",
+    "target-giveaway": "a single input tells the target almost perfectly",
+    "target-mean": "an input is the mean of the target over a group of rows, computed before any split",
+    "missingness-tells": "whether an input is missing tells the target",
+    "after-time": "an input was recorded after the prediction time",
+    "row-order": "the order of the rows tells the target",
+    "order-input": "an input follows the order of the rows, which tells the target",
 }
 
 
@@ -46,7 +53,7 @@ class Finding:
     """A finding about a table or a column.
 
     Attributes:
-        code: stable name: a key of `FINDINGS`, or of the leak findings of `osler.cohort.leaks`.
+        code: stable name: a key of `FINDINGS`.
         severity: "note" (good to know), "warning" (look at it) or "stop" (a result would not be believable).
         column: the column, or "" for the whole table.
         n: rows (or cells, levels) concerned.
@@ -62,9 +69,14 @@ class Finding:
     advice: str = ""
 
     def __post_init__(self) -> None:
-        if self.severity not in SEVERITIES:
-            raise AssertionError(self.severity)
+        if self.severity not in SEVERITIES or self.code not in FINDINGS:
+            raise AssertionError(f"{self.severity} or {self.code}")
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values."""
         return asdict(self)
+
+
+def count(n: int, noun: str, nouns: str = "") -> str:
+    """A number with its noun: `count(1, "row")` → "1 row", `count(1200, "row")` → "1,200 rows"."""
+    return f"{n:,} {noun if n == 1 else nouns or noun + 's'}"

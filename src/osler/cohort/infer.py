@@ -76,6 +76,10 @@ def _column(values: pl.Series, facts: Facts) -> Column:
     role, why = role_of(facts, column)
     if not role:
         return column
+    if role in ("id", "unit"):
+        return Column(facts.name, "category", role, reason=why)
+    if facts.distinct == 1 and column.options.get("missing_codes"):
+        why = f"every value is 0, which cannot be for {column.options['quantity']}: it was never measured"
     return column.with_(role=role, reason=why)
 
 
@@ -97,7 +101,8 @@ def _modality(values: pl.Series, facts: Facts) -> Column:
 
 
 def _of_numbers(facts: Facts) -> Column:
-    known = physiology.match(facts.name, _finite(facts))
+    is_pair = facts.whole and facts.distinct == 2 and facts.n_present >= FEW_ROWS
+    known = None if is_pair else physiology.match(facts.name, _finite(facts))
     _, unit = unit_of(facts.name)
     distinct = set(facts.finite[:10_000].tolist())
     if facts.whole and distinct <= {0.0, 1.0} and facts.distinct <= 2 and not (known and facts.distinct == 1):
@@ -109,7 +114,7 @@ def _of_numbers(facts: Facts) -> Column:
     if compact:
         return compact
     parts = words(facts.name)
-    if facts.whole and set(parts) & CODES and not unit:
+    if facts.whole and not unit and (set(parts) & CODES or (parts and parts[-1] in ("id", "type") and facts.distinct <= 50)):
         return Column(facts.name, "category", reason="whole numbers under a header that names a code")
     ordered = set(parts) & ORDERED or bool(unit) or (parts and parts[0] in ("num", "n", "number", "count"))
     if len(parts) == 1 and parts[0] in ("num", "n", "no"):
@@ -139,7 +144,7 @@ def _quantity(facts: Facts, known: physiology.Match, unit: str, options: dict[st
 
 def _compact_dates(facts: Facts) -> Column | None:
     x = facts.finite
-    if not facts.whole or not x.size or x.min() < 18_500_101 or x.max() > 22_501_231:
+    if not facts.whole or not x.size or x.min() < 18_000_101 or x.max() > 23_001_231:
         return None
     sample = pl.Series([str(int(v)) for v in x[:1000]])
     if dates.parse(sample, ["%Y%m%d"]).is_not_null().mean() < 0.95 or facts.distinct < 3:

@@ -30,7 +30,11 @@ QUALIFIERS = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True)
+#: Another unit must make this much more of the values plausible to be preferred to the first.
+NOT_BETTER = 0.05
+
+
+@dataclass(frozen=True, eq=False)
 class Quantity:
     """A clinical quantity.
 
@@ -87,33 +91,45 @@ def match(header: str, numbers: np.ndarray) -> Match | None:
         header: the column's name, perhaps with a unit in it.
         numbers: (n,) finite values.
 
-    At least half of the values that are not zero must be plausible in one of the quantity's units; so a flag called
-    "hemo" or a standardised "bmi" is not taken for haemoglobin or kg/m². A column of zeros only goes by its name.
+    Of the values other than 0, at least 90 % (95 % for a name of two or three letters) must be plausible in some unit
+    of the quantity and half in one. So a flag called "hemo", a change called "wt82_71" or a standardised "bmi" is not
+    taken for haemoglobin, kg or kg/m². Zeros alone go by their name if it is longer. Few whole numbers under
+    a name of up to four letters must fit the first unit. Of several fits the narrowest wins.
     """
     name, unit = unit_of(header)
-    found = [q for key in _keys(name) for q in _BY_ALIAS.get(key, ())]
-    found += [q for key in _keys(header) for q in _BY_ALIAS.get(key, ()) if q not in found]
-    if not found:
+    found = {q: key for key in reversed([*_keys(name), *_keys(header)]) for q in _BY_ALIAS.get(key, ())}
+    if not found or not len(numbers):
         return None
     x = numbers[numbers != 0]
     if not len(x):
-        return Match(found[0], unit if unit in found[0].units else found[0].unit) if len(numbers) else None
-    best, best_share = None, 0.5
-    for quantity in found:
-        for candidate in [unit] if unit in quantity.units else quantity.units:
-            low, high = quantity.range_in(candidate, "plausible")
-            share = float(((x >= low) & (x <= high)).mean())
-            if share > best_share or (best is None and share == best_share):
-                best, best_share = Match(quantity, candidate), share
-    return best
+        quantity, key = next(iter(found.items()))
+        return Match(quantity, unit if unit in quantity.units else quantity.unit) if len(key) > 3 else None
+    fits = [f for q, key in found.items() if (f := _fit(q, unit, x, key))]
+    return max(fits, key=lambda f: (round(f[0], 2), -f[1]))[2] if fits else None
+
+
+def _fit(quantity: Quantity, unit: str, x: np.ndarray, key: str) -> tuple[float, float, Match] | None:
+    """Share of plausible values in the best unit, the width of that range (log), and the match."""
+    best: tuple[float, float, Match] | None = None
+    is_few = len(key) <= 4 and len(x) >= 20 and len(np.unique(x[:1000])) <= 6 and bool((x == np.round(x)).all())
+    anywhere = np.zeros(len(x), dtype=bool)
+    for candidate in [unit] if unit in quantity.units else quantity.units:
+        low, high = quantity.range_in(candidate, "plausible")
+        inside = (x >= low) & (x <= high)
+        anywhere |= inside
+        if best is None or (inside.mean() > best[0] + NOT_BETTER and not is_few):
+            best = (float(inside.mean()), float(np.log(high / max(low, 1e-3))), Match(quantity, candidate))
+    return best if best is not None and best[0] >= 0.5 and anywhere.mean() >= (0.95 if len(key) <= 3 else 0.9) else None
 
 
 def _keys(name: str) -> list[str]:
-    """Spellings to look up: all words, words without qualifiers, and without digits at the end ("wt71" → "wt")."""
+    """Spellings to look up: all words, words without qualifiers, and without a number at the end ("wt71" → "wt")."""
     parts = words(name)
     bare = [w for w in parts if w not in QUALIFIERS] or list(parts)
     keys = ["".join(parts), "".join(bare)]
-    return list(dict.fromkeys([*keys, *(k.rstrip("0123456789") for k in keys if not k.startswith("cd"))]))
+    if not (len(parts) > 1 and parts[-1].isdigit()) and not keys[0].startswith("cd"):
+        keys += [k.rstrip("0123456789") for k in keys]
+    return list(dict.fromkeys(k for k in keys if len(k) > 1 or k == "k"))
 
 
 def _rounded(value: float) -> float:
@@ -146,11 +162,11 @@ QUANTITIES: tuple[Quantity, ...] = (
     _q("height", "cm", (20, 275), (45, 220), "ht stature bodyheight admissionheight", a=("m", 100.0), b=("in", 2.54)),
     _q("body mass index", "kg/m²", (6, 210), (10, 80), "bmi mass quetelet"),
     _q("body surface area", "m²", (0.08, 5), (0.15, 3), "bsa"),
-    _q("waist circumference", "cm", (20, 320), (40, 180), "waist waistcm wc", a=("in", 2.54)),
+    _q("waist circumference", "cm", (20, 320), (40, 180), "waist waistcm", a=("in", 2.54)),
     _q("hip circumference", "cm", (20, 370), (50, 190), "hip hips", a=("in", 2.54)),
-    _q("head circumference", "cm", (15, 80), (25, 62), "hc headcirc", a=("in", 2.54)),
+    _q("head circumference", "cm", (15, 80), (25, 62), "headcirc", a=("in", 2.54)),
     _q("skin fold thickness", "mm", (1, 150), (3, 80), "triceps skin skinthickness skinfold tricepsskinfold tsf"),
-    _q("gestational age", "weeks", (16, 46), (20, 43), "gestat gestation gestationalage ga gaweeks", a=("days", 1 / 7)),
+    _q("gestational age", "weeks", (16, 46), (20, 43), "gestat gestation gestationalage gaweeks", a=("days", 1 / 7)),
     # vital signs
     _q("systolic blood pressure", "mmHg", (20, 480), (60, 260),
        "sbp sysbp systolic systolicbp systbp trestbps restingbp trestbp bpsys apsys bpsystolic sysbloodpressure",
@@ -172,7 +188,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     _q("Karnofsky performance status", "%", (0, 100), (10, 100), "karnof karnofsky kps phkarno patkarno"),
     # lipids, sugar
     _q("total cholesterol", "mg/dL", (20, 2500), (70, 600),
-       "chol cholesterol totchol totalcholesterol tc serumcholesterol tchol", a=_MG_CHOL),
+       "chol cholesterol totchol totalcholesterol serumcholesterol tchol", a=_MG_CHOL),
     _q("HDL cholesterol", "mg/dL", (1, 250), (10, 150), "hdl hdlc hdlchol hdlcholesterol", a=_MG_CHOL),
     _q("LDL cholesterol", "mg/dL", (1, 1500), (15, 500), "ldl ldlc ldlchol ldlcholesterol", a=_MG_CHOL),
     _q("triglycerides", "mg/dL", (5, 30000), (20, 2000), "trig triglyceride tg trigs", a=_MG_TRIG),
@@ -183,7 +199,7 @@ QUANTITIES: tuple[Quantity, ...] = (
        "a1c hba1cpct ghb glycohemoglobin glycatedhemoglobin glycatedhaemoglobin glyhb",
        a=("mmol/mol", 0.09148, 2.152)),
     # kidney, salts
-    _q("creatinine", "mg/dL", (0.05, 80), (0.15, 20), "creat crea cr scr serumcreatinine", a=("µmol/L", 1 / 88.42)),
+    _q("creatinine", "mg/dL", (0.05, 80), (0.15, 20), "creat crea scr serumcreatinine", a=("µmol/L", 1 / 88.42)),
     _q("blood urea nitrogen", "mg/dL", (0.5, 400), (2, 200), "bun urea bloodurea ureanitrogen", a=("mmol/L", 2.801)),
     _q("glomerular filtration rate", "mL/min", (0.5, 400), (2, 200), "egfr gfr crcl creatinineclearance"),
     _q("sodium", "mmol/L", (80, 220), (105, 180), "na sod"),
@@ -209,7 +225,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     # inflammation, heart, hormones
     _q("C-reactive protein", "mg/L", (0, 1200), (0, 600), "crp hscrp", a=("mg/dL", 10.0)),
     _q("erythrocyte sedimentation rate", "mm/h", (0, 250), (0, 160), "esr sedrate"),
-    _q("procalcitonin", "ng/mL", (0, 2000), (0, 300), "pct"),
+    _q("procalcitonin", "ng/mL", (0, 2000), (0, 300),  ""),
     _q("lactate", "mmol/L", (0.05, 60), (0.2, 30), "lac lacticacid", a=("mg/dL", 1 / 9.009)),
     _q("ferritin", "ng/mL", (0.2, 500000), (1, 20000), ""),
     _q("NT-proBNP", "ng/L", (0, 500000), (5, 70000), "ntprobnp probnp"),
@@ -235,7 +251,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     _q("arterial pH", "", (6.2, 8.2), (6.7, 7.9), "ph bloodph"),
     _q("oxygen partial pressure", "mmHg", (5, 850), (20, 650), "po2 pao2", a=("kPa", 7.50062)),
     _q("carbon dioxide partial pressure", "mmHg", (3, 300), (10, 150), "pco2 paco2", a=("kPa", 7.50062)),
-    _q("left ventricular ejection fraction", "%", (2, 95), (8, 88), "lvef ef ejectionfraction", a=("fraction", 100.0)),
+    _q("left ventricular ejection fraction", "%", (2, 95), (8, 88), "lvef ejectionfraction", a=("fraction", 100.0)),
     _q("forced expiratory volume in 1 s", "L", (0.05, 10), (0.3, 7), "fev1"),
     _q("forced vital capacity", "L", (0.05, 14), (0.4, 9), "fvc"),
     _q("QT interval", "ms", (120, 1000), (250, 700), "qt qtc qtinterval", a=("s", 1000.0)),

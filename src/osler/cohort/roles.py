@@ -17,13 +17,14 @@ _PERSON_NAMES = frozenset({
     "patno", "ptno", "pat", "nhsnumber", "ssn", "cpr", "hadmpatient", "seqn", "memberid", "studyid", "sid", "empi",
 })  # fmt: skip
 _ID_WORDS = frozenset({
-    "id", "ids", "identifier", "mrn", "nbr", "uuid", "guid", "accession", "barcode", "uid", "key", "recordid", "rowid",
+    "id", "ids", "identifier", "pmid", "doi", "mrn", "nbr", "uuid", "guid", "accession", "barcode", "uid", "key", "recordid", "rowid",
     "rownames", "rownum", "index", "record",
 })  # fmt: skip
 #: Words that end in "id" but are no identifiers.
 _NOT_ID = re.compile(
-    r"(acid|thyroid|steroid|covid|lipid|fluid|opioid|typhoid|rapid|valid|solid|carotid|amyloid|void|mid|hybrid|plasmid"
-    r"|did|bid|qid|tid|said|paid|aid|hemorrhoid|rheumatoid|lymphoid|sarcoid)$"
+    r"(acid|thyroid|steroid|covid|lipid|fluid|opioid|typhoid|rapid|valid|solid|carotid|amyloid|hybrid|plasmid"
+    r"|hemorrhoid|rheumatoid|lymphoid|sarcoid|hypochondroid|keloid|cuboid|sigmoid|deltoid|nevoid)$"
+    r"|^(avoid|void|mid|did|bid|qid|tid|said|paid|aid|rid|grid|maid|raid|braid|skid)$"
 )
 _DIRECT = frozenset({
     "surname", "lastname", "firstname", "forename", "givenname", "familyname", "fullname", "patientname", "email",
@@ -173,7 +174,7 @@ def _is_site_code(facts: Facts) -> bool:
 
 
 def has_leading_zeros(text: pl.Series | None) -> bool:
-    """Whether whole numbers are written with leading zeros, as codes are: "0042"."""
+    """Whether whole numbers are written with leading zeros, as codes are: "0042" (5 % of the distinct values)."""
     if text is None or not len(text):
         return False
-    return bool(text.str.contains(r"^0\d+$").any())
+    return float(text.str.contains(r"^0\d+$").mean()) >= 0.05

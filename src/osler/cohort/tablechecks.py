@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from osler.cohort.column import Column
-from osler.cohort.finding import Finding
+from osler.cohort.finding import Finding, count
 from osler.cohort.numbers import floats
 
 #: Rows looked at for columns that say the same.
@@ -85,18 +85,19 @@ def _first_seen_codes(values: pl.Series) -> np.ndarray:
 
 
 def duplicate_rows(table: pl.DataFrame, columns: Sequence[Column]) -> list[Finding]:
-    """Rows that are the same in every column but identifiers, units and times."""
-    names = [c.name for c in columns if c.role not in ("id", "unit", "time", "split") and not table[c.name].dtype.is_nested()]
+    """Rows that are the same in every column but identifiers and units."""
+    names = [c.name for c in columns if c.role not in ("id", "unit", "split") and not table[c.name].dtype.is_nested()]
     n_full = sum(c.role in ("input", "target") for c in columns)
     if len(names) < 2 or n_full < 2 or not table.height:
         return []
     rows = table.select(names)
-    doubled = rows.filter(rows.is_duplicated())
+    doubled = rows.filter(rows.hash_rows(seed=0).is_duplicated())
+    doubled = doubled.filter(doubled.is_duplicated())
     n = doubled.height
     if not n:
         return []
     groups = doubled.n_unique()
-    message = f"{n:,} rows are one of {groups:,} groups that are the same in every column but the identifiers"
+    message = f"{n:,} rows form {count(groups, 'group')} of rows that are the same in every column but the identifiers"
     advice = "ask whether one person was entered twice; rows of one --unit never fall on both sides of a split"
     return [Finding("duplicate-rows", "warning", "", n, message, advice)]
 

@@ -53,7 +53,7 @@ def _first_unit(known: Match, unit: str, x: np.ndarray) -> np.ndarray:
 
 def _two_heaps(known: Match, x: np.ndarray) -> tuple[str, int]:
     x = np.sort(np.log(x[x > 0]))
-    if x.size < 40:
+    if x.size < 40 or known.quantity.name == "age":  # infants and adults are two heaps of their own
         return "", 0
     factors = known.quantity.units
     own, own_offset = factors[known.unit]

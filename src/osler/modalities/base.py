@@ -12,6 +12,13 @@ import polars as pl
 
 from osler.blocks import Block
 from osler.cohort.column import Column
+from osler.errors import OptionError, nearest
+
+
+#: Options that inference writes into a column; they stay when a column is declared to be of another modality.
+INFERRED = frozenset({"missing_codes", "possible", "impossible", "quantity", "quantity_unit", "decimal", "formats"})
+#: Options of a target or event column that the task reads, not the modality.
+ASKED = frozenset({"positive", "event_value"})
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,14 @@ class Modality(ABC):
         return "" if value is None else str(value)[:80]
 
     def options_of(self, column: Column) -> Any:
-        """The column's options as this modality's dataclass, defaults filled; keys that others own are left out."""
+        """The column's options as this modality's dataclass, defaults filled; keys of `INFERRED` that it lacks are left out.
+
+        Raises:
+            OptionError: an option that neither this modality has nor inference writes; the nearest is suggested.
+        """
         known = asdict(self.Options())
+        for name in column.options:
+            if name not in known and name not in INFERRED | ASKED:
+                where = f"option of {self.name} column '{column.name}'"
+                raise OptionError(f"{where} must be one it has, was '{name}': {nearest(name, known)}")
         return self.Options(**{k: v for k, v in column.options.items() if k in known})

@@ -46,13 +46,16 @@ class Boolean(Modality):
         """True where a value is present but means neither yes nor no."""
         options = self.options_of(column)
         unread = np.isnan(zero_one(values, [options.positive], [options.negative]))
+        if values.dtype.is_nested():
+            return values.is_not_null()
         present = values.is_not_null()
         if values.dtype == pl.String:
-            present &= ~is_missing_word(values) & ~values.is_in([str(c) for c in options.missing_codes])
-        elif values.dtype.is_numeric():
-            present &= ~values.is_in([float(c) for c in options.missing_codes])
-            present &= ~values.is_nan().fill_null(False) if values.dtype.is_float() else True
-        return pl.Series(unread & present.to_numpy())
+            present &= ~is_missing_word(values)
+        elif values.dtype.is_float():
+            present &= ~values.is_nan().fill_null(False)
+        text = values.cast(pl.String).str.strip_chars().str.replace(r"\.0$", "")
+        codes = [str(c).strip().removesuffix(".0") for c in options.missing_codes]
+        return pl.Series(unread & present.to_numpy() & ~text.is_in(codes).fill_null(False).to_numpy())
 
     def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
         """Learn the share of yes (for imputation)."""

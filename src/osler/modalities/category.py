@@ -63,7 +63,7 @@ class Category(Modality):
         counts = pl.DataFrame({"key": _key(shown, state), "shown": shown}).drop_nulls()
         counts = counts.group_by("key", "shown").len().sort(["len", "shown"], descending=[True, False])
         levels = counts.group_by("key", maintain_order=True).agg(pl.col("shown").first(), pl.col("len").sum())
-        levels = levels.filter(pl.col("len") >= options.min_count)
+        levels = levels.filter((pl.col("len") >= options.min_count) & (pl.col("key") != OTHER))
         levels = levels.sort(["len", "key"], descending=[True, False]).head(options.max_levels)
         kept = sorted(levels["shown"].to_list(), key=natural)
         labels = {str(k): str(v) for k, v in column.coding.items()}

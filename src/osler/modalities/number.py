@@ -13,6 +13,7 @@ from osler.blocks import Block, dense
 from osler.cohort.column import Column
 from osler.cohort.infer import is_missing_word
 from osler.cohort.numbers import floats
+from osler.errors import OptionError
 from osler.modalities.base import Modality
 
 #: Digits kept of anything learnt from rows, so that no state holds a patient's exact long number.
@@ -59,8 +60,8 @@ class Number(Modality):
         options = self.options_of(column)
         state: dict[str, Any] = {
             "modality": self.name, "version": self.version, "column": column.name,
-            "decimal": options.decimal, "missing_codes": [float(c) for c in options.missing_codes],
-            "possible": [float(v) for v in options.possible] if options.impossible == "missing" else [],
+            "decimal": options.decimal, "missing_codes": _codes(options.missing_codes, column.name),
+            "possible": _codes(options.possible, column.name) if options.impossible == "missing" else [],
             "limits": [],
         }  # fmt: skip
         x = _numbers(values, state)
@@ -108,6 +109,13 @@ def rounded(value: float, how: Any = np.round) -> float:
     scale = DIGITS - 1 - int(np.floor(np.log10(abs(value))))
     out = float(how(np.round(value * 10.0**scale, 6)) / 10.0**scale)
     return float(f"{out:.{DIGITS + 2}g}")
+
+
+def _codes(given: Any, name: str) -> list[float]:
+    try:
+        return [float(c) for c in given]
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"missing_codes and possible of number column '{name}' must be numbers, one was not") from error
 
 
 def _numbers(values: pl.Series, state: dict[str, Any]) -> np.ndarray:
