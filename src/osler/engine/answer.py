@@ -10,7 +10,7 @@ import polars as pl
 from osler.blocks import Block
 from osler.cohort.cohort import Cohort
 from osler.engine.batches import encode
-from osler.evaluation import conformal
+from osler.evaluation.conformal import Conformal
 from osler.tasks.base import Prediction
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _class_columns(predictor: Predictor, prediction: Prediction) -> dict[str, pl
     for k, label in enumerate(classes):
         columns[f"{name}_prob_{label}"] = pl.Series(prediction.value[:, k])
     if predictor.conformal:
-        inside = conformal.sets(predictor.conformal, prediction.value)
+        inside = Conformal.from_json(predictor.conformal).sets(prediction.value)
         columns[f"{name}_set"] = pl.Series(["|".join(c for c, i in zip(classes, row) if i) for row in inside])
     return columns
 
@@ -61,7 +61,7 @@ def _number_columns(predictor: Predictor, prediction: Prediction) -> dict[str, p
     name, mean = predictor.target[0], prediction.value[:, 0]
     columns = {f"{name}_pred": pl.Series(mean)}
     if predictor.conformal:
-        low, high = conformal.interval(predictor.conformal, mean)
+        low, high = Conformal.from_json(predictor.conformal).interval(mean)
         columns[f"{name}_low"], columns[f"{name}_high"] = pl.Series(low), pl.Series(high)
     return columns
 

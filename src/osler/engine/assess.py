@@ -10,7 +10,7 @@ import numpy as np
 from osler import tasks
 from osler.engine.prepare import Prepared
 from osler.engine.train import FoldResult
-from osler.evaluation import conformal
+from osler.evaluation.conformal import fit_classes, fit_number
 from osler.evaluation.scores import score
 from osler.models.ensemble import mix, on_grid
 from osler.tasks.base import Prediction, Target
@@ -56,8 +56,17 @@ def assess(prepared: Prepared, results: list[FoldResult]) -> Assessment:
         parts[part]["baseline"] = _baseline(prepared, results, part)
     chosen = "ensemble" if "ensemble" in pooled["cv"] else choose(prepared, pooled["cv"])
     own = pooled["cv"][chosen]
-    sets = conformal.learn(prepared.target.take(own.rows), own.mean, 1 - study.coverage)
+    sets = _conformal(prepared.target.take(own.rows), own.mean, study.coverage)
     return Assessment({"chosen": chosen, "parts": parts}, curves(prepared, pooled, chosen), sets, pooled)
+
+
+def _conformal(target: Target, answer: Prediction, level: float) -> dict[str, Any]:
+    """Calibration of sets or intervals on out-of-fold answers, as JSON; {} where the task has none."""
+    if target.kind in ("binary", "multiclass"):
+        return fit_classes(answer.value, target.y, level).to_json()
+    if target.kind == "regression":
+        return fit_number(answer.value[:, 0], target.y, level).to_json()
+    return {}
 
 
 def pool(prepared: Prepared, results: list[FoldResult]) -> dict[str, dict[str, Pooled]]:

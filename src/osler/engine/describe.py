@@ -65,5 +65,5 @@ def card(prepared: Prepared, assessment: Assessment) -> dict[str, Any]:
     }  # fmt: skip
     threshold = assessment.curves.get("threshold")
     if threshold is not None:
-        facts["threshold"] = threshold["value"]
+        facts["threshold"] = threshold
     return facts

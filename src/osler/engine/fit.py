@@ -31,6 +31,10 @@ from osler.engine.run import Run
 from osler.engine.study import Study
 from osler.engine.train import Fitted, FoldResult, cross_validate, fit_rows
 from osler.errors import OptionError
+from osler.registry import load
+
+#: What writes the pages of a finished run; it stands above the engine, so it is named and not imported.
+WRITERS = {"report": "osler.report.build:build"}
 
 
 def fit(
@@ -127,8 +131,6 @@ def _write_after(
     work: Path, prepared: Prepared, folds: list[FoldResult], fitted: Fitted, progress: Progress, log: Log
 ) -> None:
     """Scores, certificate, predictor, figures and report."""
-    from osler.report import build
-
     study, last = prepared.study, prepared.splits[-1]
     results = [*folds, *_holdout(prepared, fitted, last)]
     progress("scores", 0, 1)
@@ -149,11 +151,11 @@ def _write_after(
     log.write("scored", verdict=certificate["verdict"])
     if study.explain:
         progress("explanation", 0, 1)
-        _json(work / "explanation.json", interpret(prepared, predictor, study.rng("explain")))
+        _json(work / "explanation.json", interpret(prepared, folds, predictor, study.rng("explain")))
         progress("explanation", 1, 1)
     predictor.save(work / "predictor")
     progress("report", 0, 1)
-    build.build(work)
+    load(WRITERS, "writers", "report")(work)
     progress("report", 1, 1)
     (work / "digest").unlink()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -238,8 +239,11 @@ def file_sha256(path: str | Path) -> str:
 
 def cohort_sha256(cohort: Cohort) -> str:
     """SHA-256 of a cohort's values and columns: what names a table that has no file."""
-    rows = cohort.table.hash_rows(seed=0, seed_1=1, seed_2=2, seed_3=3).to_numpy()
-    return hashlib.sha256(rows.tobytes() + repr([(c.name, c.modality) for c in cohort.columns]).encode()).hexdigest()
+    digest = hashlib.sha256(repr([(c.name, c.modality) for c in cohort.columns]).encode())
+    buffer = io.BytesIO()
+    cohort.table.write_ipc(buffer, compression="uncompressed")
+    digest.update(buffer.getbuffer())
+    return digest.hexdigest()
 
 
 __all__ = ["Prepared", "cohort_sha256", "file_sha256", "leaks", "open_cohort", "prepare"]

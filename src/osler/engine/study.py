@@ -41,6 +41,7 @@ class Study:
     folds: int = _flag(0, "folds of the cross-validation; 0 chooses")
     repeats: int = _flag(0, "repeats of the cross-validation; 0 chooses")
     imbalance: str = _flag("none", "none, or balanced: classes weighted inversely to their size")
+    threshold: str = _flag("0.5", "what counts as a positive answer: a probability, youden, sensitivity=0.9 or specificity=0.9")
     tune: int = _flag(0, "trials of tuning per model inside every training part; 0 for none")
     explain: bool = _flag(True, "compute importances and effects for the report")
     level: float = _flag(0.95, "confidence level of every interval")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from osler import models
+from osler.blocks import Block
 from osler.cohort.certificate import FittedState, rows_hash
 from osler.cohort.split import Split
 from osler.engine.batches import CohortBatches, encode, fit_states
@@ -19,9 +20,13 @@ from osler.engine.files import write_atomic
 from osler.engine.prepare import Prepared
 from osler.engine.tune import tuned
 from osler.errors import TargetError
+from osler.explanation.permutation import permutation_importance
 from osler.models.base import Estimator, Params, options_from
 from osler.models.ensemble import Ensemble
 from osler.tasks.base import Prediction, Target
+
+#: With more columns than this, importance by shuffling one at a time is left out.
+MOST_SHUFFLED = 200
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,14 @@ class FoldResult:
         predictions: model name → answer for `split.test`, in that order.
         states: one entry per fitted thing.
         facts: model name → JSON facts (weights of an ensemble, tuned options).
+        increases: column → (m,) loss increase of the test rows when that column is shuffled; {} where not computed.
     """
 
     split: Split
     predictions: dict[str, Prediction]
     states: tuple[FittedState, ...]
     facts: dict[str, Any]
+    increases: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,29 @@ def run_split(prepared: Prepared, split: Split) -> FoldResult:
         estimator = models.get(spec)
         predictions[name] = estimator.predict(params, blocks)
         facts[name] = _facts(estimator, spec, params)
-    return FoldResult(split, predictions, fitted.record, facts)
+    increases = _increases(prepared, split, fitted, blocks)
+    return FoldResult(split, predictions, fitted.record, facts, increases)
+
+
+def _increases(prepared: Prepared, split: Split, fitted: Fitted, blocks: dict[str, Block]) -> dict[str, np.ndarray]:
+    """Shuffled-column losses on the test rows, for the last model (the ensemble) in the first repeat."""
+    if not prepared.study.explain or split.part != "cv" or split.repeat or len(blocks) > MOST_SHUFFLED:
+        return {}
+    spec, params = list(fitted.params.values())[-1]
+    estimator = models.get(spec)
+    most = min(len(split.test), 2000)
+    rng = prepared.study.rng("shuffle", split.key)
+    few = np.sort(rng.permutation(len(split.test))[:most])
+    part = {name: block.take(few) for name, block in blocks.items()}
+    target = prepared.target.take(split.test[few])
+    found = permutation_importance(lambda b: estimator.predict(params, b), part, target, rng)
+    return {name: np.where(np.isin(np.arange(len(split.test)), few), _spread(v, few, len(split.test)), np.nan) for name, v in found.items()}
+
+
+def _spread(values: np.ndarray, positions: np.ndarray, n: int) -> np.ndarray:
+    full = np.zeros(n)
+    full[positions] = values
+    return full
 
 
 def cross_validate(
@@ -202,8 +231,11 @@ def write_fold(folder: Path, result: FoldResult) -> None:
         arrays[f"value/{i}"] = np.ascontiguousarray(prediction.value, dtype=np.float64)
         if prediction.times is not None:
             arrays[f"times/{i}"] = np.ascontiguousarray(prediction.times, dtype=np.float64)
+    for i, values in enumerate(result.increases.values()):
+        arrays[f"increase/{i}"] = values
     note = {
         "key": result.split.key,
+        "columns": list(result.increases),
         "models": list(result.predictions),
         "states": [[s.name, s.split_key, s.rows_sha256, s.n] for s in result.states],
         "facts": result.facts,
@@ -232,7 +264,8 @@ def read_fold(folder: Path, split: Split) -> FoldResult | None:
     predictions = {
         name: Prediction(arrays[f"value/{i}"], arrays.get(f"times/{i}")) for i, name in enumerate(note["models"])
     }
-    return FoldResult(split, predictions, tuple(FittedState(*s) for s in note["states"]), note["facts"])
+    increases = {name: arrays[f"increase/{i}"] for i, name in enumerate(note["columns"])}
+    return FoldResult(split, predictions, tuple(FittedState(*s) for s in note["states"]), note["facts"], increases)
 
 
 __all__ = ["Fitted", "FoldResult", "cross_validate", "fit_rows", "members_of", "name_of", "options_from", "run_split"]
