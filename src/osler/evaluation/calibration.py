@@ -1,4 +1,6 @@
-"""Do predicted probabilities mean what they say: the calibration curve, its distances, and how to recalibrate."""
+"""Do predicted probabilities mean what they say: the calibration curve, its distances, and how to
+recalibrate.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +40,11 @@ class Smoother:
 
     @classmethod
     def of(cls, p: np.ndarray, span: float = 0.75, points: int = 60) -> Smoother:
-        """Prepare for predictions p (n,): the nearest `span` of the rows count at each of up to `points` quantiles of p.
+        """Prepare for predictions p (n,): the nearest `span` of the rows count at each of up to `points`
+        quantiles of p.
 
-        Source: Cleveland, Journal of the American Statistical Association 1979;74:829-836 (degree 1, no robustness step).
+        Source: Cleveland, Journal of the American Statistical Association 1979;74:829-836 (degree 1, no
+        robustness step).
         """
         at = np.unique(np.quantile(p, np.linspace(0, 1, points)))
         if len(at) == 1:
@@ -72,8 +76,11 @@ class Smoother:
         return curve[..., self.left] * (1 - self.part) + curve[..., self.left + 1] * self.part
 
 
-def distances(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None, smoother: Smoother | None = None) -> dict[str, np.ndarray]:
-    """ICI, E50, E90 and Emax: mean, median, 90th percentile and maximum of |smoothed outcome - probability| over rows.
+def distances(
+    y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None, smoother: Smoother | None = None
+) -> dict[str, np.ndarray]:
+    """ICI, E50, E90 and Emax: mean, median, 90th percentile and maximum of |smoothed outcome - probability|
+    over rows.
 
     Shapes (...) for weights (..., n). Quantiles are over the rows of the sample, unweighted.
     Source: Austin and Steyerberg, Statistics in Medicine 2019;38:4051-4065.
@@ -88,13 +95,18 @@ def distances(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None, s
 
 
 def calibration(
-    y: np.ndarray, p: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator, n_boot: int = 200, bins: int = 10
+    y: np.ndarray,
+    p: np.ndarray,
+    groups: np.ndarray | None,
+    rng: np.random.Generator,
+    n_boot: int = 200,
+    bins: int = 10,
 ) -> dict[str, Any]:
     """Everything about the calibration of p (n,) for y (n,) of 0 and 1, as JSON values with 95 % intervals.
 
-    Keys: `slope`, `intercept`, `observed_expected`, `brier`, `ece`, `ici`, `e50`, `e90`, `emax` (each value, low, high, n);
-    `curve` (predicted, observed, low, high: the smoothed curve with a pointwise band); `bins` (predicted, observed, low, high, n).
-    Beyond 50,000 rows a random 50,000 of them are used.
+    Keys: `slope`, `intercept`, `observed_expected`, `brier`, `ece`, `ici`, `e50`, `e90`, `emax` (each value,
+    low, high, n); `curve` (predicted, observed, low, high: the smoothed curve with a pointwise band); `bins`
+    (predicted, observed, low, high, n). Beyond 50,000 rows a random 50,000 of them are used.
     """
     y = np.asarray(y, dtype=np.float64)
     codes = intervals.codes(groups, len(y))
@@ -123,13 +135,22 @@ def calibration(
         out[name] = {"value": _none(value), "low": _none(low), "high": _none(high), "n": len(y)}
     low, high = np.nanquantile(np.concatenate(curves), [0.025, 0.975], axis=0)
     observed = np.clip(smoother.curve(y), 0, 1)
-    out["curve"] = {"predicted": smoother.at.tolist(), "observed": observed.tolist(), "low": low.tolist(), "high": high.tolist()}
+    out["curve"] = {
+        "predicted": smoother.at.tolist(),
+        "observed": observed.tolist(),
+        "low": low.tolist(),
+        "high": high.tolist(),
+    }
     out["bins"] = binned(y, p, codes, bins)
     return out
 
 
-def binned(y: np.ndarray, p: np.ndarray, groups: np.ndarray | None = None, bins: int = 10) -> list[dict[str, float]]:
-    """Mean prediction and observed share in bins of equal mass, the share with Wilson's interval on the units of the bin."""
+def binned(
+    y: np.ndarray, p: np.ndarray, groups: np.ndarray | None = None, bins: int = 10
+) -> list[dict[str, float]]:
+    """Mean prediction and observed share in bins of equal mass, the share with Wilson's interval on the units
+    of the bin.
+    """
     member = metrics.mass_bins(p, bins).astype(bool)
     codes = intervals.codes(groups, len(y))
     out = []
@@ -137,7 +158,15 @@ def binned(y: np.ndarray, p: np.ndarray, groups: np.ndarray | None = None, bins:
         rows = member[:, column]
         share = float(np.mean(y[rows]))
         low, high = intervals.wilson(share, len(np.unique(codes[rows])))
-        out.append({"predicted": float(np.mean(p[rows])), "observed": share, "low": low, "high": high, "n": int(rows.sum())})
+        out.append(
+            {
+                "predicted": float(np.mean(p[rows])),
+                "observed": share,
+                "low": low,
+                "high": high,
+                "n": int(rows.sum()),
+            }
+        )
     return out
 
 
@@ -175,31 +204,43 @@ class Recalibration:
         return cls(data["kind"], tuple(data["numbers"]), tuple(data["x"]), tuple(data["y"]))
 
 
-def recalibrate(y: np.ndarray, p: np.ndarray, kind: str = "platt", weights: np.ndarray | None = None) -> Recalibration:
+def recalibrate(
+    y: np.ndarray, p: np.ndarray, kind: str = "platt", weights: np.ndarray | None = None
+) -> Recalibration:
     """Learn a correction from y (n,) of 0 and 1 and p (n,).
 
-    `intercept` moves all log odds by one number (enough when only the share of events differs), `platt` also stretches them
-    (logistic recalibration), `isotonic` fits any increasing step curve (needs about 1,000 rows not to overfit).
-    Sources: Steyerberg, Clinical Prediction Models, 2019, chapter 20; Platt 1999; Zadrozny and Elkan, KDD 2002.
+    `intercept` moves all log odds by one number (enough when only the share of events differs), `platt` also
+    stretches them (logistic recalibration), `isotonic` fits any increasing step curve (needs about 1,000 rows
+    not to overfit).
+    Sources: Steyerberg, Clinical Prediction Models, 2019, chapter 20; Platt 1999; Zadrozny and Elkan, KDD
+    2002.
 
     Raises:
-        OptionError: the kind is unknown, or the rows do not determine the correction (one class, or perfectly separated).
+        OptionError: the kind is unknown, or the rows do not determine the correction (one class, or perfectly
+        separated).
     """
     if kind not in RECALIBRATIONS:
-        raise OptionError(f"recalibration must be one that Osler knows, was '{kind}': {nearest(kind, RECALIBRATIONS)}")
+        raise OptionError(
+            f"recalibration must be one that Osler knows, was '{kind}': {nearest(kind, RECALIBRATIONS)}"
+        )
     if kind == "none":
         return Recalibration("none")
     if kind == "isotonic":
         from sklearn.isotonic import IsotonicRegression
 
         fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(p, y, weights)
-        return Recalibration("isotonic", (), tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist()))
+        return Recalibration(
+            "isotonic", (), tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist())
+        )
     if kind == "intercept":
         numbers = (float(metrics.calibration_intercept(y, p, weights)),)
     else:
         numbers = tuple(float(v) for v in metrics.recalibration_line(y, p, weights))
     if not np.isfinite(numbers).all():
-        raise OptionError(f"recalibration '{kind}' needs rows of both classes that overlap, these do not: use more rows, or 'none'")
+        raise OptionError(
+            f"recalibration '{kind}' needs rows of both classes that overlap, these do not: use more rows, "
+            "or 'none'"
+        )
     return Recalibration(kind, numbers)
 
 

@@ -11,15 +11,16 @@ from osler.evaluation import metrics
 
 Metric = Callable[[np.ndarray, np.ndarray, "np.ndarray | None"], np.ndarray]
 
-#: Ratios that are 0, not undefined, for a class that is never predicted (the convention of scikit-learn's macro means).
+#: Ratios that are 0, not undefined, for a class that is never predicted (the convention of scikit-learn's
+#: macro means).
 _ZERO = frozenset({metrics.precision, metrics.f1})
 
 
 def macro(metric: Metric, y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """Mean over columns of a binary metric; shapes: y and p (n, k), weights (..., n), result (...).
 
-    NaN in y marks a label that was not assessed: the row does not count for that column. A column for which the metric is not
-    defined (one class only) is left out of the mean.
+    NaN in y marks a label that was not assessed: the row does not count for that column. A column for which
+    the metric is not defined (one class only) is left out of the mean.
     """
     each = []
     for column in range(y.shape[1]):
@@ -53,7 +54,9 @@ def log_loss(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) ->
 
 
 def ece(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Expected calibration error of the top class: how often it is right against its probability (Guo et al., ICML 2017)."""
+    """Expected calibration error of the top class: how often it is right against its probability (Guo et al.,
+    ICML 2017).
+    """
     top = p.argmax(axis=1)
     rows = np.arange(len(p))
     return metrics.ece(y[rows, top], p[rows, top], weights)

@@ -1,4 +1,6 @@
-"""Is one model better than another on the same rows: DeLong's test and paired cluster bootstraps for any metric."""
+"""Is one model better than another on the same rows: DeLong's test and paired cluster bootstraps for any
+metric.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ def _midranks(x: np.ndarray) -> np.ndarray:
 def delong(y: np.ndarray, p: np.ndarray, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """AUROCs (m,) of the columns of p (n, m) and their covariance (m, m), without resampling.
 
-    Sources: DeLong, DeLong and Clarke-Pearson, Biometrics 1988;44:837-845; the ranks of Sun and Xu, IEEE Signal Processing
-    Letters 2014;21:1389-1393; for rows in groups Obuchowski, Biometrics 1997;53:567-578.
+    Sources: DeLong, DeLong and Clarke-Pearson, Biometrics 1988;44:837-845; the ranks of Sun and Xu, IEEE
+    Signal Processing Letters 2014;21:1389-1393; for rows in groups Obuchowski, Biometrics 1997;53:567-578.
 
     Raises:
         ValueError: one class has no rows.
@@ -64,20 +66,33 @@ def _clustered(v1: np.ndarray, v0: np.ndarray, groups1: np.ndarray, groups0: np.
     return s1 / n1 + s0 / n0 + (both + both.T) / (n1 * n0)
 
 
-def delong_interval(y: np.ndarray, p: np.ndarray, groups: np.ndarray | None = None, level: float = intervals.LEVEL) -> tuple[float, float, float]:
-    """AUROC with DeLong's interval on the logit scale (kept inside 0 to 1); Newcombe's where it has no width."""
+def delong_interval(
+    y: np.ndarray, p: np.ndarray, groups: np.ndarray | None = None, level: float = intervals.LEVEL
+) -> tuple[float, float, float]:
+    """AUROC with DeLong's interval on the logit scale (kept inside 0 to 1); Newcombe's where it has no
+    width.
+    """
     area, covariance = delong(y, p, groups)
     value, spread = float(area[0]), float(covariance[0, 0])
     codes = intervals.codes(groups, len(y))
     if not 0 < value < 1 or spread <= 0:
-        return value, *intervals.auroc_limit(value, len(np.unique(codes[y == 1])), len(np.unique(codes[y != 1])), level)
-    centre, half = np.log(value / (1 - value)), intervals.normal_quantile(level) * np.sqrt(spread) / (value * (1 - value))
+        return value, *intervals.auroc_limit(
+            value, len(np.unique(codes[y == 1])), len(np.unique(codes[y != 1])), level
+        )
+    centre, half = (
+        np.log(value / (1 - value)),
+        intervals.normal_quantile(level) * np.sqrt(spread) / (value * (1 - value)),
+    )
     low, high = 1 / (1 + np.exp(-(centre + np.array([-half, half]))))
     return value, float(low), float(high)
 
 
-def delong_test(y: np.ndarray, first: np.ndarray, second: np.ndarray, groups: np.ndarray | None = None) -> dict[str, float | int | None]:
-    """Paired difference of two AUROCs: value (first - second), low, high (95 %), z, p_value (two-sided), n."""
+def delong_test(
+    y: np.ndarray, first: np.ndarray, second: np.ndarray, groups: np.ndarray | None = None
+) -> dict[str, float | int | None]:
+    """Paired difference of two AUROCs: value (first - second), low, high (95 %), z, p_value (two-sided),
+    n.
+    """
     from scipy.special import ndtr
 
     area, covariance = delong(y, np.column_stack([first, second]), groups)
@@ -86,7 +101,14 @@ def delong_test(y: np.ndarray, first: np.ndarray, second: np.ndarray, groups: np
     z = value / error if error > 1e-12 else (0.0 if abs(value) < 1e-12 else np.sign(value) * np.inf)
     half = intervals.normal_quantile() * error
     finite = float(z) if np.isfinite(z) else None
-    return {"value": value, "low": value - half, "high": value + half, "z": finite, "p_value": float(2 * ndtr(-abs(z))), "n": len(y)}
+    return {
+        "value": value,
+        "low": value - half,
+        "high": value + half,
+        "z": finite,
+        "p_value": float(2 * ndtr(-abs(z))),
+        "n": len(y),
+    }
 
 
 def paired_bootstrap(
@@ -97,7 +119,8 @@ def paired_bootstrap(
     rng: np.random.Generator,
     n_boot: int = 1000,
 ) -> dict[str, float | int | None]:
-    """Difference of two metrics of weights (..., n) on the same resamples: value, low, high (95 %), p_value, n.
+    """Difference of two metrics of weights (..., n) on the same resamples: value, low, high (95 %), p_value,
+    n.
 
     The p-value is twice the smaller share of differences on one side of 0, with one added above and below.
     """
@@ -126,9 +149,11 @@ def compare(
     n_boot: int = 1000,
     threshold: float = 0.5,
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Every model against a reference (the first by default): model → metric → difference (model - reference) with interval.
+    """Every model against a reference (the first by default): model → metric → difference (model - reference)
+    with interval.
 
-    All models see the same resamples. A binary AUROC also has DeLong's p-value as `p_delong`. Not for survival.
+    All models see the same resamples. A binary AUROC also has DeLong's p-value as `p_delong`. Not for
+    survival.
 
     Raises:
         KeyError: the reference is not among the predictions.
@@ -136,7 +161,9 @@ def compare(
     reference = next(iter(predictions)) if reference is None else reference
     tables = {name: scores.tables(target, prediction, threshold) for name, prediction in predictions.items()}
     weight, n = target.weight, len(target)
-    drawn: dict[str, dict[str, list[np.ndarray]]] = {name: {m: [] for m in table} for name, table in tables.items()}
+    drawn: dict[str, dict[str, list[np.ndarray]]] = {
+        name: {m: [] for m in table} for name, table in tables.items()
+    }
     for block in intervals.bootstrap_weights(groups, n, intervals.replicates_for(n, n_boot), rng):
         block = block if weight is None else block * weight
         for name, table in tables.items():

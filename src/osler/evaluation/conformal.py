@@ -1,8 +1,9 @@
-"""Sets and intervals that hold the truth as often as they say, whatever the model: split, CV+ and Mondrian conformal prediction.
+"""Sets and intervals that hold the truth as often as they say, whatever the model: split, CV+ and Mondrian
+conformal prediction.
 
-The promise is marginal: 90 % of new rows like those of calibration, on average. `by` (Mondrian) makes it hold within each group or
-class, at the price of wider answers where a group is small; a group too small for the level gets the whole set or an infinite
-interval, never a false promise.
+The promise is marginal: 90 % of new rows like those of calibration, on average. `by` (Mondrian) makes it hold
+within each group or class, at the price of wider answers where a group is small; a group too small for the
+level gets the whole set or an infinite interval, never a false promise.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from osler.errors import OptionError
 def quantile(scores: np.ndarray, level: float) -> float:
     """The conformal quantile: the ceil((n + 1) level)-th smallest score, infinite if there are too few.
 
-    Source: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005; Lei et al., JASA 2018;113:1094-1111.
+    Source: Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005; Lei et al., JASA
+    2018;113:1094-1111.
     """
     n = len(scores)
     rank = int(np.ceil((n + 1) * level - 1e-9))
@@ -27,14 +29,17 @@ def quantile(scores: np.ndarray, level: float) -> float:
 
 
 def lac(p: np.ndarray) -> np.ndarray:
-    """(n, k) non-conformity of each class: 1 - probability (Sadinle, Lei and Wasserman, JASA 2019;114:223-234)."""
+    """(n, k) non-conformity of each class: 1 - probability (Sadinle, Lei and Wasserman, JASA
+    2019;114:223-234).
+    """
     return 1.0 - p
 
 
 def aps(p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(n, k) adaptive scores: probability mass of likelier classes plus a random part of the class's own.
 
-    Source: Romano, Sesia and Candes, NeurIPS 2020. Sets adapt to the row's difficulty; the random part makes coverage exact.
+    Source: Romano, Sesia and Candes, NeurIPS 2020. Sets adapt to the row's difficulty; the random part makes
+    coverage exact.
     """
     order = np.argsort(-p, axis=1, kind="stable")
     mass = np.cumsum(np.take_along_axis(p, order, axis=1), axis=1)
@@ -63,8 +68,12 @@ class Conformal:
     quantiles: Mapping[str, float] = field(default_factory=dict)
     n: Mapping[str, int] = field(default_factory=dict)
 
-    def sets(self, p: np.ndarray, groups: np.ndarray | None = None, rng: np.random.Generator | None = None) -> np.ndarray:
-        """(n, k) bool: the classes that cannot be ruled out; p (n, k). `aps` needs a generator, `by="group"` needs groups (n,)."""
+    def sets(
+        self, p: np.ndarray, groups: np.ndarray | None = None, rng: np.random.Generator | None = None
+    ) -> np.ndarray:
+        """(n, k) bool: the classes that cannot be ruled out; p (n, k). `aps` needs a generator, `by="group"`
+        needs groups (n,).
+        """
         scores = aps(p, _need(rng)) if self.method == "aps" else lac(p)
         if self.by == "class":
             limit = np.array([[self._limit(str(c)) for c in range(p.shape[1])]])
@@ -72,7 +81,9 @@ class Conformal:
             limit = self._limits(len(p), groups)[:, None]
         return scores <= limit + 1e-12
 
-    def interval(self, prediction: np.ndarray, groups: np.ndarray | None = None, scale: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def interval(
+        self, prediction: np.ndarray, groups: np.ndarray | None = None, scale: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends (n,) around predicted numbers (n,); `scale` (n,) as given to `fit_number`."""
         half = self._limits(len(prediction), groups) * (1.0 if scale is None else np.maximum(scale, 1e-12))
         return prediction - half, prediction + half
@@ -90,7 +101,14 @@ class Conformal:
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values; an infinite quantile is None."""
         finite = {k: v if np.isfinite(v) else None for k, v in self.quantiles.items()}
-        return {"kind": self.kind, "method": self.method, "level": self.level, "by": self.by, "quantiles": finite, "n": dict(self.n)}
+        return {
+            "kind": self.kind,
+            "method": self.method,
+            "level": self.level,
+            "by": self.by,
+            "quantiles": finite,
+            "n": dict(self.n),
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Conformal:
@@ -109,7 +127,8 @@ def fit_classes(
     groups: np.ndarray | None = None,
     rng: np.random.Generator | None = None,
 ) -> Conformal:
-    """Calibrate prediction sets on rows that the model had not seen (split conformal; out-of-fold rows give cross-conformal).
+    """Calibrate prediction sets on rows that the model had not seen (split conformal; out-of-fold rows give
+    cross-conformal).
 
     Args:
         p: (n, k) class probabilities.
@@ -138,7 +157,8 @@ def fit_number(
     groups: np.ndarray | None = None,
     scale: np.ndarray | None = None,
 ) -> Conformal:
-    """Calibrate prediction intervals: absolute residuals, divided by `scale` (n,) (an expected error per row) if given.
+    """Calibrate prediction intervals: absolute residuals, divided by `scale` (n,) (an expected error per row)
+    if given.
 
     Raises:
         OptionError: an option has a value it cannot have.
@@ -151,13 +171,17 @@ def fit_number(
     return Conformal("number", method, level, by, *_quantiles(scores, level, by, groups))
 
 
-def _quantiles(scores: np.ndarray, level: float, by: str, keys: np.ndarray | None) -> tuple[dict[str, float], dict[str, int]]:
+def _quantiles(
+    scores: np.ndarray, level: float, by: str, keys: np.ndarray | None
+) -> tuple[dict[str, float], dict[str, int]]:
     if not by:
         return {"": quantile(scores, level)}, {"": len(scores)}
     if keys is None:
         raise OptionError(f"conformal calibration by {by} needs the {by} of every row, none was given")
     rows = {str(k): keys == k for k in np.unique(keys)}
-    return {k: quantile(scores[m], level) for k, m in rows.items()}, {k: int(m.sum()) for k, m in rows.items()}
+    return {k: quantile(scores[m], level) for k, m in rows.items()}, {
+        k: int(m.sum()) for k, m in rows.items()
+    }
 
 
 def _check(level: float, method: str, methods: tuple[str, ...], by: str) -> None:
@@ -175,10 +199,13 @@ def _need(rng: np.random.Generator | None) -> np.random.Generator:
     return rng
 
 
-# -- CV+ ---------------------------------------------------------------------------------------------------------------
+# -- CV+ -----------------------------------------------------------------------------------------------------
+# ----------
 
 
-def cv_plus_interval(residual: np.ndarray, fold: np.ndarray, predictions: np.ndarray, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+def cv_plus_interval(
+    residual: np.ndarray, fold: np.ndarray, predictions: np.ndarray, level: float = 0.9
+) -> tuple[np.ndarray, np.ndarray]:
     """CV+ intervals: lower and upper ends (m,) for m new rows, no data set aside.
 
     Args:
@@ -187,7 +214,8 @@ def cv_plus_interval(residual: np.ndarray, fold: np.ndarray, predictions: np.nda
         predictions: (m, K) the new rows as predicted by the model that left out each fold.
         level: wanted coverage (guaranteed 2 level - 1, in practice close to level).
 
-    Source: Barber, Candes, Ramdas and Tibshirani, Annals of Statistics 2021;49:486-507, section 3 (with K = n: jackknife+).
+    Source: Barber, Candes, Ramdas and Tibshirani, Annals of Statistics 2021;49:486-507, section 3 (with K =
+    n: jackknife+).
     """
     n = len(residual)
     low, high = predictions[:, fold] - residual, predictions[:, fold] + residual
@@ -199,7 +227,9 @@ def cv_plus_interval(residual: np.ndarray, fold: np.ndarray, predictions: np.nda
     return lower, upper
 
 
-def cv_plus_sets(scores: np.ndarray, fold: np.ndarray, predictions: np.ndarray, level: float = 0.9) -> np.ndarray:
+def cv_plus_sets(
+    scores: np.ndarray, fold: np.ndarray, predictions: np.ndarray, level: float = 0.9
+) -> np.ndarray:
     """(m, k) bool: CV+ prediction sets with scores 1 - probability.
 
     Args:
@@ -208,7 +238,8 @@ def cv_plus_sets(scores: np.ndarray, fold: np.ndarray, predictions: np.ndarray, 
         predictions: (m, K, k) class probabilities of the new rows by the model that left out each fold.
         level: wanted coverage.
 
-    Source: Romano, Sesia and Candes, NeurIPS 2020, section 2.3: a class stays while fewer than level (n + 1) scores lie below its.
+    Source: Romano, Sesia and Candes, NeurIPS 2020, section 2.3: a class stays while fewer than level (n + 1)
+    scores lie below its.
     """
     n = len(scores)
     below = np.zeros((predictions.shape[0], predictions.shape[2]))

@@ -1,4 +1,6 @@
-"""What a threshold does: the confusion table with its shares, and the threshold for a wanted sensitivity, specificity or cost."""
+"""What a threshold does: the confusion table with its shares, and the threshold for a wanted sensitivity,
+specificity or cost.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,19 @@ from osler.errors import OptionError
 from osler.evaluation import intervals, metrics
 
 
-def confusion(y: np.ndarray, p: np.ndarray, threshold: float, groups: np.ndarray | None = None, weights: np.ndarray | None = None) -> dict[str, Any]:
+def confusion(
+    y: np.ndarray,
+    p: np.ndarray,
+    threshold: float,
+    groups: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+) -> dict[str, Any]:
     """The table at one threshold (p at or above it is called positive), as JSON values.
 
-    Keys: threshold; tp, fp, fn, tn (counts of rows); sensitivity, specificity, ppv, npv, accuracy, called (each value, low, high,
-    n: Wilson's interval, on the number of units where rows come in groups); f1; lr_positive and lr_negative (likelihood ratios).
+    Keys: threshold; tp, fp, fn, tn (counts of rows); sensitivity, specificity, ppv, npv, accuracy, called
+    (each value, low, high,
+    n: Wilson's interval, on the number of units where rows come in groups); f1; lr_positive and lr_negative
+    (likelihood ratios).
     """
     y = np.asarray(y)
     called, positive = p >= threshold, y == 1
@@ -36,7 +46,9 @@ def confusion(y: np.ndarray, p: np.ndarray, threshold: float, groups: np.ndarray
     return out
 
 
-def share(hit: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> dict[str, float | int | None]:
+def share(
+    hit: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None
+) -> dict[str, float | int | None]:
     """The share of true in `hit` (n,) with Wilson's interval; clustered rows count for what they are worth.
 
     The variance of the share over units is the linearised one of a ratio of unit totals.
@@ -63,8 +75,12 @@ def confusion_matrix(y: np.ndarray, p: np.ndarray) -> np.ndarray:
     return np.bincount(y * k + p.argmax(axis=1), minlength=k * k).reshape(k, k)
 
 
-def operating_points(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every different rule "p at or above the threshold": thresholds (m,) downwards from above all, sensitivity, specificity."""
+def operating_points(
+    y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every different rule "p at or above the threshold": thresholds (m,) downwards from above all,
+    sensitivity, specificity.
+    """
     w = np.ones(len(y)) if weights is None else weights
     order = np.argsort(-p, kind="stable")
     last = np.flatnonzero(np.concatenate([np.diff(p[order]) != 0, [True]]))
@@ -74,12 +90,15 @@ def operating_points(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = 
     return thresholds, sensitivity, 1.0 - np.concatenate([[0.0], alarms / max(alarms[-1], 1e-300)])
 
 
-def threshold_for(y: np.ndarray, p: np.ndarray, rule: str, value: float | None = None, weights: np.ndarray | None = None) -> float:
+def threshold_for(
+    y: np.ndarray, p: np.ndarray, rule: str, value: float | None = None, weights: np.ndarray | None = None
+) -> float:
     """The threshold that a rule asks for.
 
-    Rules: `sensitivity` (the highest threshold that reaches `value`), `specificity` (the lowest that reaches it), `youden` (the
-    greatest sensitivity + specificity - 1), `cost` (`value` = harm of a missed case over harm of a false alarm; the threshold is
-    1 / (1 + value), which needs calibrated probabilities), `prevalence` (the share of positives).
+    Rules: `sensitivity` (the highest threshold that reaches `value`), `specificity` (the lowest that reaches
+    it), `youden` (the greatest sensitivity + specificity - 1), `cost` (`value` = harm of a missed case over
+    harm of a false alarm; the threshold is 1 / (1 + value), which needs calibrated probabilities),
+    `prevalence` (the share of positives).
     Sources: Youden, Cancer 1950;3:32-35; Pauker and Kassirer, NEJM 1980;302:1109-1117 (cost).
 
     Raises:
@@ -101,16 +120,27 @@ def threshold_for(y: np.ndarray, p: np.ndarray, rule: str, value: float | None =
     thresholds, sensitivity, specificity = operating_points(np.asarray(y), p, weights)
     if rule == "sensitivity":
         return float(thresholds[np.flatnonzero(sensitivity >= value - 1e-12)[0]])
-    best = np.flatnonzero(specificity >= value - 1e-12)[-1] if rule == "specificity" else int(np.argmax(sensitivity + specificity))
+    best = (
+        np.flatnonzero(specificity >= value - 1e-12)[-1]
+        if rule == "specificity"
+        else int(np.argmax(sensitivity + specificity))
+    )
     return float(thresholds[best]) if np.isfinite(thresholds[best]) else float(np.nextafter(p.max(), np.inf))
 
 
 def threshold_report(
-    y: np.ndarray, p: np.ndarray, rule: str, value: float | None, groups: np.ndarray | None, rng: np.random.Generator, n_boot: int = 500
+    y: np.ndarray,
+    p: np.ndarray,
+    rule: str,
+    value: float | None,
+    groups: np.ndarray | None,
+    rng: np.random.Generator,
+    n_boot: int = 500,
 ) -> dict[str, Any]:
     """The threshold of a rule, its 95 % interval over cluster bootstraps, and the confusion table there.
 
-    Sensitivity and specificity at a threshold that was chosen on the same rows are hopeful; read them on a hold-out.
+    Sensitivity and specificity at a threshold that was chosen on the same rows are hopeful; read them on a
+    hold-out.
     """
     threshold = threshold_for(y, p, rule, value)
     drawn = [
@@ -120,7 +150,13 @@ def threshold_report(
         if 0 < (w * (y == 1)).sum() < w.sum()
     ]
     low, high = intervals.percentile(threshold, np.array(drawn))
-    return {"rule": rule, "wanted": value, "low": _none(low), "high": _none(high), **confusion(y, p, threshold, groups)}
+    return {
+        "rule": rule,
+        "wanted": value,
+        "low": _none(low),
+        "high": _none(high),
+        **confusion(y, p, threshold, groups),
+    }
 
 
 def _none(value: float) -> float | None:

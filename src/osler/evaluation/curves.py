@@ -11,11 +11,17 @@ _POINTS = 200
 
 
 def roc_curve(
-    y: np.ndarray, p: np.ndarray, groups: np.ndarray | None = None, rng: np.random.Generator | None = None, n_boot: int = 200
+    y: np.ndarray,
+    p: np.ndarray,
+    groups: np.ndarray | None = None,
+    rng: np.random.Generator | None = None,
+    n_boot: int = 200,
 ) -> dict[str, list[float]]:
-    """The ROC curve at about 200 points, with a pointwise 95 % band of sensitivity over cluster bootstraps if a generator is given.
+    """The ROC curve at about 200 points, with a pointwise 95 % band of sensitivity over cluster bootstraps if
+    a generator is given.
 
-    Keys: false_positive_rate, sensitivity, threshold; and low, high, read off at `at` (101 false positive rates).
+    Keys: false_positive_rate, sensitivity, threshold; and low, high, read off at `at` (101 false positive
+    rates).
     """
     thresholds, sensitivity, specificity = operating_points(y, p)
     kept = _thin(len(thresholds))
@@ -42,7 +48,11 @@ def precision_recall_curve(y: np.ndarray, p: np.ndarray) -> dict[str, list[float
     n1, n0 = float((y == 1).sum()), float((y != 1).sum())
     true, false = recall * n1, (1 - specificity) * n0
     kept = _thin(len(thresholds) - 1) + 1
-    return {"recall": recall[kept].tolist(), "precision": (true / np.maximum(true + false, 1e-300))[kept].tolist(), "threshold": thresholds[kept].tolist()}
+    return {
+        "recall": recall[kept].tolist(),
+        "precision": (true / np.maximum(true + false, 1e-300))[kept].tolist(),
+        "threshold": thresholds[kept].tolist(),
+    }
 
 
 def _thin(n: int) -> np.ndarray:

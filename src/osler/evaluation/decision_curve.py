@@ -13,10 +13,13 @@ from osler.evaluation import intervals
 THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.01), 2)
 
 
-def net_benefit(y: np.ndarray, p: np.ndarray, thresholds: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+def net_benefit(
+    y: np.ndarray, p: np.ndarray, thresholds: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
     """(..., m) true positives per person minus false positives per person times the odds of the threshold.
 
-    Source: Vickers and Elkin, Medical Decision Making 2006;26:565-574. y (n,) of 0 and 1, p (n,), weights (..., n).
+    Source: Vickers and Elkin, Medical Decision Making 2006;26:565-574. y (n,) of 0 and 1, p (n,), weights
+    (..., n).
     """
     w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=np.float64)
     called = p[:, None] >= thresholds[None, :]
@@ -34,9 +37,10 @@ def decision_curve(
 ) -> dict[str, Any]:
     """Net benefit of each model (name → p (n,)), of treating all and of treating none, as JSON values.
 
-    Keys: thresholds (m); all: net_benefit; models: name → net_benefit, low, high (95 %, pointwise), gain (over the better of all
-    and none) with gain_low and gain_high, useful (the thresholds where gain_low is above 0, as ranges), avoided (treatments
-    avoided per 100 people against treating all, at the same number of cases found).
+    Keys: thresholds (m); all: net_benefit; models: name → net_benefit, low, high (95 %, pointwise), gain
+    (over the better of all and none) with gain_low and gain_high, useful (the thresholds where gain_low is
+    above 0, as ranges), avoided (treatments avoided per 100 people against treating all, at the same number
+    of cases found).
     """
     y = np.asarray(y)
     everyone = np.full(len(y), np.inf)
@@ -51,7 +55,12 @@ def decision_curve(
             drawn[name].append(value)
             gains[name].append(value - floor)
     treat_all = net_benefit(y, everyone, thresholds)
-    out: dict[str, Any] = {"thresholds": thresholds.tolist(), "all": treat_all.tolist(), "n": len(y), "models": {}}
+    out: dict[str, Any] = {
+        "thresholds": thresholds.tolist(),
+        "all": treat_all.tolist(),
+        "n": len(y),
+        "models": {},
+    }
     for name, p in predictions.items():
         value = net_benefit(y, p, thresholds)
         low, high = np.quantile(np.concatenate(drawn[name]), [0.025, 0.975], axis=0)
@@ -72,4 +81,7 @@ def decision_curve(
 def ranges(thresholds: np.ndarray, mask: np.ndarray) -> list[list[float]]:
     """The runs of true in `mask` as [first, last] thresholds."""
     edges = np.diff(np.concatenate([[0], mask.astype(int), [0]]))
-    return [[float(thresholds[a]), float(thresholds[b - 1])] for a, b in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1))]
+    return [
+        [float(thresholds[a]), float(thresholds[b - 1])]
+        for a, b in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1))
+    ]

@@ -1,4 +1,6 @@
-"""Are two tables from the same population: how far each column moved, and whether a classifier can tell the tables apart."""
+"""Are two tables from the same population: how far each column moved, and whether a classifier can tell the
+tables apart.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _MOST_LEVELS = 20
 
 
 def psi(expected: np.ndarray, actual: np.ndarray) -> float:
-    """Population stability index of two vectors of counts over the same bins: sum (a - e) ln(a / e), half a row added to each bin."""
+    """Population stability index of two vectors of counts over the same bins: sum (a - e) ln(a / e), half a
+    row added to each bin.
+    """
     e, a = expected + 0.5, actual + 0.5
     e, a = e / e.sum(), a / a.sum()
     return float(((a - e) * np.log(a / e)).sum())
@@ -27,11 +31,20 @@ def jensen_shannon(expected: np.ndarray, actual: np.ndarray) -> float:
     """Jensen-Shannon divergence of two vectors of counts, in bits (0 the same, 1 nothing shared)."""
     e, a = expected / max(expected.sum(), 1), actual / max(actual.sum(), 1)
     middle = (e + a) / 2
-    part = [np.where(x > 0, x * np.log2(np.where(x > 0, x, 1) / np.where(middle > 0, middle, 1)), 0).sum() for x in (e, a)]
+    part = [
+        np.where(x > 0, x * np.log2(np.where(x > 0, x, 1) / np.where(middle > 0, middle, 1)), 0).sum()
+        for x in (e, a)
+    ]
     return float(np.clip(sum(part) / 2, 0, 1))
 
 
-def drift(before: Cohort, after: Cohort, rng: np.random.Generator, *, groups: tuple[np.ndarray, np.ndarray] | None = None) -> dict[str, Any]:
+def drift(
+    before: Cohort,
+    after: Cohort,
+    rng: np.random.Generator,
+    *,
+    groups: tuple[np.ndarray, np.ndarray] | None = None,
+) -> dict[str, Any]:
     """How two cohorts differ in the input columns that both have, as JSON values.
 
     Args:
@@ -41,9 +54,10 @@ def drift(before: Cohort, after: Cohort, rng: np.random.Generator, *, groups: tu
         groups: unit codes of the rows of each; every row its own if None.
 
     Returns:
-        columns: per shared input column `psi`, `verdict` (stable, moderate, large), `missing_before`, `missing_after`,
-        `missing_p` and either `ks` and `ks_p` (numbers) or `js`, `chi2`, `chi2_p` (levels); domain_auroc: value, low, high, n of
-        a cross-validated logistic model that tells the tables apart (0.5: it cannot); only_before, only_after: columns not shared.
+        columns: per shared input column `psi`, `verdict` (stable, moderate, large), `missing_before`,
+        `missing_after`, `missing_p` and either `ks` and `ks_p` (numbers) or `js`, `chi2`, `chi2_p` (levels);
+        domain_auroc: value, low, high, n of a cross-validated logistic model that tells the tables apart
+            (0.5: it cannot); only_before, only_after: columns not shared.
     """
     names = [c.name for c in before.role("input") if any(o.name == c.name for o in after.columns)]
     columns = {}
@@ -51,7 +65,9 @@ def drift(before: Cohort, after: Cohort, rng: np.random.Generator, *, groups: tu
     for name in names:
         column = before.column(name)
         first, second = before.values(name), after.values(name)
-        is_number = column.modality == "number" or (first.dtype.is_numeric() and second.dtype.is_numeric() and column.modality != "category")
+        is_number = column.modality == "number" or (
+            first.dtype.is_numeric() and second.dtype.is_numeric() and column.modality != "category"
+        )
         columns[name] = number_drift(first, second) if is_number else level_drift(first, second)
         features.append(_number_features(first, second) if is_number else _level_features(first, second))
     after_names = {c.name for c in after.columns}
@@ -73,7 +89,9 @@ def _levels(values: pl.Series) -> np.ndarray:
 
 
 def number_drift(before: pl.Series, after: pl.Series) -> dict[str, Any]:
-    """PSI over deciles of `before` (missing is a bin of its own), the Kolmogorov-Smirnov test, and the shift in missingness."""
+    """PSI over deciles of `before` (missing is a bin of its own), the Kolmogorov-Smirnov test, and the shift
+    in missingness.
+    """
     from scipy.stats import ks_2samp
 
     first, second = _numbers(before), _numbers(after)
@@ -82,27 +100,41 @@ def number_drift(before: pl.Series, after: pl.Series) -> dict[str, Any]:
     if not len(seen_first) or not len(seen_second):
         return {**out, "psi": None, "verdict": "not measured in one of the tables", "ks": None, "ks_p": None}
     edges = np.unique(np.quantile(seen_first, np.linspace(0.1, 0.9, 9)))
-    bins = [np.bincount(np.searchsorted(edges, x, side="left"), minlength=len(edges) + 1) for x in (seen_first, seen_second)]
+    bins = [
+        np.bincount(np.searchsorted(edges, x, side="left"), minlength=len(edges) + 1)
+        for x in (seen_first, seen_second)
+    ]
     value = psi(*(np.append(b, np.isnan(x).sum()) for b, x in zip(bins, (first, second))))
     test = ks_2samp(seen_first, seen_second, method="asymp" if len(first) + len(second) > 5000 else "auto")
-    return {**out, "psi": value, "verdict": verdict(value), "ks": float(test.statistic), "ks_p": float(test.pvalue)}
+    return {
+        **out,
+        "psi": value,
+        "verdict": verdict(value),
+        "ks": float(test.statistic),
+        "ks_p": float(test.pvalue),
+    }
 
 
 def level_drift(before: pl.Series, after: pl.Series) -> dict[str, Any]:
-    """PSI over levels (missing is one), Jensen-Shannon divergence in bits, the chi-squared test, and the shift in missingness."""
+    """PSI over levels (missing is one), Jensen-Shannon divergence in bits, the chi-squared test, and the
+    shift in missingness.
+    """
     from scipy.stats import chi2_contingency
 
     first, second = _levels(before), _levels(after)
     gone = [np.array([v is None for v in x], dtype=bool) for x in (first, second)]
     names = sorted({v for v in [*first, *second] if v is not None})
-    table = np.array([[int((x == name).sum()) for name in names] for x in (first, second)], dtype=float).reshape(2, len(names))
+    table = np.array(
+        [[int((x == name).sum()) for name in names] for x in (first, second)], dtype=float
+    ).reshape(2, len(names))
     out = _missing(*gone)
     value = psi(*(np.append(row, g.sum()) for row, g in zip(table, gone)))
     tested = table.sum(axis=1).min() > 0 and len(names) > 1
     statistic, p_value = chi2_contingency(table)[:2] if tested else (None, None)
     return {
         **out, "psi": value, "verdict": verdict(value), "js": jensen_shannon(*table),
-        "chi2": None if statistic is None else float(statistic), "chi2_p": None if p_value is None else float(p_value),
+        "chi2": None if statistic is None else float(statistic),
+        "chi2_p": None if p_value is None else float(p_value),
         "new_levels": int(((table[0] == 0) & (table[1] > 0)).sum()),
     }  # fmt: skip
 
@@ -113,7 +145,9 @@ def verdict(value: float) -> str:
 
 
 def _missing(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-    """Share missing in each table, and Fisher's exact p-value (chi-squared beyond 10,000 rows) that they are the same."""
+    """Share missing in each table, and Fisher's exact p-value (chi-squared beyond 10,000 rows) that they are
+    the same.
+    """
     from scipy.stats import chi2_contingency, fisher_exact
 
     table = np.array([[before.sum(), (~before).sum()], [after.sum(), (~after).sum()]])
@@ -145,9 +179,15 @@ def _level_features(before: pl.Series, after: pl.Series) -> np.ndarray:
 
 
 def domain_auroc(
-    features: np.ndarray, n_before: int, rng: np.random.Generator, groups: tuple[np.ndarray, np.ndarray] | None = None, n_boot: int = 500
+    features: np.ndarray,
+    n_before: int,
+    rng: np.random.Generator,
+    groups: tuple[np.ndarray, np.ndarray] | None = None,
+    n_boot: int = 500,
 ) -> dict[str, float | int | None]:
-    """AUROC of a five-fold cross-validated ridge logistic model that tells the first `n_before` rows from the rest."""
+    """AUROC of a five-fold cross-validated ridge logistic model that tells the first `n_before` rows from the
+    rest.
+    """
     from sklearn.linear_model import LogisticRegression
 
     from osler.cohort.split import stratified_group_folds
@@ -166,6 +206,9 @@ def domain_auroc(
         model = LogisticRegression(C=0.1, max_iter=500).fit(x[fold != k], y[fold != k])
         p[fold == k] = model.decision_function(x[fold == k])
     value = float(metrics.auroc(y, p))
-    drawn = intervals.many(lambda w: metrics.auroc(y, p, w), intervals.bootstrap_weights(codes, n, intervals.replicates_for(n, n_boot), rng))
+    drawn = intervals.many(
+        lambda w: metrics.auroc(y, p, w),
+        intervals.bootstrap_weights(codes, n, intervals.replicates_for(n, n_boot), rng),
+    )
     low, high = intervals.percentile(value, drawn)
     return {"value": value, "low": low, "high": high, "n": n}

@@ -1,8 +1,9 @@
 """How sure a number is: cluster bootstrap by independent unit, and closed forms where they are better.
 
-The default of `osler.evaluation.scores` is the 95 % percentile interval of 1,000 cluster bootstraps: whole units are drawn with
-replacement, so that ten visits of one patient count as one patient. Shares (accuracy, recall, ...) use Wilson's interval with the
-sample size that the clusters are worth; a bootstrap has no width at 0 or 1, Wilson has.
+The default of `osler.evaluation.scores` is the 95 % percentile interval of 1,000 cluster bootstraps: whole
+units are drawn with replacement, so that ten visits of one patient count as one patient. Shares (accuracy,
+recall, ...) use Wilson's interval with the sample size that the clusters are worth; a bootstrap has no width
+at 0 or 1, Wilson has.
 """
 
 from __future__ import annotations
@@ -24,12 +25,17 @@ def codes(groups: np.ndarray | None, n: int) -> np.ndarray:
 
 
 def replicates_for(n: int, n_boot: int) -> int:
-    """Bootstrap replicates for n rows: `n_boot`, fewer beyond 20,000 rows (never under 200, or `n_boot` if that is smaller)."""
+    """Bootstrap replicates for n rows: `n_boot`, fewer beyond 20,000 rows (never under 200, or `n_boot` if
+    that is smaller).
+    """
     return min(n_boot, max(200, min(n_boot, 20_000_000 // max(n, 1))))
 
 
-def bootstrap_weights(groups: np.ndarray | None, n: int, n_boot: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """How often each row is drawn in each replicate: arrays (b, n) float64, blocks that together have `n_boot` rows.
+def bootstrap_weights(
+    groups: np.ndarray | None, n: int, n_boot: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """How often each row is drawn in each replicate: arrays (b, n) float64, blocks that together have
+    `n_boot` rows.
 
     Units are drawn with replacement, as many as there are; all rows of a unit share its count.
     Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8 (strategy 1).
@@ -54,13 +60,17 @@ def jackknife_weights(groups: np.ndarray | None, n: int) -> Iterator[np.ndarray]
         yield (group[None, :] != left_out[:, None]).astype(np.float64)
 
 
-def many(metric: Callable[[np.ndarray], np.ndarray], blocks: Iterator[np.ndarray], weight: np.ndarray | None = None) -> np.ndarray:
+def many(
+    metric: Callable[[np.ndarray], np.ndarray], blocks: Iterator[np.ndarray], weight: np.ndarray | None = None
+) -> np.ndarray:
     """A metric of weights (b, n) → (b,) over all blocks; case weights (n,) multiply in."""
     return np.concatenate([metric(block if weight is None else block * weight) for block in blocks])
 
 
 def percentile(value: float, replicates: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Percentile interval, widened to hold the value itself; NaN if fewer than half of the replicates are defined."""
+    """Percentile interval, widened to hold the value itself; NaN if fewer than half of the replicates are
+    defined.
+    """
     kept = replicates[np.isfinite(replicates)]
     if not np.isfinite(value) or len(kept) < max(2, len(replicates) / 2):
         return math.nan, math.nan
@@ -80,8 +90,11 @@ def centred(value: float, replicates: np.ndarray, level: float = LEVEL) -> tuple
     return float(max(0.0, value - (middle - low))), float(value + (high - middle))
 
 
-def bca(value: float, replicates: np.ndarray, left_out: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
-    """Bias-corrected and accelerated interval; `left_out` are the leave-one-unit-out values (`jackknife_weights`).
+def bca(
+    value: float, replicates: np.ndarray, left_out: np.ndarray, level: float = LEVEL
+) -> tuple[float, float]:
+    """Bias-corrected and accelerated interval; `left_out` are the leave-one-unit-out values
+    (`jackknife_weights`).
 
     Source: Efron, Journal of the American Statistical Association 1987;82:171-185.
     """
@@ -118,10 +131,13 @@ def wilson(share: float, n: float, level: float = LEVEL) -> tuple[float, float]:
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
-def clustered_share(share: float, replicates: np.ndarray, n: int, n_units: int, level: float = LEVEL) -> tuple[float, float]:
+def clustered_share(
+    share: float, replicates: np.ndarray, n: int, n_units: int, level: float = LEVEL
+) -> tuple[float, float]:
     """Wilson's interval with the number of independent rows that n clustered ones are worth.
 
-    That number is share (1 - share) / bootstrap variance, at most n and at least 1; at a share of 0 or 1 it is the number of units.
+    That number is share (1 - share) / bootstrap variance, at most n and at least 1; at a share of 0 or 1 it
+    is the number of units.
     Source: the effective sample size of Korn and Graubard, Survey Methodology 1998;24:193-201.
     """
     if n_units == n:
@@ -154,7 +170,9 @@ def auroc_limit(value: float, n_positive: int, n_negative: int, level: float = L
     half = (m + n) / 2 - 1
 
     def gap(theta: float) -> float:
-        spread = theta * (1 - theta) * (1 + half * ((1 - theta) / (2 - theta) + theta / (1 + theta))) / (m * n)
+        spread = (
+            theta * (1 - theta) * (1 + half * ((1 - theta) / (2 - theta) + theta / (1 + theta))) / (m * n)
+        )
         return (theta - value) ** 2 - z * z * spread
 
     low = 0.0 if value <= 0 else brentq(gap, 0.0, value - 1e-12) if gap(value - 1e-12) < 0 else value

@@ -1,10 +1,11 @@
 """Numbers that say how good predictions are: plain functions of arrays.
 
-Every metric takes `weights` of shape (..., n) and returns shape (...): None or (n,) gives one number, (b, n) gives b numbers at
-once, which is how a bootstrap of 1,000 replicates costs one pass. A weight of 2 is the same as the row twice. What is not
-defined (one class only, nothing predicted positive) is NaN.
+Every metric takes `weights` of shape (..., n) and returns shape (...): None or (n,) gives one number, (b, n)
+gives b numbers at once, which is how a bootstrap of 1,000 replicates costs one pass. A weight of 2 is the
+same as the row twice. What is not defined (one class only, nothing predicted positive) is NaN.
 
-Binary metrics take y (n,) of 0 and 1 and p (n,), the probability (or any score) of class 1; regression metrics y and p (n,).
+Binary metrics take y (n,) of 0 and 1 and p (n,), the probability (or any score) of class 1; regression
+metrics y and p (n,).
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def _ties(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order, np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
 
 
-# -- discrimination ------------------------------------------------------------------------------------------------
+# -- discrimination
+# ------------------------------------------------------------------------------------------------
 
 
 def auroc(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -63,16 +65,22 @@ def auprc(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np
     return _ratio((positive * precision).sum(axis=-1), positive.sum(axis=-1))
 
 
-# -- at a threshold ------------------------------------------------------------------------------------------------
+# -- at a threshold
+# ------------------------------------------------------------------------------------------------
 
 
 def counts(
     y: np.ndarray, called: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """True positives, false positives, false negatives, true negatives (each (...)); `called` (n,) bool says "positive"."""
+    """True positives, false positives, false negatives, true negatives (each (...)); `called` (n,) bool says
+    "positive".
+    """
     w = _w(weights, len(y))
     positive, called = y.astype(np.float64), np.asarray(called, dtype=np.float64)
-    cells = np.stack([positive * called, (1 - positive) * called, positive * (1 - called), (1 - positive) * (1 - called)], axis=1)
+    cells = np.stack(
+        [positive * called, (1 - positive) * called, positive * (1 - called), (1 - positive) * (1 - called)],
+        axis=1,
+    )
     table = w @ cells
     return table[..., 0], table[..., 1], table[..., 2], table[..., 3]
 
@@ -124,7 +132,8 @@ def mcc(y: np.ndarray, called: np.ndarray, weights: np.ndarray | None = None) ->
     return _ratio(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)))
 
 
-# -- probabilities -------------------------------------------------------------------------------------------------
+# -- probabilities
+# -------------------------------------------------------------------------------------------------
 
 
 def average(values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -147,7 +156,8 @@ def log_loss(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) ->
 def ece(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None, bins: int = 10) -> np.ndarray:
     """Expected calibration error: mean gap of predicted and observed share over bins of equal mass.
 
-    Bins are cut at quantiles of p, equal values stay together. It is above 0 by chance alone, most in small data.
+    Bins are cut at quantiles of p, equal values stay together. It is above 0 by chance alone, most in small
+    data.
     Source: Naeini, Cooper and Hauskrecht, AAAI 2015; Nixon et al., CVPR workshops 2019 (equal mass).
     """
     w = _w(weights, len(y))
@@ -157,7 +167,9 @@ def ece(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None, bins: i
 
 
 def mass_bins(p: np.ndarray, bins: int) -> np.ndarray:
-    """(n, k) of 0 and 1: membership in k <= `bins` bins of about equal mass; equal values are never divided."""
+    """(n, k) of 0 and 1: membership in k <= `bins` bins of about equal mass; equal values are never
+    divided.
+    """
     edges = np.unique(np.quantile(p, np.linspace(0, 1, bins + 1)[1:-1]))
     index = np.searchsorted(edges, p, side="left")
     return (index[:, None] == np.unique(index)[None, :]).astype(np.float64)
@@ -172,7 +184,8 @@ def logit(p: np.ndarray) -> np.ndarray:
 def recalibration_line(
     y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Maximum-likelihood a and b (each (...)) of logit P(y) = a + b logit(p); NaN where the classes are separated.
+    """Maximum-likelihood a and b (each (...)) of logit P(y) = a + b logit(p); NaN where the classes are
+    separated.
 
     Source: Cox, Biometrika 1958;45:562-565; Newton's method, all replicates at once.
     """
@@ -195,7 +208,7 @@ def recalibration_line(
             step_a, step_b = (h2 * g0 - h1 * g1) / det, (h0 * g1 - h1 * g0) / det
         bad = ~(np.isfinite(step_a) & np.isfinite(step_b)) | (det <= 1e-12 * np.maximum(h0 * h2, 1e-300))
         a[live], b[live] = np.where(bad, np.nan, a[live] + step_a), np.where(bad, np.nan, b[live] + step_b)
-        small = (np.abs(step_a) + np.abs(step_b) < 1e-10 * (1 + np.abs(a[live]) + np.abs(b[live])))
+        small = np.abs(step_a) + np.abs(step_b) < 1e-10 * (1 + np.abs(a[live]) + np.abs(b[live]))
         done[live] = bad | small | (np.abs(b[live]) > 1e4)
     fitted = done & (np.abs(b) < 1e4)
     a, b = np.where(fitted, a, np.nan), np.where(fitted, b, np.nan)
@@ -208,7 +221,8 @@ def calibration_slope(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None =
 
 
 def calibration_intercept(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Calibration in the large: a of logit P(y) = a + logit(p), the slope held at 1; 0 is right, below 0 predictions are too high.
+    """Calibration in the large: a of logit P(y) = a + logit(p), the slope held at 1; 0 is right, below 0
+    predictions are too high.
 
     Source: Van Calster et al., BMC Medicine 2019;17:230.
     """
@@ -232,7 +246,8 @@ def observed_expected(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None =
     return _ratio(w @ y, w @ p)
 
 
-# -- a number --------------------------------------------------------------------------------------------------------
+# -- a number
+# --------------------------------------------------------------------------------------------------------
 
 
 def mae(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -290,7 +305,9 @@ def spearman(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) ->
 
 
 def line_slope(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Least-squares slope of true on predicted numbers: 1 is right, below 1 the predictions are too extreme."""
+    """Least-squares slope of true on predicted numbers: 1 is right, below 1 the predictions are too
+    extreme.
+    """
     _, vp, c = _moments(y, p, _w(weights, len(y)))
     return _ratio(c, vp)
 

@@ -1,7 +1,8 @@
-"""Are there enough people to develop a prediction model: the criteria of Riley and colleagues, for planning and for judging.
+"""Are there enough people to develop a prediction model: the criteria of Riley and colleagues, for planning
+and for judging.
 
-Sources: Riley et al., Statistics in Medicine 2019;38:1262-1275 (numbers), 1276-1296 (binary, survival); BMJ 2020;368:m441;
-Riley, Van Calster and Collins, Statistics in Medicine 2021;40:859-864 (R2 from a C-statistic).
+Sources: Riley et al., Statistics in Medicine 2019;38:1262-1275 (numbers), 1276-1296 (binary, survival); BMJ
+2020;368:m441; Riley, Van Calster and Collins, Statistics in Medicine 2021;40:859-864 (R2 from a C-statistic).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import numpy as np
 
 from osler.errors import OptionError
 
-#: Wanted shrinkage, allowed optimism in R2, allowed error of the overall risk, allowed relative error of the residual spread.
+#: Wanted shrinkage, allowed optimism in R2, allowed error of the overall risk, allowed relative error of the
+#: residual spread.
 SHRINKAGE, OPTIMISM, RISK_ERROR, SPREAD_ERROR = 0.9, 0.05, 0.05, 1.1
 
 
@@ -29,14 +31,18 @@ def max_r2_survival(events_per_person: float) -> float:
 
 
 def for_shrinkage(parameters: int, r2: float, shrinkage: float = SHRINKAGE) -> float:
-    """People needed so that the expected uniform shrinkage is at least this (Riley 2019, equation 11); not rounded."""
+    """People needed so that the expected uniform shrinkage is at least this (Riley 2019, equation 11); not
+    rounded.
+    """
     if not 0 < r2 < shrinkage:
         raise OptionError(f"expected R2 must lie between 0 and the wanted shrinkage {shrinkage}, was {r2}")
     return parameters / ((shrinkage - 1) * math.log(1 - r2 / shrinkage))
 
 
 def expected_shrinkage(n: int, parameters: int, r2: float) -> float:
-    """The shrinkage that n people give (the inverse of `for_shrinkage`), by bisection; 0 where the model cannot be learnt."""
+    """The shrinkage that n people give (the inverse of `for_shrinkage`), by bisection; 0 where the model
+    cannot be learnt.
+    """
     low, high = r2 + 1e-9, 1 - 1e-9
     if for_shrinkage(parameters, r2, low + 1e-9) > n:
         return 0.0
@@ -68,7 +74,9 @@ def binary(parameters: int, prevalence: float, r2: float) -> dict[str, Any]:
     return _answer(criteria, parameters, prevalence, limit)
 
 
-def survival(parameters: int, rate: float, mean_follow_up: float, horizon: float, r2: float) -> dict[str, Any]:
+def survival(
+    parameters: int, rate: float, mean_follow_up: float, horizon: float, r2: float
+) -> dict[str, Any]:
     """People needed for a survival outcome.
 
     Args:
@@ -79,8 +87,8 @@ def survival(parameters: int, rate: float, mean_follow_up: float, horizon: float
         r2: expected Cox-Snell R2.
 
     Returns:
-        As `binary`; `overall_risk` is the n for which the 95 % interval of the overall risk at the horizon (constant hazard) is
-        within 0.05.
+        As `binary`; `overall_risk` is the n for which the 95 % interval of the overall risk at the horizon
+        (constant hazard) is within 0.05.
     """
     if not (rate > 0 and mean_follow_up > 0 and horizon > 0):
         raise OptionError("rate, mean follow-up and horizon must be above 0")
@@ -96,17 +104,23 @@ def survival(parameters: int, rate: float, mean_follow_up: float, horizon: float
 
 
 def number(parameters: int, r2: float, mean: float | None = None, sd: float | None = None) -> dict[str, Any]:
-    """People needed for a number: shrinkage, optimism in R2, residual spread within 10 %, mean within 10 % (if mean and sd are given)."""
+    """People needed for a number: shrinkage, optimism in R2, residual spread within 10 %, mean within 10 %
+    (if mean and sd are given).
+    """
     if not 0 < r2 < 1:
         raise OptionError(f"expected R2 must lie between 0 and 1, was {r2}")
-    shrunk = next(n for n in range(parameters + 2, 100_000_000) if _shrinkage_number(n, parameters, r2) >= SHRINKAGE)
+    shrunk = next(
+        n for n in range(parameters + 2, 100_000_000) if _shrinkage_number(n, parameters, r2) >= SHRINKAGE
+    )
     criteria = {
         "shrinkage": shrunk,
         "optimism": math.ceil(1 + parameters * (1 - r2) / OPTIMISM - 1e-9),
         "residual_spread": _for_spread(parameters),
     }
     if mean is not None and sd is not None and mean != 0:
-        criteria["mean"] = max(parameters + 2, math.ceil((1.96 * sd * math.sqrt(1 - r2) / (0.1 * abs(mean))) ** 2))
+        criteria["mean"] = max(
+            parameters + 2, math.ceil((1.96 * sd * math.sqrt(1 - r2) / (0.1 * abs(mean))) ** 2)
+        )
     n = max(criteria.values())
     return {"criteria": criteria, "n": n, "people_per_parameter": n / parameters, "parameters": parameters}
 
@@ -118,7 +132,9 @@ def _shrinkage_number(n: int, parameters: int, r2: float) -> float:
 
 
 def _for_spread(parameters: int) -> int:
-    """People needed so that the residual standard deviation is known within 10 % (Riley 2019 part I, criterion iii)."""
+    """People needed so that the residual standard deviation is known within 10 % (Riley 2019 part I,
+    criterion iii).
+    """
     from scipy.stats import chi2
 
     def error(n: int) -> float:
@@ -141,15 +157,17 @@ def _check(parameters: int, prevalence: float) -> None:
 def _answer(criteria: dict[str, int], parameters: int, per_person: float, limit: float) -> dict[str, Any]:
     n = max(criteria.values())
     return {
-        "criteria": criteria, "n": n, "events": n * per_person, "events_per_parameter": n * per_person / parameters,
-        "max_r2": limit, "parameters": parameters,
+        "criteria": criteria, "n": n, "events": n * per_person,
+        "events_per_parameter": n * per_person / parameters, "max_r2": limit, "parameters": parameters,
     }  # fmt: skip
 
 
 def r2_from_auroc(auroc: float, prevalence: float) -> float:
-    """The Cox-Snell R2 that goes with an AUROC when the linear predictor is normal with equal spread in both classes.
+    """The Cox-Snell R2 that goes with an AUROC when the linear predictor is normal with equal spread in both
+    classes.
 
-    Source: Riley, Van Calster and Collins 2021. They simulate; here the integral is worked out by Gauss-Hermite quadrature.
+    Source: Riley, Van Calster and Collins 2021. They simulate; here the integral is worked out by Gauss-
+    Hermite quadrature.
     """
     from scipy.special import ndtri
 
@@ -171,8 +189,12 @@ def judge(n: int, needed: dict[str, Any]) -> str:
     """One sentence: whether n people are enough for what was worked out."""
     worst = max(needed["criteria"], key=lambda k: needed["criteria"][k])
     if n >= needed["n"]:
-        return f"{n} people are enough for {needed['parameters']} candidate parameters (needed: {needed['n']}, set by {worst.replace('_', ' ')})."
+        return (
+            f"{n} people are enough for {needed['parameters']} candidate parameters (needed: "
+            f"{needed['n']}, set by {worst.replace('_', ' ')})."
+        )
     return (
-        f"{n} people are too few for {needed['parameters']} candidate parameters: {needed['n']} are needed (set by {worst.replace('_', ' ')}); "
+        f"{n} people are too few for {needed['parameters']} candidate parameters: {needed['n']} are needed "
+        f"(set by {worst.replace('_', ' ')}); "
         "use fewer candidates, more people or a penalised model, and read the calibration slope."
     )

@@ -1,4 +1,6 @@
-"""One door to all metrics: `score(target, prediction, groups, rng)` gives every metric of the task with its interval and its n."""
+"""One door to all metrics: `score(target, prediction, groups, rng)` gives every metric of the task with its
+interval and its n.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ Score = dict[str, "float | int | None"]
 class _Metric:
     """How one metric is computed, `of(weights (..., n)) -> (...)`, and which interval it gets.
 
-    `among` (n,) bool are the rows that a share is a share of; its interval is then Wilson's. `edge(value, codes)` gives the
-    interval where the bootstrap has no width (an AUROC of 1, no event at all).
+    `among` (n,) bool are the rows that a share is a share of; its interval is then Wilson's. `edge(value,
+    codes)` gives the interval where the bootstrap has no width (an AUROC of 1, no event at all).
     """
 
     of: Callable[[np.ndarray | None], np.ndarray]
@@ -39,7 +41,8 @@ def score(
     threshold: float = 0.5,
     names: tuple[str, ...] | None = None,
 ) -> dict[str, Score]:
-    """Every metric of the task as {"value", "low", "high", "n"}; what is not defined here has None for its value.
+    """Every metric of the task as {"value", "low", "high", "n"}; what is not defined here has None for its
+    value.
 
     Args:
         target: n true values.
@@ -75,15 +78,27 @@ def value_only(target: Target, prediction: Prediction, *, threshold: float = 0.5
 
 
 def score_outputs(
-    target: Target, prediction: Prediction, groups: np.ndarray | None, rng: np.random.Generator, n_boot: int = 1000
+    target: Target,
+    prediction: Prediction,
+    groups: np.ndarray | None,
+    rng: np.random.Generator,
+    n_boot: int = 1000,
 ) -> dict[str, dict[str, Score]]:
-    """Multiclass, multilabel: the binary scores of each class against the rest, or of each label among the rows assessed."""
+    """Multiclass, multilabel: the binary scores of each class against the rest, or of each label among the
+    rows assessed.
+    """
     out = {}
     for code, name in enumerate(target.classes):
         y = (target.y == code).astype(np.float64) if target.kind == "multiclass" else target.y[:, code]
         seen = ~np.isnan(y)
         p = prediction.value[seen, code]
-        part = Target("binary", (name,), y[seen].astype(np.int64), classes=(f"not {name}", name), weight=_pick(target.weight, seen))
+        part = Target(
+            "binary",
+            (name,),
+            y[seen].astype(np.int64),
+            classes=(f"not {name}", name),
+            weight=_pick(target.weight, seen),
+        )
         out[name] = score(part, Prediction(np.column_stack([1 - p, p])), _pick(groups, seen), rng, n_boot)
     return out
 
@@ -97,13 +112,24 @@ def _table(target: Target, prediction: Prediction, threshold: float) -> dict[str
         raise ValueError(f"prediction must have {len(target)} rows like the target, has {len(prediction)}")
     if not np.isfinite(prediction.value).all():
         bad = int((~np.isfinite(prediction.value).all(axis=1)).sum())
-        raise ValueError(f"predicted values must be finite numbers, are not in {bad} of {len(prediction)} rows")
-    make = {"binary": _binary, "multiclass": _multiclass, "multilabel": _multilabel, "regression": _regression}
+        raise ValueError(
+            f"predicted values must be finite numbers, are not in {bad} of {len(prediction)} rows"
+        )
+    make = {
+        "binary": _binary,
+        "multiclass": _multiclass,
+        "multilabel": _multilabel,
+        "regression": _regression,
+    }
     return make[target.kind](target, prediction, threshold)
 
 
-def tables(target: Target, prediction: Prediction, threshold: float = 0.5) -> dict[str, Callable[[np.ndarray | None], np.ndarray]]:
-    """Every metric of the task as a function of weights (..., n) → (...); for paired comparisons. Not for survival."""
+def tables(
+    target: Target, prediction: Prediction, threshold: float = 0.5
+) -> dict[str, Callable[[np.ndarray | None], np.ndarray]]:
+    """Every metric of the task as a function of weights (..., n) → (...); for paired comparisons. Not for
+    survival.
+    """
     return {name: metric.of for name, metric in _table(target, prediction, threshold).items()}
 
 
@@ -188,14 +214,20 @@ def _multilabel(target: Target, prediction: Prediction, threshold: float) -> dic
 def _regression(target: Target, prediction: Prediction, threshold: float) -> dict[str, _Metric]:
     y, p = target.y, prediction.value[:, 0]
     named = {
-        "mae": metrics.mae, "rmse": metrics.rmse, "r2": metrics.r2, "pearson": metrics.pearson, "spearman": metrics.spearman,
-        "calibration_slope": metrics.line_slope, "calibration_intercept": metrics.mean_error,
+        "mae": metrics.mae, "rmse": metrics.rmse, "r2": metrics.r2, "pearson": metrics.pearson,
+        "spearman": metrics.spearman, "calibration_slope": metrics.line_slope,
+        "calibration_intercept": metrics.mean_error,
     }  # fmt: skip
     return {name: _Metric(lambda w, metric=metric: metric(y, p, w)) for name, metric in named.items()}
 
 
 def _with_intervals(
-    table: dict[str, _Metric], n: int, groups: np.ndarray | None, rng: np.random.Generator, n_boot: int, weight: np.ndarray | None
+    table: dict[str, _Metric],
+    n: int,
+    groups: np.ndarray | None,
+    rng: np.random.Generator,
+    n_boot: int,
+    weight: np.ndarray | None,
 ) -> dict[str, Score]:
     codes = intervals.codes(groups, n)
     replicates: dict[str, list[np.ndarray]] = {name: [] for name in table}
@@ -214,7 +246,9 @@ def _with_intervals(
     return out
 
 
-def _interval(metric: _Metric, value: float, drawn: np.ndarray, codes: np.ndarray, weight: np.ndarray | None) -> tuple[float, float]:
+def _interval(
+    metric: _Metric, value: float, drawn: np.ndarray, codes: np.ndarray, weight: np.ndarray | None
+) -> tuple[float, float]:
     if metric.interval == "share" and metric.among is not None:
         n, n_units = int(metric.among.sum()), len(np.unique(codes[metric.among]))
         if weight is not None and n == n_units and n:

@@ -29,11 +29,13 @@ def subgroups(
 ) -> list[dict[str, Any]]:
     """The scores of each level of `labels` (n,), most frequent first.
 
-    Each entry has `group`, `hidden`; and, unless hidden, `n`, `units`, `events` (rows of the positive class or with an event; None
-    for other tasks), `scores` (as `scores.score`) and `difference` (the level against everyone else, metric → value, low, high).
+    Each entry has `group`, `hidden`; and, unless hidden, `n`, `units`, `events` (rows of the positive class
+    or with an event; None for other tasks), `scores` (as `scores.score`) and `difference` (the level against
+    everyone else, metric → value, low, high).
 
-    A level is hidden when its rows, units, events or non-events number from 1 to `small` - 1. If that leaves exactly one hidden
-    level, or hidden levels of fewer than `small` rows together, the next smallest is hidden too, because totals would give it away.
+    A level is hidden when its rows, units, events or non-events number from 1 to `small` - 1. If that leaves
+    exactly one hidden level, or hidden levels of fewer than `small` rows together, the next smallest is
+    hidden too, because totals would give it away.
     """
     names = np.array([_MISSING if v is None or v != v else str(v) for v in labels], dtype=object)
     codes = intervals.codes(groups, len(target))
@@ -52,10 +54,14 @@ def subgroups(
         entry = {
             "group": name, "hidden": "", "n": int(rows.sum()), "units": len(np.unique(codes[rows])),
             "events": None if n_events is None else int(n_events[rows].sum()),
-            "scores": scores.score(part, prediction.take(rows), codes[rows], rng, n_boot, threshold=threshold),
+            "scores": scores.score(
+                part, prediction.take(rows), codes[rows], rng, n_boot, threshold=threshold
+            ),
         }  # fmt: skip
         if target.kind != "survival" and len(order) > 1:
-            entry["difference"] = against_rest(target, prediction, rows, codes, rng, n_boot=n_boot, threshold=threshold)
+            entry["difference"] = against_rest(
+                target, prediction, rows, codes, rng, n_boot=n_boot, threshold=threshold
+            )
         out.append(entry)
     return out
 
@@ -93,7 +99,9 @@ def against_rest(
     n_boot: int = 500,
     threshold: float = 0.5,
 ) -> dict[str, dict[str, Any]]:
-    """Metric of the rows (n,) bool minus the metric of all others, resampling units of the whole: metric → value, low, high, n."""
+    """Metric of the rows (n,) bool minus the metric of all others, resampling units of the whole: metric →
+    value, low, high, n.
+    """
     rest = ~rows
     inside = scores.tables(target.take(rows), prediction.take(rows), threshold)
     outside = scores.tables(target.take(rest), prediction.take(rest), threshold)
@@ -102,7 +110,9 @@ def against_rest(
     for block in intervals.bootstrap_weights(groups, len(target), n_boot, rng):
         block = block * weight
         for name in inside:
-            drawn[name].append(np.asarray(inside[name](block[:, rows])) - np.asarray(outside[name](block[:, rest])))
+            drawn[name].append(
+                np.asarray(inside[name](block[:, rows])) - np.asarray(outside[name](block[:, rest]))
+            )
     out = {}
     for name in inside:
         value = float(inside[name](weight[rows])) - float(outside[name](weight[rest]))

@@ -32,9 +32,9 @@ def class_order(names: set[str], column: Column) -> tuple[str, ...]:
 def positive_class(cohort: Cohort) -> tuple[tuple[str, str], str]:
     """Class names (negative, positive) of a two-valued target, and the sentence that says why.
 
-    The first rule that decides: the column's option `positive` (a label, a stored value, or a comparison such as `>0`); a
-    boolean's true; the one label that is a word for yes; the label beside a word for no; the larger stored number; the rarer
-    label; the later label in sort order.
+    The first rule that decides: the column's option `positive` (a label, a stored value, or a comparison such
+    as `>0`); a boolean's true; the one label that is a word for yes; the label beside a word for no; the
+    larger stored number; the rarer label; the later label in sort order.
 
     Raises:
         TargetError: the target is absent, or does not have two values.
@@ -50,7 +50,11 @@ def positive_class(cohort: Cohort) -> tuple[tuple[str, str], str]:
         positive = column.coding.get(asked, reading.label(asked))
         others = sorted(names - {positive})
         if positive not in names:
-            raise TargetError(f"positive class '{asked}' must be a value of target '{column.name}', is in no row: check its spelling", "target-class")
+            raise TargetError(
+                f"positive class '{asked}' must be a value of target '{column.name}', is in no row: check "
+                "its spelling",
+                "target-class",
+            )
         return (others[0] if len(others) == 1 else f"not {positive}", positive), "declared"
     if len(names) != 2:
         raise _not_two(column, len(names))
@@ -59,17 +63,26 @@ def positive_class(cohort: Cohort) -> tuple[tuple[str, str], str]:
 
 def _not_two(column: Column, n: int) -> TargetError:
     if n == 0:
-        return TargetError(f"target '{column.name}' must have values, all rows are missing: name another target", "target-constant")
+        return TargetError(
+            f"target '{column.name}' must have values, all rows are missing: name another target",
+            "target-constant",
+        )
     if n == 1:
-        return TargetError(f"target '{column.name}' must have two classes, has one value in all rows: name another target", "target-constant")
+        return TargetError(
+            f"target '{column.name}' must have two classes, has one value in all rows: name another target",
+            "target-constant",
+        )
     return TargetError(
-        f"target '{column.name}' must have two values for a binary question, has {n}: declare its option 'positive' (a class, or a "
+        f"target '{column.name}' must have two values for a binary question, has {n}: declare its option "
+        "'positive' (a class, or a "
         "comparison such as '>0'), or ask for --task multiclass or --task regression",
         "target-class",
     )
 
 
-def _positive_of_two(names: tuple[str, ...], column: Column, values: list[str]) -> tuple[tuple[str, str], str]:
+def _positive_of_two(
+    names: tuple[str, ...], column: Column, values: list[str]
+) -> tuple[tuple[str, str], str]:
     first, second = names
     stored = {v: k for k, v in column.coding.items()}
     for words, is_yes in ((reading.YES, True), (reading.NO, False)):
@@ -99,8 +112,14 @@ class _Classes(Task):
 
     def baseline(self, target: Target) -> dict[str, Any]:
         """Class shares of the training rows (weighted), in class order."""
-        shares = np.bincount(target.y, weights=target.weight, minlength=len(target.classes)).astype(np.float64)
-        return {"kind": self.kind, "classes": list(target.classes), "shares": (shares / shares.sum()).tolist()}
+        shares = np.bincount(target.y, weights=target.weight, minlength=len(target.classes)).astype(
+            np.float64
+        )
+        return {
+            "kind": self.kind,
+            "classes": list(target.classes),
+            "shares": (shares / shares.sum()).tolist(),
+        }
 
     def predict_baseline(self, baseline: dict[str, Any], n: int) -> Prediction:
         """The class shares for every row, (n, k)."""
@@ -112,7 +131,9 @@ class _Classes(Task):
         return -np.log(np.clip(given, 1e-15, 1.0))
 
     def problems(self, cohort: Cohort, like: Target | None = None) -> dict[str, np.ndarray]:
-        """Reasons why rows cannot be used: the target is missing, is a class the model does not know, or has no weight."""
+        """Reasons why rows cannot be used: the target is missing, is a class the model does not know, or has
+        no weight.
+        """
         column = reading.one_target(cohort)
         codes = self._codes(cohort, column, like.classes) if like is not None else None
         missing = reading.is_missing(cohort, column)
@@ -136,7 +157,8 @@ class _Classes(Task):
         codes = self._codes(cohort, column, classes)
         if (codes < 0).any():
             raise TargetError(
-                f"target '{column.name}' must be one of the {len(classes)} known classes, is another in {reading.row_list(cohort, codes < 0)}: "
+                f"target '{column.name}' must be one of the {len(classes)} known classes, is another in "
+                f"{reading.row_list(cohort, codes < 0)}: "
                 "keep only rows where Task.usable(cohort, like) is true",
                 "target-class",
             )
@@ -155,7 +177,11 @@ class _Classes(Task):
         part = cohort.where(usable, "usable target")
         classes = self._classes(part, column)
         if len(classes) > MOST_CLASSES:
-            raise TargetError(f"target '{column.name}' must have at most {MOST_CLASSES} classes, has {len(classes)}: is it an identifier or a number (--task regression)?", "target-class")
+            raise TargetError(
+                f"target '{column.name}' must have at most {MOST_CLASSES} classes, has {len(classes)}: is "
+                "it an identifier or a number (--task regression)?",
+                "target-class",
+            )
         codes = self._codes(part, column, classes)
         if len(np.unique(codes)) < 2:
             raise _not_two(column, 1)
@@ -165,7 +191,8 @@ class _Classes(Task):
             n = len(np.unique(units[codes == code]))
             if n < 2:
                 raise TargetError(
-                    f"class '{name}' of target '{column.name}' must have at least 2 independent units, has {n}: merge it with another class or leave it out",
+                    f"class '{name}' of target '{column.name}' must have at least 2 independent units, has "
+                    f"{n}: merge it with another class or leave it out",
                     "target-class",
                 )
 
@@ -190,8 +217,9 @@ class Binary(_Classes):
 
     kind = "binary"
     metrics = (
-        "auroc", "auprc", "accuracy", "precision", "recall", "specificity", "npv", "f1", "balanced_accuracy", "mcc", "brier",
-        "log_loss", "ece", "calibration_slope", "calibration_intercept", "observed_expected",
+        "auroc", "auprc", "accuracy", "precision", "recall", "specificity", "npv", "f1",
+        "balanced_accuracy", "mcc", "brier", "log_loss", "ece", "calibration_slope",
+        "calibration_intercept", "observed_expected",
     )  # fmt: skip
     primary = "log_loss"
     bigger_is_better = False
@@ -201,7 +229,10 @@ class Binary(_Classes):
         (negative, positive), why = positive_class(cohort)
         column = reading.one_target(cohort)
         codes = self._codes(cohort, column, (negative, positive))
-        return f"'{column.name}' asks for '{positive}' against '{negative}' ({why}): {int((codes == 1).sum())} of {int((codes >= 0).sum())} rows"
+        return (
+            f"'{column.name}' asks for '{positive}' against '{negative}' ({why}): "
+            f"{int((codes == 1).sum())} of {int((codes >= 0).sum())} rows"
+        )
 
     def _classes(self, cohort: Cohort, column: Column) -> tuple[str, ...]:
         return positive_class(cohort)[0]
@@ -218,7 +249,19 @@ class Multiclass(_Classes):
     """Which of several classes."""
 
     kind = "multiclass"
-    metrics = ("auroc", "auprc", "accuracy", "precision", "recall", "specificity", "f1", "balanced_accuracy", "brier", "log_loss", "ece")
+    metrics = (
+        "auroc",
+        "auprc",
+        "accuracy",
+        "precision",
+        "recall",
+        "specificity",
+        "f1",
+        "balanced_accuracy",
+        "brier",
+        "log_loss",
+        "ece",
+    )
     primary = "log_loss"
     bigger_is_better = False
 

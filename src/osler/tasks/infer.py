@@ -22,8 +22,9 @@ def infer_kind(cohort: Cohort) -> str:
 def infer_kind_and_reason(cohort: Cohort) -> tuple[str, str]:
     """The kind of task and the words that say why.
 
-    Duration and event columns ask for survival; several targets for multilabel; a boolean, two values or a declared positive
-    class for binary; a category of 3 to 20 levels for multiclass; any other number for regression.
+    Duration and event columns ask for survival; several targets for multilabel; a boolean, two values or a
+    declared positive class for binary; a category of 3 to 20 levels for multiclass; any other number for
+    regression.
 
     Raises:
         TargetError: no target, or one whose kind cannot be told.
@@ -38,13 +39,17 @@ def infer_kind_and_reason(cohort: Cohort) -> tuple[str, str]:
         return "binary", f"target '{column.name}' has a declared positive class"
     n = len({v for v in reading.labels(cohort, column) if v is not None})
     if column.modality == "boolean" or n <= 2:
-        return "binary", f"target '{column.name}' has {'two values' if n == 2 else f'{n} value' + 's' * (n != 1)}"
+        return (
+            "binary",
+            f"target '{column.name}' has {'two values' if n == 2 else f'{n} value' + 's' * (n != 1)}",
+        )
     if column.modality == "number":
         return "regression", f"target '{column.name}' is a number with {n} values"
     if column.modality == "category" and n <= MOST_LEVELS:
         return "multiclass", f"target '{column.name}' is a category with {n} levels"
     raise TargetError(
-        f"target '{column.name}' must be a boolean, a number or a category of at most {MOST_LEVELS} levels, is {column.modality} with {n} "
+        f"target '{column.name}' must be a boolean, a number or a category of at most {MOST_LEVELS} levels, "
+        f"is {column.modality} with {n} "
         "different values: name another target, or say --task",
         "target-class" if column.modality == "category" else "column-kind",
     )

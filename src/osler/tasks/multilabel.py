@@ -15,10 +15,23 @@ from osler.tasks.classification import Binary, positive_class
 
 
 class Multilabel(Task):
-    """One probability per label; a label that was not assessed in a row is left out of fit and score there."""
+    """One probability per label; a label that was not assessed in a row is left out of fit and score
+    there.
+    """
 
     kind = "multilabel"
-    metrics = ("auroc", "auprc", "accuracy", "precision", "recall", "specificity", "f1", "brier", "log_loss", "ece")
+    metrics = (
+        "auroc",
+        "auprc",
+        "accuracy",
+        "precision",
+        "recall",
+        "specificity",
+        "f1",
+        "brier",
+        "log_loss",
+        "ece",
+    )
     primary = "log_loss"
     bigger_is_better = False
 
@@ -34,11 +47,16 @@ class Multilabel(Task):
         """Refuse labels that cannot be learnt from.
 
         Raises:
-            TargetError: fewer than two target columns, or a label that is not yes-or-no, constant, or too rare.
+            TargetError: fewer than two target columns, or a label that is not yes-or-no, constant, or too
+            rare.
         """
         columns = reading.target_columns(cohort)
         if len(columns) < 2:
-            raise TargetError(f"a multilabel question needs at least two target columns, one was declared ('{columns[0].name}'): name more, or ask for --task binary", "target-absent")
+            raise TargetError(
+                "a multilabel question needs at least two target columns, one was declared "
+                f"('{columns[0].name}'): name more, or ask for --task binary",
+                "target-absent",
+            )
         for column in columns:
             Binary().check(_only(cohort, column))
 
@@ -58,7 +76,9 @@ class Multilabel(Task):
         weight = np.ones(len(target)) if target.weight is None else target.weight
         seen = ~np.isnan(target.y) * weight[:, None]
         total = seen.sum(axis=0)
-        shares = np.where(total > 0, (np.nan_to_num(target.y) * seen).sum(axis=0) / np.maximum(total, 1e-300), 0.5)
+        shares = np.where(
+            total > 0, (np.nan_to_num(target.y) * seen).sum(axis=0) / np.maximum(total, 1e-300), 0.5
+        )
         return {"kind": self.kind, "labels": list(target.classes), "shares": shares.tolist()}
 
     def predict_baseline(self, baseline: dict[str, Any], n: int) -> Prediction:
@@ -82,7 +102,9 @@ def _only(cohort: Cohort, column: Column) -> Cohort:
 
 
 def _label_values(cohort: Cohort, column: Column) -> np.ndarray:
-    """(n,) 0, 1 or NaN of one label column. One that never varies is all 0 or all 1 by the words for no and yes."""
+    """(n,) 0, 1 or NaN of one label column. One that never varies is all 0 or all 1 by the words for no and
+    yes.
+    """
     one = _only(cohort, column)
     names = {v for v in reading.labels(cohort, column) if v is not None}
     if len(names) == 1 and "positive" not in column.options:

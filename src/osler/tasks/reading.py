@@ -13,16 +13,19 @@ from osler.cohort.column import Column
 from osler.errors import TargetError
 
 #: Words that mean "it is so"; compared in lower case.
-YES = frozenset(
-    "yes y true t 1 positive pos present presence case dead died death deceased event diseased disease sick ill malignant "
-    "abnormal readmitted relapse relapsed recurrence recurred progression progressed failure failed affected exposed "
-    "detected reactive responder complication toxic active ja oui si".split()
-)
+YES = frozenset({
+    "yes", "y", "true", "t", "1", "positive", "pos", "present", "presence", "case", "dead", "died",
+    "death", "deceased", "event", "diseased", "disease", "sick", "ill", "malignant", "abnormal",
+    "readmitted", "relapse", "relapsed", "recurrence", "recurred", "progression", "progressed", "failure",
+    "failed", "affected", "exposed", "detected", "reactive", "responder", "complication", "toxic",
+    "active", "ja", "oui", "si",
+})  # fmt: skip
 #: Words that mean "it is not so".
-NO = frozenset(
-    "no n false f 0 negative neg absent absence control alive survived survivor censored healthy benign normal none "
-    "unaffected unexposed undetected inactive non-reactive nonresponder nein non never".split()
-)
+NO = frozenset({
+    "no", "n", "false", "f", "0", "negative", "neg", "absent", "absence", "control", "alive", "survived",
+    "survivor", "censored", "healthy", "benign", "normal", "none", "unaffected", "unexposed",
+    "undetected", "inactive", "non-reactive", "nonresponder", "nein", "non", "never",
+})  # fmt: skip
 
 _COMPARISON = re.compile(r"^\s*(>=|<=|==|!=|>|<|=)\s*(-?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*$")
 _OPPOSITE = {">": "<=", ">=": "<", "<": ">=", "<=": ">", "==": "!=", "!=": "=="}
@@ -45,7 +48,14 @@ class Comparison:
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Apply the rule to numbers (n,); NaN gives false."""
-        compare = {">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_equal, "==": np.equal, "!=": np.not_equal}
+        compare = {
+            ">": np.greater,
+            ">=": np.greater_equal,
+            "<": np.less,
+            "<=": np.less_equal,
+            "==": np.equal,
+            "!=": np.not_equal,
+        }
         return compare[self.sign](values, self.bound) & ~np.isnan(values)
 
     @property
@@ -62,7 +72,11 @@ def target_columns(cohort: Cohort, role: str = "target") -> tuple[Column, ...]:
     """
     columns = cohort.role(role)
     if not columns:
-        raise TargetError(f"a {role} column must be declared, none was: name it with --{role} or osler.read(..., {role}=...)", "target-absent")
+        raise TargetError(
+            f"a {role} column must be declared, none was: name it with --{role} or osler.read(..., "
+            f"{role}=...)",
+            "target-absent",
+        )
     return columns
 
 
@@ -75,7 +89,11 @@ def one_target(cohort: Cohort) -> Column:
     columns = target_columns(cohort)
     if len(columns) > 1:
         names = ", ".join(f"'{c.name}'" for c in columns[:5])
-        raise TargetError(f"this task needs one target column, {len(columns)} were declared ({names}): name one, or ask for --task multilabel", "target-absent")
+        raise TargetError(
+            f"this task needs one target column, {len(columns)} were declared ({names}): name one, or ask "
+            "for --task multilabel",
+            "target-absent",
+        )
     return columns[0]
 
 
@@ -144,7 +162,10 @@ def row_list(cohort: Cohort, mask: np.ndarray, most: int = 5) -> str:
     """The source row numbers where `mask` is true, as words for a message."""
     rows = cohort.rows[mask]
     shown = ", ".join(str(int(r)) for r in rows[:most])
-    return f"row{'s' if len(rows) != 1 else ''} {shown}{f' and {len(rows) - most} more' if len(rows) > most else ''}"
+    return (
+        f"row{'s' if len(rows) != 1 else ''} "
+        f"{shown}{f' and {len(rows) - most} more' if len(rows) > most else ''}"
+    )
 
 
 def need_complete(cohort: Cohort, name: str, missing: np.ndarray) -> None:
@@ -155,7 +176,8 @@ def need_complete(cohort: Cohort, name: str, missing: np.ndarray) -> None:
     """
     if missing.any():
         raise TargetError(
-            f"target '{name}' must have a value in every row that is used, is missing in {row_list(cohort, missing)}: keep only rows where Task.usable(cohort) is true",
+            f"target '{name}' must have a value in every row that is used, is missing in "
+            f"{row_list(cohort, missing)}: keep only rows where Task.usable(cohort) is true",
             "target-rows",
         )
 
@@ -168,4 +190,8 @@ def need_units(cohort: Cohort, name: str, usable: np.ndarray, least: int = 2) ->
     """
     n = len(np.unique(units(cohort)[usable]))
     if n < least:
-        raise TargetError(f"target '{name}' must be known for at least {least} independent units, is known for {n}: add patients or name another target", "target-rows")
+        raise TargetError(
+            f"target '{name}' must be known for at least {least} independent units, is known for {n}: add "
+            "patients or name another target",
+            "target-rows",
+        )

@@ -38,11 +38,18 @@ class Regression(Task):
         column = reading.one_target(cohort)
         usable = self.usable(cohort)
         if not usable.any():
-            raise TargetError(f"target '{column.name}' must hold numbers for a regression, no row has one: ask for --task binary or multiclass, or name another target", "target-constant")
+            raise TargetError(
+                f"target '{column.name}' must hold numbers for a regression, no row has one: ask for --task "
+                "binary or multiclass, or name another target",
+                "target-constant",
+            )
         values = reading.numbers(cohort, column)[usable]
         reading.need_units(cohort, column.name, usable)
         if np.ptp(values) == 0:
-            raise TargetError(f"target '{column.name}' must vary, has one value in all rows: name another target", "target-constant")
+            raise TargetError(
+                f"target '{column.name}' must vary, has one value in all rows: name another target",
+                "target-constant",
+            )
 
     def target_of(self, cohort: Cohort, like: Target | None = None) -> Target:
         """The numbers of every row.
