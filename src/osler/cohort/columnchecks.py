@@ -73,17 +73,19 @@ def _identity(column: Column, facts: Facts) -> list[Finding]:
     if column.role == "input" and looks in ("id", "unit"):
         message = f"column '{name}' is an input but identifies rows or persons: {why}"
         return [Finding("id-input", "warning", name, facts.n_present, message, f"--unit {name}, or leave it out of --input")]
+    if column.role not in ("id", "unit"):
+        return []
+    findings, twice = [], facts.n_present - facts.distinct
     if column.role == "id":
-        findings = [Finding("identifier", "note", name, facts.distinct, f"column '{name}' is an identifier: {column.reason}")]
-        twice = facts.n_present - facts.distinct
-        if 0 < twice <= 0.1 * facts.n_present:
-            message = f"identifier '{name}' should be unique, but {twice:,} of {facts.n_present:,} rows repeat one"
-            findings.append(Finding("duplicate-id", "warning", name, twice, message, f"--unit {name}"))
-        return findings
-    if column.role == "unit" and not facts.is_unique:
+        message = f"column '{name}' is an identifier: {column.reason}"
+        findings.append(Finding("identifier", "note", name, facts.distinct, message))
+    elif twice:
         message = f"{facts.n_present:,} rows belong to {facts.distinct:,} different '{name}': they stay together in every split"
-        return [Finding("repeated-unit", "note", name, facts.n_present - facts.distinct, message)]
-    return []
+        findings.append(Finding("repeated-unit", "note", name, twice, message))
+    if 0 < twice <= 0.1 * facts.n_present:
+        message = f"identifier '{name}' is nearly unique, but {twice:,} of {facts.n_present:,} rows repeat one: entered twice?"
+        findings.append(Finding("duplicate-id", "warning", name, twice, message, f"correct the source, or --unit {name}"))
+    return findings
 
 
 def _mixed(column: Column, facts: Facts) -> list[Finding]:

@@ -113,10 +113,12 @@ def _fit(quantity: Quantity, unit: str, x: np.ndarray, key: str) -> tuple[float,
     best: tuple[float, float, Match] | None = None
     is_few = len(key) <= 4 and len(x) >= 20 and len(np.unique(x[:1000])) <= 6 and bool((x == np.round(x)).all())
     anywhere = np.zeros(len(x), dtype=bool)
-    for candidate in [unit] if unit in quantity.units else quantity.units:
+    for candidate in quantity.units:
         low, high = quantity.range_in(candidate, "plausible")
         inside = (x >= low) & (x <= high)
         anywhere |= inside
+        if unit in quantity.units and candidate != unit:
+            continue
         if best is None or (inside.mean() > best[0] + NOT_BETTER and not is_few):
             best = (float(inside.mean()), float(np.log(high / max(low, 1e-3))), Match(quantity, candidate))
     return best if best is not None and best[0] >= 0.5 and anywhere.mean() >= (0.95 if len(key) <= 3 else 0.9) else None

@@ -47,8 +47,11 @@ def _linear_pairs(sample: pl.DataFrame, used: list[Column]) -> list[tuple[str, s
     spread = filled.std(axis=0)
     z = (filled - filled.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     near = np.abs(z.T @ z) / len(z)
+    share = present.mean(axis=0)
+    both_share = (present.T.astype(np.float64) @ present) / len(x)
+    expected = both_share / np.sqrt(np.outer(np.maximum(share, 1e-9), np.maximum(share, 1e-9)))
     out = []
-    for i, j in zip(*np.nonzero(np.triu(near, 1) > 0.9)):
+    for i, j in zip(*np.nonzero(np.triu(near > 0.9 * expected, 1))):  # filling gaps with the mean weakens r so much
         both = present[:, i] & present[:, j]
         if not (enough[i] and enough[j]) or both.sum() < max(10, 0.5 * max(present[:, i].sum(), present[:, j].sum())):
             continue
