@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from osler.models import solvers
 from osler.models.labels import sigmoid, softmax
+
+
+Path = Callable[["Problem"], "Iterator[np.ndarray]"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class Problem:
         return np.sort(np.argsort(-f, kind="stable")[: self.select])
 
 
-def ridge_path(problem: Problem, penalties: np.ndarray, tolerance: float = 1e-9) -> np.ndarray:
-    """(m, k, p + 1) coefficients at m falling penalties, each started from the one before; k is 1 unless multiclass.
+def ridge_path(problem: Problem, penalties: np.ndarray, tolerance: float = 1e-9) -> Iterator[np.ndarray]:
+    """Walk (k, p + 1) coefficients along falling penalties, each started from the one before; k is 1 unless multiclass.
 
     Columns left out by the selection have coefficient 0. With more columns than rows the problem is solved in the space
     of the rows, where ridge has the same answer.
@@ -54,62 +57,56 @@ def ridge_path(problem: Problem, penalties: np.ndarray, tolerance: float = 1e-9)
         _, s, turn = np.linalg.svd(Z, full_matrices=False)
         turn = turn[s > s.max(initial=0.0) * 1e-12]
         Z = Z @ turn.T
-    beta = _solve_path(Z, problem, penalties, tolerance)
-    coef = beta[:, :, :-1] if turn is None else beta[:, :, :-1] @ turn
-    out = np.zeros((len(penalties), beta.shape[1], problem.X.shape[1] + 1))
-    out[:, :, kept] = coef * shrink
-    out[:, :, -1] = beta[:, :, -1]
-    return out
+    for beta in _solve_path(Z, problem, penalties, tolerance):
+        coef = beta[:, :-1] if turn is None else beta[:, :-1] @ turn
+        out = np.zeros((len(beta), problem.X.shape[1] + 1))
+        out[:, kept] = coef * shrink
+        out[:, -1] = beta[:, -1]
+        yield out
 
 
-def _solve_path(Z: np.ndarray, problem: Problem, penalties: np.ndarray, tolerance: float) -> np.ndarray:
+def _solve_path(Z: np.ndarray, problem: Problem, penalties: np.ndarray, tolerance: float) -> Iterator[np.ndarray]:
     p = Z.shape[1]
     if not problem.classes:
-        return solvers.ridge(Z, problem.y, problem.w, penalties, np.ones(p))[:, None, :]
-    Y = np.eye(problem.classes)[problem.y] if problem.classes > 2 else problem.y.astype(np.float64)
-    path, start = [], None
-    for penalty in penalties:
-        weight = np.full(p, penalty)
-        solve = solvers.logistic if problem.classes == 2 else solvers.multinomial
-        start = solve(Z, Y, problem.w, weight, start, tolerance)
-        path.append(np.atleast_2d(start))
-    return np.stack(path)
+        yield from solvers.ridge(Z, problem.y, problem.w, penalties)[:, None, :]
+    elif problem.classes == 2:
+        for beta in solvers.logistic_path(Z, problem.y.astype(np.float64), problem.w, penalties, tolerance):
+            yield beta[None]
+    else:
+        Y, beta = np.eye(problem.classes)[problem.y], None
+        for penalty in penalties:
+            beta = solvers.multinomial(Z, Y, problem.w, np.full(p, penalty), beta, tolerance)
+            yield beta
 
 
-def losses(problem: Problem, path: np.ndarray) -> np.ndarray:
-    """(m,) summed weighted loss (log loss, or squared error) of the rows of `problem` at every step of a path."""
+def loss(problem: Problem, coef: np.ndarray) -> float:
+    """Summed weighted loss (log loss, or squared error) of the rows of `problem` under coefficients (k, p + 1)."""
+    X, y, w = problem.X, problem.y, problem.w
     if problem.classes > 2:
-        return np.array([_multiclass_loss(problem, beta) for beta in path])
-    eta = problem.X @ path[:, 0, :-1].T + path[:, 0, -1]
+        share = answer(coef, X, problem.classes)[np.arange(len(y)), y]
+        return float(-w @ np.log(np.maximum(share, 1e-300)))
+    eta = X @ coef[0, :-1] + coef[0, -1]
     if problem.classes == 2:
-        return problem.w @ (np.logaddexp(0.0, eta) - problem.y[:, None] * eta)
-    return problem.w @ (problem.y[:, None] - eta) ** 2
+        return float(w @ (np.logaddexp(0.0, eta) - y * eta))
+    return float(w @ (y - eta) ** 2)
 
 
-def _multiclass_loss(problem: Problem, beta: np.ndarray) -> float:
-    share = softmax(problem.X @ beta[:, :-1].T + beta[:, -1])[np.arange(len(problem.y)), problem.y]
-    return float(-problem.w @ np.log(np.maximum(share, 1e-300)))
-
-
-def cross_validate(
-    problem: Problem, folds: np.ndarray, path: Callable[[Problem], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean held-out loss at every step of a path, and its standard error over folds, both (m,).
+def cross_validate(problem: Problem, folds: np.ndarray, path: Path, patience: int = 3) -> np.ndarray:
+    """(m,) mean held-out loss at every step of a path, until it has risen `patience` times in a row.
 
     Args:
         folds: (n,) fold of every row, -1 for rows that take no part.
-        path: how a problem becomes coefficients (m, k, p + 1).
+        path: how a problem becomes coefficients (k, p + 1), step by step.
     """
-    rows = []
-    weights = []
-    for fold in range(folds.max() + 1):
-        held = problem.take(np.flatnonzero(folds == fold))
-        rows.append(losses(held, path(problem.take(np.flatnonzero((folds >= 0) & (folds != fold))))))
-        weights.append(held.w.sum())
-    table, share = np.array(rows), np.array(weights)
-    each = table / share[:, None]
-    mean = table.sum(axis=0) / share.sum()
-    return mean, each.std(axis=0, ddof=1) / np.sqrt(len(each))
+    held = [problem.take(np.flatnonzero(folds == fold)) for fold in range(folds.max() + 1)]
+    walks = [path(problem.take(np.flatnonzero((folds >= 0) & (folds != fold)))) for fold in range(len(held))]
+    total = sum(part.w.sum() for part in held)
+    means: list[float] = []
+    for steps in zip(*walks, strict=True):
+        means.append(sum(loss(part, coef) for part, coef in zip(held, steps, strict=True)) / total)
+        if len(means) - 1 - int(np.argmin(means)) >= patience:
+            break
+    return np.array(means)
 
 
 def answer(coef: np.ndarray, X: np.ndarray, classes: int) -> np.ndarray:

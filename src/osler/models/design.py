@@ -101,7 +101,7 @@ class Design:
         one_hot = _fit_levels(values, np.flatnonzero(categorical), names, levels, dropped)
         outputs = [names[i] for i in numbers["number"]]
         outputs += [f"{names[i]} is missing" for i in absent["absent"]]
-        outputs += [f"{names[i]} = {_level(levels[i], int(c))}" for i, c in zip(one_hot["category"], one_hot["code"])]
+        outputs += [f"{names[i]} = {_level(levels[i], int(c))}" for i, c in zip(one_hot["category"], one_hot["code"], strict=True)]
         origin = np.concatenate([numbers["number"], absent["absent"], one_hot["category"]]).tolist()
         return cls(sources, tuple(outputs), tuple(origin), tuple(dropped), {**numbers, **absent, **one_hot})
 
@@ -118,9 +118,7 @@ class Design:
         if m:
             np.subtract(np.isnan(values[:, a["absent"]]), a["absent_mean"], out=out[:, k : k + m])
         if len(a["category"]):
-            hot = values[:, a["category"]] == a["code"]
-            known = np.logical_or.reduceat(hot, a["group"], axis=1)[:, a["group_of"]]
-            np.subtract(hot, a["level_mean"] * known, out=out[:, k + m :])
+            _write_levels(values, a, out[:, k + m :])
         return out
 
     def to_params(self) -> tuple[dict, dict[str, np.ndarray]]:
@@ -181,25 +179,41 @@ def _fit_levels(
     values: np.ndarray, columns: np.ndarray, names: list[str], levels: list[tuple[str, ...]], dropped: list[str]
 ) -> dict[str, np.ndarray]:
     """One output per level seen in training, of each categorical column with two or more of them."""
-    category, code, mean, starts, group_of = [], [], [], [], []
+    category, code, mean, group, group_of = [], [], [], [], []
     for i in columns:
         present = values[~np.isnan(values[:, i]), i]
         seen, counts = np.unique(present, return_counts=True)
         if len(seen) < 2:
             dropped.append(names[i])
             continue
-        group_of.extend([len(starts)] * len(seen))
-        starts.append(len(category))
+        group_of.extend([len(group)] * len(seen))
+        group.append(int(i))
         category.extend([int(i)] * len(seen))
-        code.extend(seen.tolist())
+        code.extend(int(c) for c in seen)
         mean.extend((counts / len(present)).tolist())
+    position = np.full((len(group), max(code, default=0) + 2), -1, dtype=np.int64)
+    position[group_of, code] = np.arange(len(code))
     return {
         "category": np.array(category, dtype=np.int64),
-        "code": np.array(code, dtype=np.float64),
+        "code": np.array(code, dtype=np.int64),
         "level_mean": np.array(mean, dtype=np.float64),
-        "group": np.array(starts, dtype=np.int64),
+        "group": np.array(group, dtype=np.int64),
         "group_of": np.array(group_of, dtype=np.int64),
+        "position": position,
     }
+
+
+def _write_levels(values: np.ndarray, a: dict[str, np.ndarray], out: np.ndarray) -> None:
+    """Centred level columns into `out` (n, m); all 0 where the category is missing or was not seen in training."""
+    position = a["position"]
+    last = position.shape[1] - 1  # always -1: where missing and unseen codes are looked up
+    code = values[:, a["group"]]
+    code = np.where((code >= 0) & (code < last), code, last).astype(np.int64)
+    at = position[np.arange(len(position)), code]
+    known = at >= 0
+    np.multiply(known[:, a["group_of"]], -a["level_mean"], out=out)
+    rows, groups = np.nonzero(known)
+    out[rows, at[rows, groups]] += 1.0
 
 
 @dataclass(frozen=True)

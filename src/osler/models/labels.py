@@ -88,8 +88,8 @@ def softmax(eta: np.ndarray) -> np.ndarray:
 def inner_folds(data: Encoded, k: int, rng: np.random.Generator, most: int | None = None) -> np.ndarray:
     """(n,) fold of every row for choices made inside `fit`; whole groups stay together, classes are balanced.
 
-    With `most`, only about that many rows (whole groups, drawn by `rng`) take part; the others have fold -1. Fewer folds
-    are dealt if there are fewer groups; all rows are -1 if there are not two groups, or not two of each class.
+    With `most`, only about that many rows (whole groups, drawn by `rng`) take part, in three folds at most; the others
+    have fold -1. Fewer folds are dealt if there are fewer groups; all rows are -1 if there are not two groups, or not two of each class.
     """
     from osler.cohort.split import stratified_group_folds
 
@@ -97,6 +97,7 @@ def inner_folds(data: Encoded, k: int, rng: np.random.Generator, most: int | Non
     rows = np.arange(n)
     if most is not None and n > most:
         rows = np.flatnonzero(stratified_group_folds(groups, data.target.strata, -(-n // most), rng) == 0)
+        k = min(k, 3)
     target = data.target.take(rows)
     _, group = np.unique(groups[rows], return_inverse=True)
     limit = int(group.max()) + 1 if len(group) else 0

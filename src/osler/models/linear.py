@@ -37,11 +37,11 @@ def choose_ridge(problem: Problem, folds: np.ndarray, fixed: float | None) -> tu
     if fixed is not None or folds.max(initial=-1) < 1:
         chosen = float(penalties[len(penalties) // 2]) if fixed is None else float(fixed)
     else:
-        mean, error = choice.cross_validate(problem, folds, lambda part: choice.ridge_path(part, penalties, 1e-5))
+        mean = choice.cross_validate(problem, folds, lambda part: choice.ridge_path(part, penalties, 1e-5))
         best = int(np.argmin(mean))
         chosen = float(penalties[best])
-        facts = {"inner_loss": float(mean[best]), "inner_loss_error": float(error[best]), "inner_folds": int(folds.max()) + 1}
-    coef = choice.ridge_path(problem, np.array([chosen]))[0]
+        facts = {"inner_loss": float(mean[best]), "inner_folds": int(folds.max()) + 1}
+    coef = next(choice.ridge_path(problem, np.array([chosen])))
     return coef, {"penalty": chosen, **facts}
 
 

@@ -7,6 +7,8 @@ and not a mean, so that one penalty means the same prior belief at any number of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from osler.models.labels import sigmoid, softmax
@@ -15,32 +17,46 @@ from osler.models.labels import sigmoid, softmax
 NEWTON_LIMIT = 600
 
 
-def logistic(
-    X: np.ndarray, y: np.ndarray, w: np.ndarray, penalty: np.ndarray, start: np.ndarray | None = None, tolerance: float = 1e-9
-) -> np.ndarray:
-    """(p + 1,) coefficients, intercept last, of ridge logistic regression by Newton's method with halved steps.
+def logistic_path(X: np.ndarray, y: np.ndarray, w: np.ndarray, penalties: np.ndarray, tolerance: float = 1e-9) -> Iterator[np.ndarray]:
+    """Walk (p + 1,) coefficients, intercept last, of ridge logistic regression along penalties, each from the one before.
+
+    Newton's method with halved steps. Where the curvature matrix is costly it is kept from step to step (and from
+    penalty to penalty) until progress slows.
 
     Args:
-        X: (n, p). y: (n,) 0 or 1. w: (n,) case weights. penalty: (p,) prior precision of every coefficient.
-        start: (p + 1,) where to begin. tolerance: stop when Newton's decrement is below this times n.
+        X: (n, p). y: (n,) 0 or 1. w: (n,) case weights. penalties: prior precisions, one for all coefficients.
+        tolerance: stop when Newton's decrement is below this times n.
     """
-    n, p = X.shape
-    if p > NEWTON_LIMIT:
-        return _lbfgs(X, y[:, None], w, penalty, start)[0]
-    beta = np.zeros(p + 1) if start is None else start.copy()
-    diagonal = np.append(penalty, 0.0)
+    p = X.shape[1]
     share = np.clip(np.average(y, weights=w), 1e-6, 1 - 1e-6)
-    if start is None:
-        beta[-1] = np.log(share / (1 - share))
+    beta = np.append(np.zeros(p), np.log(share / (1 - share)))
+    curved = None
+    for penalty in penalties:
+        diagonal = np.append(np.full(p, penalty), 0.0)
+        if p > NEWTON_LIMIT:
+            beta = _lbfgs(X, y[:, None], w, diagonal[:-1], beta)[0]
+        else:
+            beta, curved = _newton(X, y, w, diagonal, beta, curved, tolerance)
+        yield beta
+
+
+def _newton(
+    X: np.ndarray, y: np.ndarray, w: np.ndarray, diagonal: np.ndarray, beta: np.ndarray, curved: np.ndarray | None, tolerance: float
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Coefficients at one penalty, and the last curvature matrix where it is worth keeping."""
+    keep = X.shape[1] > 64
     eta = X @ beta[:-1] + beta[-1]
     value = _logistic_loss(eta, y, w) + 0.5 * diagonal @ beta**2
-    for _ in range(50):
+    before = np.inf
+    for _ in range(100):
         mu = sigmoid(eta)
         residual = w * (mu - y)
-        curvature = w * mu * (1 - mu)
         gradient = np.append(residual @ X, residual.sum()) + diagonal * beta
-        step = np.linalg.solve(_hessian(X, curvature, diagonal), gradient)
-        decrement = gradient @ step
+        fresh = curved is None
+        if fresh:
+            curved = _curvature(X, w * mu * (1 - mu))
+        step = np.linalg.solve(curved + np.diag(diagonal + 1e-10), gradient)
+        decrement = float(gradient @ step)
         scale = 1.0
         while True:
             new = beta - scale * step
@@ -50,24 +66,26 @@ def logistic(
                 break
             scale *= 0.5
         beta, value = new, new_value
-        if decrement < tolerance * n:
+        if decrement < tolerance * len(y):
             break
-    return beta
+        if not keep or (not fresh and (decrement > 0.1 * before or scale < 1.0)):
+            curved = None
+        before = decrement
+    return beta, curved if keep else None
 
 
 def _logistic_loss(eta: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
     return float(w @ (np.logaddexp(0.0, eta) - y * eta))
 
 
-def _hessian(X: np.ndarray, curvature: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
-    """(p + 1, p + 1) X' diag(curvature) X with the intercept's row and column last, plus the penalty and a tiny ridge."""
+def _curvature(X: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+    """(p + 1, p + 1) X' diag(curvature) X with the intercept's row and column last."""
     p = X.shape[1]
-    weighted = X * curvature[:, None]
+    weighted = X * np.sqrt(curvature)[:, None]
     out = np.empty((p + 1, p + 1))
-    np.matmul(X.T, weighted, out=out[:p, :p])
-    out[p, :p] = out[:p, p] = weighted.sum(axis=0)
+    np.matmul(weighted.T, weighted, out=out[:p, :p])
+    out[p, :p] = out[:p, p] = curvature @ X
     out[p, p] = curvature.sum()
-    out.ravel()[:: p + 2] += diagonal + 1e-10
     return out
 
 
@@ -77,7 +95,8 @@ def multinomial(
     """(k, p + 1) coefficients, intercepts last, of ridge multinomial regression, symmetric over the k classes.
 
     Args:
-        Y: (n, k) one-hot classes; the others as in `logistic`.
+        X: (n, p). Y: (n, k) one-hot classes. w: (n,) case weights. penalty: (p,) prior precisions.
+        start: (k, p + 1) where to begin. tolerance: stop when Newton's decrement is below this times n.
     """
     (n, p), k = X.shape, Y.shape[1]
     if (p + 1) * k > NEWTON_LIMIT:
@@ -141,22 +160,26 @@ def _lbfgs(X: np.ndarray, Y: np.ndarray, w: np.ndarray, penalty: np.ndarray, sta
     return minimize(value_and_slope, first, jac=True, method="L-BFGS-B", options=options).x.reshape(k, p + 1)
 
 
-def ridge(X: np.ndarray, y: np.ndarray, w: np.ndarray, penalties: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """(m, p + 1) coefficients, intercept last, of ridge least squares at m penalties by one eigendecomposition.
+def ridge(X: np.ndarray, y: np.ndarray, w: np.ndarray, penalties: np.ndarray) -> np.ndarray:
+    """(m, p + 1) coefficients, intercept last, of ridge least squares at m penalties by one decomposition.
 
-    Args:
-        factor: (p,) relative penalty of every coefficient, all above 0. A penalty of 0 gives the minimum-norm answer.
+    A penalty of 0 gives the least-squares answer of minimum norm.
     """
-    shrink = 1.0 / np.sqrt(factor)
     total = w.sum()
     centre, middle = (w @ X) / total, float(w @ y) / total
-    Z = (X - centre) * shrink
-    root = np.sqrt(w)[:, None]
-    U, s, Vt = np.linalg.svd(Z * root, full_matrices=False)
-    projected = U.T @ ((y - middle) * root[:, 0])
-    s = np.where(s > s.max(initial=0.0) * max(X.shape) * np.finfo(float).eps, s, 0.0)
-    gain = np.divide(s, s**2 + np.asarray(penalties)[:, None], out=np.zeros((len(penalties), len(s))), where=s > 0)
-    beta = (gain * projected) @ Vt * shrink
+    root = np.sqrt(w)
+    Z = (X - centre) * root[:, None]
+    target = (y - middle) * root
+    n, p = Z.shape
+    if n > 4 * p and np.min(penalties) > 0:
+        values, vectors = np.linalg.eigh(Z.T @ Z)
+        gain = 1.0 / (np.maximum(values, 0.0) + np.asarray(penalties)[:, None])
+        beta = (gain * (vectors.T @ (target @ Z))) @ vectors.T
+    else:
+        U, s, Vt = np.linalg.svd(Z, full_matrices=False)
+        s = np.where(s > s.max(initial=0.0) * max(n, p) * np.finfo(float).eps, s, 0.0)
+        gain = np.divide(s, s**2 + np.asarray(penalties)[:, None], out=np.zeros((len(penalties), len(s))), where=s > 0)
+        beta = (gain * (U.T @ target)) @ Vt
     return np.column_stack([beta, middle - beta @ centre])
 
 
