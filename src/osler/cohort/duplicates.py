@@ -4,19 +4,21 @@ Candidates are rows that agree on one of many random sets of columns (numbers ex
 smallest hash of their letter pairs), so that a few altered cells hide no pair. Each candidate is scored in bits
 (`osler.cohort.agreement`), and called a duplicate if the evidence outweighs the number of pairs that there are:
 
-    bits ≥ log2(n) + 16
+    bits ≥ log2(n) + 16, and agreement on at least 65 % of the information that both rows hold
 
-which leaves odds of about 1,000 : 1 for a table in which one row in a hundred is a copy. Tables whose columns are too
+which leaves odds of about 1,000 : 1 for a table in which one row in a hundred is a copy. The second condition is for wide
+tables, where two persons of one kind agree on many columns that say the same and differ in all others. Tables whose columns are too
 coarse for any pair to reach that are reported as not checked; chance agreement is never called a duplicate.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from osler.cohort.agreement import Field, bits_of, fields_of, most_bits
+from osler.cohort.agreement import Field, agreed, bits_of, fields_of, most_bits
 from osler.cohort.cohort import Cohort
 from osler.cohort.split import components, groups_of
 
@@ -25,6 +27,9 @@ MOST_ROWS = 2_000_000
 
 #: Bits beyond log2(n) that a pair must reach.
 MARGIN = 16.0
+
+#: Share of the information in their common cells on which two rows must agree.
+AGREED = 0.65
 
 _TABLES, _WINDOW, _CHUNK, _BIN = 48, 10, 200_000, 0.25
 
@@ -77,6 +82,8 @@ def near_duplicates(
     found = [_judged(fields, groups, c, threshold) for c in _candidates(fields, groups, rng)]
     keys = np.unique(np.concatenate([first * n + second for first, second in found]))
     first, second = keys // n, keys % n
+    enough = agreed(fields, first, second) >= AGREED
+    first, second = first[enough], second[enough]
     exact = np.ones(len(first), dtype=bool)
     for field in fields:
         exact &= field.code[first] == field.code[second]
@@ -113,7 +120,9 @@ def _judged(
     return first[kept], second[kept]
 
 
-def _candidates(fields: list[Field], groups: np.ndarray, rng: np.random.Generator):
+def _candidates(
+    fields: list[Field], groups: np.ndarray, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (m,) and (m,) positions of rows of different units that share a block, one column set after the other."""
     n = len(groups)
     everything = np.zeros(n, dtype=np.uint64)
