@@ -121,6 +121,19 @@ class Design:
             _write_levels(values, a, out[:, k + m :])
         return out
 
+    def natural(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """X (n, p) of `matrix` back in the units of the data, with the scale (p,) and centre (p,) that were taken out."""
+        a = self.arrays
+        rest = len(self.names) - len(a["number"])
+        scale = np.append(1.0 / a["inverse_scale"], np.ones(rest))
+        centre = np.concatenate([a["mean"], a["absent_mean"], a["level_mean"]])
+        return X * scale + centre, scale, centre
+
+    def reference(self) -> np.ndarray:
+        """Positions of the outputs without the first level of each category (which the others and a constant imply)."""
+        first = np.unique(self.arrays["group_of"], return_index=True)[1] + len(self.names) - len(self.arrays["category"])
+        return np.setdiff1d(np.arange(len(self.names)), first)
+
     def to_params(self) -> tuple[dict, dict[str, np.ndarray]]:
         """Meta (JSON) and arrays (prefixed `design/`) to put into `Params`."""
         meta = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from osler.blocks import Block
-from osler.models import choice
+from osler.models import choice, rank, splines
 from osler.models.base import Batches, Encoded, Estimator, Params
 from osler.models.choice import Problem
 from osler.models.design import Design
@@ -53,7 +53,11 @@ def pack(design: Design, coef: np.ndarray, facts: dict[str, Any], classes: int) 
 
 def unpack(params: Params, blocks: dict[str, Block]) -> Prediction:
     """The prediction of any linear model."""
-    X = Design.from_params(params).matrix(blocks)
+    return respond(params, Design.from_params(params).matrix(blocks))
+
+
+def respond(params: Params, X: np.ndarray) -> Prediction:
+    """The prediction for rows that are already numbers, (n, p) as the coefficients expect them."""
     classes = params.meta["classes"]
     out = choice.answer(params.arrays["coef"], X, classes)
     if classes == 2:
@@ -102,3 +106,176 @@ class Logistic(Estimator):
         if "labels" in params.meta:
             return predict_per_label(params, blocks, self.predict)
         return unpack(params, blocks)
+
+
+@dataclass(frozen=True)
+class LinearOptions:
+    """Options of `linear`.
+
+    Attributes:
+        penalty: prior precision of the standardised coefficients (in units of the noise); chosen inside if not given,
+            0 for least squares.
+        folds: inner folds for that choice.
+        select: keep that many columns by F statistic, chosen inside every fit (0: all).
+    """
+
+    penalty: float | None = None
+    folds: int = 10
+    select: int = 0
+
+
+class Linear(Estimator):
+    """Ridge regression; columns that cannot be told apart are named, and the width of the answer is kept."""
+
+    name: ClassVar[str] = "linear"
+    answers: ClassVar[frozenset[str]] = frozenset({"regression"})
+    copes_with_missing: ClassVar[bool] = True
+    Options: ClassVar[type] = LinearOptions
+
+    def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
+        """Learn design, penalty and coefficients from training rows; `meta["rank"]` is the rank report."""
+        data = batches.all()
+        design = Design.fit(data.blocks)
+        problem = problem_of(data, design, "none", self.options.select)
+        folds = inner_folds(data, self.options.folds, rng, CHOICE_ROWS)
+        coef, facts = choose_ridge(problem, folds, self.options.penalty)
+        params = pack(design, coef, facts, 0)
+        return _with_rank(params, design, problem)
+
+    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
+        """The mean (n, 1)."""
+        return unpack(params, blocks)
+
+
+def _with_rank(params: Params, design: Design, problem: Problem) -> Params:
+    """Params with the rank report and, where columns cannot be told apart, the least-squares answers of every scaling."""
+    X, scale, centre = design.natural(problem.X)
+    kept = design.reference()
+    report = rank.rank_report(X[:, kept], [design.names[i] for i in kept])
+    meta = {**params.meta, "rank": report.to_json()}
+    if report.is_full or X.shape[1] > 2000:
+        return Params(meta, params.arrays)
+    answers = np.zeros((len(rank.SCALINGS), X.shape[1] + 1))
+    answers[:, [*kept, -1]] = rank.scaled_answers(X[:, kept], problem.y, problem.w)
+    answers[:, -1] += answers[:, :-1] @ centre
+    answers[:, :-1] *= scale
+    return Params(meta, {**params.arrays, "least_squares": answers})
+
+
+def linear_width(params: Params, blocks: dict[str, Block]) -> np.ndarray:
+    """(n, 2) the lowest and highest least-squares answer over the scalings of `rank.SCALINGS`.
+
+    Both are the model's own prediction where all columns can be told apart.
+    """
+    if "least_squares" not in params.arrays:
+        return np.repeat(unpack(params, blocks).value, 2, axis=1)
+    answers = params.arrays["least_squares"]
+    every = Design.from_params(params).matrix(blocks) @ answers[:, :-1].T + answers[:, -1]
+    return np.column_stack([every.min(axis=1), every.max(axis=1)])
+
+
+@dataclass(frozen=True)
+class ElasticOptions:
+    """Options of `elastic`.
+
+    Attributes:
+        mixes: shares of the lasso in the penalty that are tried (1 is the lasso, 0 is ridge).
+        steps: penalties tried per mix, from the least that leaves no column down to a thousandth of it.
+        folds: inner folds for that choice.
+        weights: "none", or "balanced" for classes of equal total weight.
+    """
+
+    mixes: tuple[float, ...] = (0.5, 0.95)
+    steps: int = 25
+    folds: int = 5
+    weights: str = "none"
+
+
+class Elastic(Estimator):
+    """Elastic net (Zou and Hastie 2005): a linear or logistic model that leaves out columns; mix and penalty chosen inside."""
+
+    name: ClassVar[str] = "elastic"
+    answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
+    copes_with_missing: ClassVar[bool] = True
+    Options: ClassVar[type] = ElasticOptions
+
+    def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
+        """Learn design, mix, penalty and coefficients from training rows."""
+        data = batches.all()
+        if data.target.kind == "multilabel":
+            return fit_per_label(data, rng, self.fit)
+        design = Design.fit(data.blocks)
+        problem = problem_of(data, design, self.options.weights, 0)
+        folds = inner_folds(data, self.options.folds, rng, CHOICE_ROWS)
+        best: tuple[float, float, int] | None = None
+        shares = np.logspace(0, -3, self.options.steps)
+        for mix in self.options.mixes:
+            if folds.max(initial=-1) < 1:
+                best = (np.inf, mix, len(shares) // 2)
+                break
+            mean = choice.cross_validate(problem, folds, lambda part, mix=mix: choice.elastic_path(part, shares, mix), 5)
+            step = int(np.argmin(mean))
+            if best is None or mean[step] < best[0]:
+                best = (float(mean[step]), mix, step)
+        *_, coef = choice.elastic_path(problem, shares[: best[2] + 1], best[1])
+        facts = {"mix": best[1], "share": float(shares[best[2]]), "n_kept": int((coef[:, :-1] != 0).any(axis=0).sum())}
+        return pack(design, coef, facts, problem.classes)
+
+    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
+        """Class or label probabilities, or the mean."""
+        if "labels" in params.meta:
+            return predict_per_label(params, blocks, self.predict)
+        return unpack(params, blocks)
+
+
+@dataclass(frozen=True)
+class SplineOptions:
+    """Options of `spline`.
+
+    Attributes:
+        knots: knots of the natural cubic spline of every continuous column with enough distinct values (3 to 7).
+        bends: how much more the bends are penalised than the straight parts; each is tried.
+        folds: inner folds for the choice of penalty and bend.
+        weights: "none", or "balanced" for classes of equal total weight.
+    """
+
+    knots: int = 4
+    bends: tuple[float, ...] = (3.0, 30.0, 1000.0)
+    folds: int = 5
+    weights: str = "none"
+
+
+class Spline(Estimator):
+    """Additive natural cubic splines with a ridge penalty: a logistic or linear model whose effects may bend."""
+
+    name: ClassVar[str] = "spline"
+    answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
+    copes_with_missing: ClassVar[bool] = True
+    Options: ClassVar[type] = SplineOptions
+
+    def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
+        """Learn design, knots, penalties and coefficients from training rows."""
+        data = batches.all()
+        if data.target.kind == "multilabel":
+            return fit_per_label(data, rng, self.fit)
+        design = Design.fit(data.blocks)
+        plain = problem_of(data, design, self.options.weights, 0)
+        bends = splines.fit(plain.X, len(design.arrays["number"]), self.options.knots)
+        problem = replace(plain, X=splines.expand(plain.X, bends))
+        extra = problem.X.shape[1] - plain.X.shape[1]
+        folds = inner_folds(data, self.options.folds, rng, CHOICE_ROWS)
+        best = None
+        for bend in self.options.bends if extra else (1.0,):
+            factor = np.append(plain.factor, np.full(extra, bend))
+            coef, facts = choose_ridge(replace(problem, factor=factor), folds, None)
+            if best is None or facts.get("inner_loss", np.inf) < best[1].get("inner_loss", np.inf):
+                best = (coef, {**facts, "bend": float(bend)})
+        params = pack(design, *best, problem.classes)
+        return Params(params.meta, {**params.arrays, **{f"spline/{k}": v for k, v in bends.items()}})
+
+    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
+        """Class or label probabilities, or the mean."""
+        if "labels" in params.meta:
+            return predict_per_label(params, blocks, self.predict)
+        bends = {k[7:]: v for k, v in params.arrays.items() if k.startswith("spline/")}
+        return respond(params, splines.expand(Design.from_params(params).matrix(blocks), bends))
