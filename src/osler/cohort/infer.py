@@ -1,6 +1,6 @@
 """What each column is, from its values and its header, with the reason in words.
 
-The rules, first that applies (docs/reference/modalities/inference.md says the same for readers):
+The rules, first that applies (docs/reference/inference.md says the same for readers):
 
     no value at all                                              category, ignored
     stored as true/false; 0 and 1 only; yes and no words only    boolean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,8 @@ class Number(Modality):
 
     def check(self, values: pl.Series, column: Column) -> pl.Series:
         """True where a value is present but is no finite number."""
-        decimal = self.options_of(column).decimal
-        return pl.Series(~np.isfinite(floats(values, decimal)) & _is_present(values).to_numpy())
+        mark = self.options_of(column).decimal
+        return pl.Series(~np.isfinite(floats(values, mark)) & _is_present(values).to_numpy())
 
     def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
         """Learn median, range and quantile knots, each to 4 significant digits."""
@@ -71,8 +72,8 @@ class Number(Modality):
             knots = np.quantile(x, np.linspace(0.0, 1.0, 33))
             state |= {
                 "median": rounded(float(np.median(x))),
-                "min": rounded(float(x.min()), np.floor),
-                "max": rounded(float(x.max()), np.ceil),
+                "min": rounded(float(x.min()), decimal.ROUND_FLOOR),
+                "max": rounded(float(x.max()), decimal.ROUND_CEILING),
                 "knots": sorted({rounded(float(k)) for k in knots[1:-1]}),
             }
             if options.winsor > 0:
@@ -102,13 +103,9 @@ class Number(Modality):
         }  # fmt: skip
 
 
-def rounded(value: float, how: Any = np.round) -> float:
-    """A value to `DIGITS` significant digits; `how` is round, floor or ceil."""
-    if value == 0 or not np.isfinite(value):
-        return float(value) if np.isfinite(value) else 0.0
-    scale = DIGITS - 1 - int(np.floor(np.log10(abs(value))))
-    out = float(how(np.round(value * 10.0**scale, 6)) / 10.0**scale)
-    return float(f"{out:.{DIGITS + 2}g}")
+def rounded(value: float, rounding: str = decimal.ROUND_HALF_EVEN) -> float:
+    """A finite value to `DIGITS` significant digits; `rounding` is one of the `decimal` module's."""
+    return float(decimal.Context(prec=DIGITS, rounding=rounding).create_decimal(repr(float(value))))
 
 
 def _codes(given: Any, name: str) -> list[float]:
