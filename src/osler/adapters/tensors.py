@@ -48,7 +48,9 @@ def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             return {key: file.get_tensor(key) for key in file.keys()}, meta  # noqa: SIM118
     except (SafetensorError, json.JSONDecodeError) as error:
         name = Path(path).name
-        raise PredictorError(f"'{name}' must be a whole safetensors file, it cannot be read as one: remove it") from error
+        raise PredictorError(
+            f"'{name}' must be a whole safetensors file, it cannot be read as one: remove it"
+        ) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,7 +9,9 @@ from osler.models.base import Encoded
 from osler.tasks.base import Target
 
 
-def binary(blocks: dict[str, Block], y: np.ndarray, groups: np.ndarray | None = None, weight: np.ndarray | None = None) -> Encoded:
+def binary(
+    blocks: dict[str, Block], y: np.ndarray, groups: np.ndarray | None = None, weight: np.ndarray | None = None
+) -> Encoded:
     """Rows with a yes/no target."""
     target = Target("binary", ("y",), y.astype(np.int64), classes=("no", "yes"), weight=weight)
     return Encoded(blocks, target, np.arange(len(y)) if groups is None else groups)
@@ -40,7 +42,7 @@ def order_sequences(n: int, rng: np.random.Generator) -> tuple[Block, np.ndarray
 
 
 def blob_images(n: int, rng: np.random.Generator, dims: int = 2, size: int = 12) -> tuple[Block, np.ndarray]:
-    """Noise with a bright square somewhere (label 1), or the same brightness scattered (label 0): the mean tells nothing."""
+    """Noise with a bright square (label 1), or the same brightness scattered (label 0): the mean tells nothing."""
     y = rng.integers(0, 2, n)
     values = rng.normal(0, 0.3, (n, 1) + (size,) * dims)
     edge = 3
@@ -56,7 +58,7 @@ def blob_images(n: int, rng: np.random.Generator, dims: int = 2, size: int = 12)
 
 
 def motif_graphs(n: int, rng: np.random.Generator, by_edge: bool = False) -> tuple[Block, np.ndarray]:
-    """Rings with two marked nodes; the label says whether these are neighbours, or of which kind the edge between them is."""
+    """Rings with two marked nodes; the label says whether they are neighbours, or of which kind their edge is."""
     y = rng.integers(0, 2, n)
     nodes, edges, kinds, sizes = [], [], [], []
     start = 0

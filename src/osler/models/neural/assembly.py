@@ -123,13 +123,25 @@ def fit(
             net = net.to(device)
             state = loop.State(net, loop.optimiser_of(net, options), np.random.default_rng([seed, 4, member]))
             store.resume(state)
-            loop.train(state, feed, valid, options, store.save, lambda e, m=member: extras.report({"member": m, "members": n_members} | e))
+            loop.train(
+                state,
+                feed,
+                valid,
+                options,
+                store.save,
+                lambda e, m=member: extras.report({"member": m, "members": n_members} | e),
+            )
             store.finish(state)
     arrays = {f"branch{i}/{k}": v for i, b in enumerate(branches) for k, v in b.arrays.items()}
     for member, (weights, _) in enumerate(store.done):
         arrays |= {f"member{member}/{k}": v for k, v in weights.items()}
     taken = [branches[i].name for i in source]
-    learnt = {"members": n_members, "training": [t for _, t in store.done], "warm_start": taken, "precision": options.precision}
+    learnt = {
+        "members": n_members,
+        "training": [t for _, t in store.done],
+        "warm_start": taken,
+        "precision": options.precision,
+    }
     return Params({"format": FORMAT, "architecture": architecture, **described, **learnt}, arrays)
 
 
@@ -194,7 +206,12 @@ def _part(arrays: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
 # -- warm start -----------------------------------------------------------------------------------------------------
 
 #: What must be equal in two architectures for an encoder of a layout to fit.
-_SHAPE = {"dense": ("width", "depth", "embedding"), "sequence": ("width",), "grid": ("width",), "graph": ("width", "graph_steps")}
+_SHAPE = {
+    "dense": ("width", "depth", "embedding"),
+    "sequence": ("width",),
+    "grid": ("width",),
+    "graph": ("width", "graph_steps"),
+}
 
 
 def _take_over(

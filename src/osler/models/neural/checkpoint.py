@@ -1,9 +1,9 @@
 """A training that was killed goes on where it was: one file, written whole or not at all.
 
-The file holds the finished members, and of the member in training its weights, the best weights so far, the optimiser's
-moments and the states of both random generators, so that a resumed training ends with the same bytes as one that was never
-stopped. It also holds a fingerprint of the question (options, branches, target, seed): a checkpoint of another question is
-not used. Like a predictor, it is learnt from patients' data and belongs where the run is kept.
+The file holds the finished members, and of the member in training its weights, the best weights so far, the
+optimiser's moments and the states of both random generators, so that a resumed training ends with the same bytes as one
+that was never stopped. It also holds a fingerprint of the question (options, branches, target, seed): a checkpoint of
+another question is not used. Like a predictor, it is learnt from patients' data and belongs where the run is kept.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ beside it, and a missing row disturbs nobody.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -39,9 +40,9 @@ class DenseEncoder(nn.Module):
     """Numbers and codes side by side.
 
     A number becomes `embedding` values: a linear term plus a learnt mix of its piecewise-linear encoding over quantile
-    bins (Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", NeurIPS 2022,
-    equation 1; the linear term and the zero start of the bins as in their later package, version B). A missing number is a learnt
-    vector, zero at the start; so is a missing code, and a level that training never showed stays near zero. The residual
+    bins (Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", NeurIPS
+    2022, equation 1; the linear term and the zero start of the bins as in their later package, version B). A missing
+    number is a learnt vector, zero at the start; so are a missing code and the last level ("(other)"). The residual
     blocks are those of Gorishniy et al., "Revisiting Deep Learning Models for Tabular Data", NeurIPS 2021.
     """
 
@@ -63,7 +64,8 @@ class DenseEncoder(nn.Module):
         self.codes = nn.Embedding(sum(l + 1 for l in levels), size)
         nn.init.normal_(self.codes.weight, std=0.3)
         with torch.no_grad():
-            self.codes.weight[[s + l for s, l in zip(starts, levels)]] = 0.0
+            neutral = [max(s, s + l - k) for s, l in zip(starts, levels) for k in (0, 1)]
+            self.codes.weight[neutral] = 0.0
         self.register_buffer("starts", torch.tensor(starts, dtype=torch.int64), persistent=False)
         self.first = nn.Linear(n_numbers * self.size + len(levels) * size, width)
         self.blocks = nn.ModuleList(Residual(width, architecture["dropout"]) for _ in range(architecture["depth"]))
@@ -133,7 +135,7 @@ class GridEncoder(nn.Module):
         sizes = [max(8, width // 4), max(8, width // 4), max(8, width // 2), width]
         convolution = nn.Conv2d if dims == 2 else nn.Conv3d
         self.stem = convolution(branch.spec["channels"], sizes[0], 3, padding=1)
-        self.stages = nn.ModuleList(GridBlock(a, b, dims) for a, b in zip(sizes[:-1], sizes[1:]))
+        self.stages = nn.ModuleList(GridBlock(a, b, dims) for a, b in pairwise(sizes))
         self.last = nn.Linear(2 * width, width)
         self.norm = nn.LayerNorm(width)
 
@@ -159,7 +161,8 @@ class GraphEncoder(nn.Module):
         self.nodes = nn.Linear(branch.spec["p"], width)
         self.edges = nn.ModuleList(nn.Linear(branch.spec["q"], width) for _ in range(steps))
         self.mixes = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, width)) for _ in range(steps)
+            nn.Sequential(nn.Linear(width, width), nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, width))
+            for _ in range(steps)
         )
         self.own = nn.Parameter(torch.zeros(steps))
         self.last = nn.Linear(2 * width, width)

@@ -1,9 +1,10 @@
 """From logits to answers, and the losses that teach them.
 
-    binary, multiclass   softmax, cross-entropy
-    multilabel           a sigmoid per label; labels that were not assessed (NaN) count for nothing
-    regression           the mean, in standard deviations of the training rows; squared error or Huber's loss
-    survival             discrete-time hazards on quantiles of the event times (Gensheimer and Narasimhan 2019, PeerJ 7:e6257)
+binary, multiclass   softmax, cross-entropy
+multilabel           a sigmoid per label; labels that were not assessed (NaN) count for nothing
+regression           the mean, in standard deviations of the training rows; squared error or Huber's loss
+survival             discrete-time hazards on quantiles of the event times (Gensheimer and Narasimhan 2019,
+                         PeerJ 7:e6257)
 """
 
 from __future__ import annotations
@@ -80,7 +81,11 @@ class Head:
             rows = self._label_loss(logits, target["y"])
         elif self.kind == "regression":
             error = logits[:, 0] - target["y"]
-            rows = F.huber_loss(error, torch.zeros_like(error), reduction="none", delta=self.huber) if self.huber else error**2
+            rows = (
+                F.huber_loss(error, torch.zeros_like(error), reduction="none", delta=self.huber)
+                if self.huber
+                else error**2
+            )
         else:
             rows = (target["alive"] * F.softplus(logits) + target["died"] * F.softplus(-logits)).sum(dim=1)
         return rows * target["weight"]
@@ -169,12 +174,22 @@ def _label_head(target: Target, weight: np.ndarray, mean_weight: float, balanced
     positive = (y * weight[:, None]).sum(axis=0) + 0.5
     negative = ((known - y) * weight[:, None]).sum(axis=0) + 0.5
     bias = np.zeros(len(positive)) if balanced else np.log(positive / negative)
-    return Head("multilabel", len(positive), _floats(bias), _floats(negative / positive) if balanced else (), mean_weight=mean_weight)
+    return Head(
+        "multilabel",
+        len(positive),
+        _floats(bias),
+        _floats(negative / positive) if balanced else (),
+        mean_weight=mean_weight,
+    )
 
 
 def _survival_head(target: Target, weight: np.ndarray, mean_weight: float, intervals: int) -> Head:
     events = target.y[target.event]
-    ends = np.quantile(events, np.linspace(0.0, 1.0, intervals + 1)[1:], method="inverted_cdf") if len(events) else target.y.max(initial=1.0)
+    ends = (
+        np.quantile(events, np.linspace(0.0, 1.0, intervals + 1)[1:], method="inverted_cdf")
+        if len(events)
+        else target.y.max(initial=1.0)
+    )
     ends = np.atleast_1d(ends)
     if target.horizon is not None:
         ends = np.append(ends, target.horizon)

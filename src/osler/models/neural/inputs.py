@@ -1,8 +1,8 @@
 """From blocks to what a network sees: branches with their learnt scales, and tensors.
 
-A branch is one input of the network with an encoder of its own: all dense columns side by side (`table`), or one column.
-Its scale (centre, spread, bins) is learnt from training rows in float64 and applied in float64, so that dates and large
-counts lose no precision; the network itself works in float32.
+A branch is one input of the network with an encoder of its own: all dense columns side by side (`table`), or one
+column. Its scale (centre, spread, bins) is learnt from training rows in float64 and applied in float64, so that dates
+and large counts lose no precision; the network itself works in float32.
 """
 
 from __future__ import annotations
@@ -110,7 +110,9 @@ def check_finite(name: str, block: Block) -> None:
         if array.dtype.kind == "f":
             n = int(np.isinf(array).sum())
             if n:
-                raise ColumnError(f"column '{name}' must hold finite numbers, {n} were infinite: mend or empty them", "column-kind")
+                raise ColumnError(
+                    f"column '{name}' must hold finite numbers, {n} were infinite: mend or empty them", "column-kind"
+                )
 
 
 def _dense_branch(name: str, blocks: dict[str, Block], bins: int, joined: bool) -> Branch:
@@ -227,7 +229,9 @@ def tensors(branches: Sequence[Branch], blocks: dict[str, Block], device: torch.
 
 def _check_column(branch: Branch, name: str, blocks: dict[str, Block]) -> None:
     if name not in blocks:
-        raise ColumnError(f"column '{name}' must be there, the network was trained with it: add it, empty if it is unknown")
+        raise ColumnError(
+            f"column '{name}' must be there, the network was trained with it: add it, empty if it is unknown"
+        )
     block = blocks[name]
     axis = 1 if branch.layout in ("grid", "dense") else -1
     if branch.layout == "dense":
@@ -272,7 +276,9 @@ def _sequence_tensors(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.
     block = blocks[branch.columns[0]]
     values, offsets = block.values, block.arrays.get("offsets")
     most = branch.spec["max_length"]
-    lengths = np.diff(offsets) if offsets is not None else block.arrays.get("lengths", np.full(len(block), values.shape[1]))
+    lengths = (
+        np.diff(offsets) if offsets is not None else block.arrays.get("lengths", np.full(len(block), values.shape[1]))
+    )
     kept = np.where(block.present, np.minimum(lengths, most), 0).astype(np.int64)
     starts = offsets[:-1] if offsets is not None else np.arange(len(block)) * values.shape[1]
     step = np.arange(max(int(kept.max(initial=0)), 1))
@@ -292,7 +298,8 @@ def _grid_tensors(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.ndar
     center, spread = (branch.arrays[f"values_{k}"].reshape(shape) for k in ("center", "spread"))
     if block.values.ndim != branch.spec["dims"] + 2:
         raise ColumnError(
-            f"column '{branch.name}' must be a grid of {branch.spec['dims']} axes as in training, had {block.values.ndim - 2}",
+            f"column '{branch.name}' must be a grid of {branch.spec['dims']} axes as in training, "
+            f"had {block.values.ndim - 2}: encode it with the state of the training run",
             "column-kind",
         )
     x, _ = _scaled(block.values, center, spread)
@@ -304,7 +311,9 @@ def _graph_tensors(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.nda
     block = blocks[branch.columns[0]]
     a = block.arrays
     if a["edge_values"].shape[1] != branch.spec["q"]:
-        raise OptionError(f"edges of column '{branch.name}' must have {branch.spec['q']} features, had {a['edge_values'].shape[1]}")
+        raise OptionError(
+            f"edges of column '{branch.name}' must have {branch.spec['q']} features, had {a['edge_values'].shape[1]}"
+        )
     nodes, _ = _scaled(a["nodes"], branch.arrays["nodes_center"], branch.arrays["nodes_spread"])
     edges, _ = _scaled(a["edge_values"], branch.arrays["edge_values_center"], branch.arrays["edge_values_spread"])
     sizes = np.diff(a["node_offsets"])

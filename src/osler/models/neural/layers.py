@@ -3,7 +3,7 @@
 The operations are those of ONNX (opset 18), by name and with ONNX's argument order, but nothing here needs the library:
 
     {"inputs":  [{"name": column, "features": p}, ...]          float64 (n, p) each, NaN where missing; codes as numbers
-     "nodes":   [{"op", "inputs", "output", "attributes"}, ...]  in order; every input is a column, an array or an output
+     "nodes":   [{"op", "inputs", "output", "attributes"}, ...]  every input is a column, an array or an output
      "arrays":  {name: array}
      "output":  name of the (n, k) float64 `Prediction.value`
      "times":   survival times, or none}
@@ -36,11 +36,16 @@ def layers(params: Params) -> dict[str, Any]:
     branches = params.meta["branches"]
     if len(branches) != 1 or branches[0]["layout"] != "dense":
         names = ", ".join(f"'{b['name']}' ({b['layout']})" for b in branches[:5])
-        raise OptionError(f"a network must have dense columns only, joined, to be written as plain operations, it has {names}")
+        raise OptionError(
+            f"a network must have dense columns only, joined, to be written as plain operations, it has {names}"
+        )
     spec, head = branches[0]["spec"], params.meta["head"]
     graph = _Graph(params)
     rows = _prepare(graph, branches[0]["columns"], spec)
-    answers = [_answer(graph, _logits(graph, m, rows, spec, params.meta["architecture"]), head) for m in range(params.meta["members"])]
+    answers = [
+        _answer(graph, _logits(graph, m, rows, spec, params.meta["architecture"]), head)
+        for m in range(params.meta["members"])
+    ]
     value = answers[0] if len(answers) == 1 else graph.node("Sum", *answers)
     value = graph.node("Mul", value, graph.array("share", np.array(1.0 / len(answers))))
     inputs = [{"name": c, "features": w} for c, w in zip(branches[0]["columns"], spec["widths"])]
@@ -73,7 +78,9 @@ class _Graph:
 
     def linear(self, x: str, name: str) -> str:
         """x W + b with the arrays `name.weight` (transposed) and `name.bias`."""
-        return self.node("Add", self.node("MatMul", x, self.weight(f"{name}.weight", True)), self.weight(f"{name}.bias"))
+        return self.node(
+            "Add", self.node("MatMul", x, self.weight(f"{name}.weight", True)), self.weight(f"{name}.bias")
+        )
 
     def norm(self, x: str, name: str) -> str:
         """A LayerNorm over the last axis."""
@@ -107,7 +114,9 @@ def _prepare(graph: _Graph, columns: list[str], spec: dict[str, Any]) -> dict[st
     return found
 
 
-def _logits(graph: _Graph, member: int, rows: dict[str, str], spec: dict[str, Any], architecture: dict[str, Any]) -> str:
+def _logits(
+    graph: _Graph, member: int, rows: dict[str, str], spec: dict[str, Any], architecture: dict[str, Any]
+) -> str:
     """The forward pass of one member: `DenseEncoder`, then the last layer."""
     encoder = f"member{member}/encoders.0"
     parts = []

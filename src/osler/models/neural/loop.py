@@ -1,4 +1,4 @@
-"""The training loop: mini-batches, AdamW, early stopping on whole units, and a state that can be written and taken up."""
+"""The training loop: mini-batches, AdamW, early stopping on whole units, and a state that can be taken up."""
 
 from __future__ import annotations
 
@@ -102,7 +102,9 @@ class State:
             torch.cuda.set_rng_state(torch.from_numpy(arrays["cuda_rng"].copy()))
 
 
-def train(state: State, feed: Feed, valid: Feed | None, options: Training, save: Callable[[State], None], report: Report) -> None:
+def train(
+    state: State, feed: Feed, valid: Feed | None, options: Training, save: Callable[[State], None], report: Report
+) -> None:
     """Train `state.net` to its end and leave the best epoch's weights in it.
 
     Args:
@@ -213,7 +215,9 @@ def device_of(name: str) -> torch.device:
     if name == "auto":
         name = next(k for k in ("cuda", "mps", "cpu") if there[k])
     if not there[name]:
-        raise OptionError(f"option 'device' must be a device of this machine, '{name}' is not: use device=auto or device=cpu")
+        raise OptionError(
+            f"option 'device' must be a device of this machine, '{name}' is not: use device=auto or device=cpu"
+        )
     return torch.device(name)
 
 
@@ -235,7 +239,9 @@ def _precision(device: torch.device, options: Training) -> torch.autocast:
 # -- what went wrong ------------------------------------------------------------------------------------------------
 
 
-def _not_finite(net: nn.Module, inputs: list[Tensors], logits: torch.Tensor, options: Training, when: str) -> OptionError:
+def _not_finite(
+    net: nn.Module, inputs: list[Tensors], logits: torch.Tensor, options: Training, when: str
+) -> OptionError:
     """Names the first place where numbers are not finite: an input, a weight, a gradient, the output or the loss."""
     where = _first_not_finite(net, inputs)
     if not where:
@@ -260,6 +266,10 @@ def _first_not_finite(net: nn.Module, inputs: list[Tensors]) -> str:
                 part, _, rest = key.partition(".")
                 owner = f"the encoder of '{names[int(rest.split('.')[0])]}'" if part == "encoders" else f"the {part}"
                 return f"a {what} of {owner}"
+    with torch.no_grad():
+        for name, encoder, branch in zip(names, net.encoders, inputs):
+            if not torch.isfinite(encoder(branch)).all():
+                return f"the output of the encoder of '{name}'"
     return ""
 
 

@@ -37,7 +37,7 @@ class NetworkOptions(Training):
     fusion: str = "concat"
     joined: bool = True
     drop_branch: float = 0.1
-    depth: int = 2
+    depth: int = 1
     embedding: int = 8
     bins: int = 16
     graph_steps: int = 3

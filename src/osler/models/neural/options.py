@@ -21,8 +21,8 @@ class Training:
     Attributes:
         width: size of each branch's vector.
         dropout: share of hidden units dropped in training.
-        members: networks that are trained and averaged, each stopped early on another inner fold; 0: 8 below 5,000 rows,
-            4 below 50,000, else 2.
+        members: networks that are trained and averaged, each stopped early on another inner fold; 0: 8 below 5,000
+            rows, 4 below 50,000, else 2.
         epochs: most passes over the training rows.
         batch_size: rows per step; 0: a sixteenth of the rows, between 32 and 1,024.
         learning_rate: of AdamW, after the warm-up.
@@ -31,7 +31,7 @@ class Training:
         warm_up: epochs over which the learning rate rises from zero.
         clip: longest gradient.
         patience: epochs without a better validation loss before training stops; the best epoch's weights are kept.
-        validation_folds: inner folds (whole units, strata balanced) of which one stops the training; 0: no early stopping.
+        validation_folds: inner folds (whole units, strata balanced) of which one stops the training; 0: none.
         class_weight: `none`, or `balanced` (probabilities are corrected back to the training shares).
         huber: Huber's threshold in standard deviations for regression; 0: squared error.
         intervals: most survival intervals.
@@ -45,7 +45,7 @@ class Training:
     members: int = 0
     epochs: int = 100
     batch_size: int = 0
-    learning_rate: float = 0.002
+    learning_rate: float = 0.001
     weight_decay: float = 0.01
     schedule: str = "constant"
     warm_up: float = 2.0
@@ -64,7 +64,9 @@ class Training:
             value = getattr(self, name)
             if value not in known:
                 hint = nearest(str(value), known)
-                raise OptionError(f"option '{name}' of a network must be one of {', '.join(known)}, was '{value}': {hint}")
+                raise OptionError(
+                    f"option '{name}' of a network must be one of {', '.join(known)}, was '{value}': {hint}"
+                )
         for name in ("width", "epochs", "patience", "intervals", "threads"):
             if getattr(self, name) < 1:
                 raise OptionError(f"option '{name}' of a network must be at least 1, was {getattr(self, name)}")

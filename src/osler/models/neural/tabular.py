@@ -27,7 +27,7 @@ class MLPOptions(Training):
         bins: most quantile bins per number.
     """
 
-    depth: int = 2
+    depth: int = 1
     embedding: int = 8
     bins: int = 16
 

@@ -1,0 +1,127 @@
+"""Several branches in one network: interactions are learnt, and a missing branch is no obstacle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from planted_blocks import auroc, binary, numbers, sign_pair
+
+from osler.errors import OptionError
+from osler.models.neural.fusion import Fusion
+from osler.models.neural.network import Network, NetworkOptions
+
+OPTIONS = NetworkOptions(width=32, epochs=20, patience=20, learning_rate=0.004, dropout=0.0, batch_size=32)
+THERE = torch.tensor([[True, True], [True, False], [False, True], [False, False]])
+
+
+def plain_late() -> Fusion:
+    """Late fusion whose layers pass their input on."""
+    fusion = Fusion("late", 2, 3, 0.0)
+    with torch.no_grad():
+        for layer in fusion.each:
+            layer.weight.copy_(torch.eye(3))
+            layer.bias.zero_()
+    return fusion
+
+
+def test_late_fusion_is_the_mean_of_the_present_branches():
+    branches = torch.tensor([[[1.0, 2, 3], [3, 4, 5]]]).repeat(4, 1, 1)
+    fused = plain_late()(branches, THERE).detach().numpy()
+    np.testing.assert_allclose(fused, [[2, 3, 4], [1, 2, 3], [3, 4, 5], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("kind", ["late", "concat", "gated"])
+def test_a_missing_branch_is_not_looked_at(kind):
+    torch.manual_seed(0)
+    fusion = Fusion(kind, 2, 3, 0.0)
+    branches = torch.randn(4, 2, 3)
+    changed = torch.where(THERE[:, :, None], branches, torch.full_like(branches, 1e5))
+    torch.testing.assert_close(fusion(changed, THERE), fusion(branches, THERE))
+
+
+def test_a_single_branch_is_passed_on_with_a_token_where_it_is_missing():
+    fusion = Fusion("gated", 1, 2, 0.0)
+    with torch.no_grad():
+        fusion.tokens.fill_(5.0)
+    fused = fusion(torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]]]), torch.tensor([[True], [False]]))
+    assert fused.tolist() == [[1.0, 2.0], [5.0, 5.0]]
+
+
+def test_an_unknown_fusion_is_refused_with_the_nearest():
+    with pytest.raises(OptionError, match="did you mean 'concat'"):
+        Fusion("concaat", 2, 4, 0.0)
+
+
+@pytest.mark.parametrize("kind", ["concat", "gated"])
+def test_an_exclusive_or_of_two_columns_is_learnt_that_neither_column_holds(rng, kind):
+    blocks, y = sign_pair(500, rng)
+    model = Network(replace(OPTIONS, fusion=kind))
+    rows, test = binary(blocks, y).take(np.arange(350)), binary(blocks, y).take(np.arange(350, 500))
+    both = model.predict(model.fit(rows, np.random.default_rng(0)), test.blocks).value[:, 1]
+    assert auroc(test.target.y, both) > 0.97
+
+
+@pytest.mark.parametrize("name", ["trend", "scan"])
+def test_neither_column_alone_holds_the_exclusive_or(rng, name):
+    blocks, y = sign_pair(500, rng)
+    rows = binary({name: blocks[name]}, y)
+    model = Network(replace(OPTIONS, epochs=8))
+    params = model.fit(rows.take(np.arange(350)), np.random.default_rng(0))
+    test = rows.take(np.arange(350, 500))
+    assert 0.35 < auroc(test.target.y, model.predict(params, test.blocks).value[:, 1]) < 0.65
+
+
+def test_late_fusion_sees_no_interaction(rng):
+    blocks, y = sign_pair(500, rng)
+    model = Network(replace(OPTIONS, fusion="late", epochs=8))
+    params = model.fit(binary(blocks, y).take(np.arange(350)), np.random.default_rng(0))
+    test = binary(blocks, y).take(np.arange(350, 500))
+    assert auroc(test.target.y, model.predict(params, test.blocks).value[:, 1]) < 0.65
+
+
+@pytest.mark.parametrize("kind", ["concat", "gated"])
+def test_with_one_column_missing_in_a_third_of_the_rows_the_others_are_still_answered(rng, kind):
+    blocks, y = sign_pair(600, rng)
+    there = rng.random(600) > 1 / 3
+    blocks["scan"] = replace(blocks["scan"], present=there)
+    model = Network(replace(OPTIONS, fusion=kind))
+    params = model.fit(binary(blocks, y).take(np.arange(400)), np.random.default_rng(0))
+    test = binary(blocks, y).take(np.arange(400, 600))
+    p, seen = model.predict(params, test.blocks).value[:, 1], there[400:]
+    assert auroc(test.target.y[seen], p[seen]) > 0.95
+    assert np.abs(p[~seen] - 0.5).mean() < 0.2, "without the image nothing can be known, and the network says so"
+
+
+def test_rows_without_any_column_are_answered_near_the_training_share(rng):
+    n = 400
+    x = rng.normal(size=(n, 2))
+    y = (rng.random(n) < 0.2).astype(int)
+    a, b = numbers(x[:, :1]), numbers(x[:, 1:])
+    gone = rng.random(n) < 0.3
+    a, b = replace(a, present=~gone), replace(b, present=~gone)
+    model = Network(replace(OPTIONS, joined=False, epochs=8))
+    params = model.fit(binary({"a": a, "b": b}, y), np.random.default_rng(0))
+    assert [branch["name"] for branch in params.meta["branches"]] == ["a", "b"]
+    p = model.predict(params, {"a": a, "b": b}).value[gone, 1]
+    assert len(np.unique(p)) == 1
+    assert 0.08 < p[0] < 0.35
+
+
+def test_hiding_branches_in_training_prepares_for_their_absence(rng):
+    """Both columns hold the label; when one is taken away at prediction, a network that never missed it is lost."""
+    n = 400
+    y = rng.integers(0, 2, n)
+    strong = numbers((y + rng.normal(0, 0.3, n))[:, None])
+    weak = numbers((y + rng.normal(0, 0.5, n))[:, None])
+    rows = binary({"strong": strong, "weak": weak}, y)
+    test = {"strong": replace(strong, present=np.zeros(n, dtype=bool)), "weak": weak}
+    losses = []
+    for drop in (0.0, 0.3):
+        model = Network(replace(OPTIONS, joined=False, drop_branch=drop, epochs=12))
+        p = model.predict(model.fit(rows, np.random.default_rng(0)), test).value
+        losses.append(-np.log(p[np.arange(n), y]).mean())
+    assert losses[1] < losses[0] - 0.05
+    assert auroc(y, p[:, 1]) > 0.85
