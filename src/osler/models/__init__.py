@@ -21,13 +21,27 @@ INDEX = {
     "network": "osler.models.neural.network:Network",
 }
 
+#: Scores that clinicians already use: fixed published coefficients; `applicable(cohort)` says whether its columns are there.
+SCORES = {
+    "framingham": "osler.models.clinical.framingham:Framingham",
+    "pce": "osler.models.clinical.pooled_cohort:PooledCohort",
+    "score2": "osler.models.clinical.score2:Score2",
+    "cha2ds2vasc": "osler.models.clinical.points:Cha2ds2Vasc",
+    "meld": "osler.models.clinical.meld:Meld",
+    "meld_na": "osler.models.clinical.meld:MeldNa",
+    "meld3": "osler.models.clinical.meld:Meld3",
+    "curb65": "osler.models.clinical.points:Curb65",
+    "news2": "osler.models.clinical.points:News2",
+    "charlson": "osler.models.clinical.points:Charlson",
+}
+
 
 def get(spec: str) -> Estimator:
     """The estimator of "NAME" or "NAME:option=value,option=value"."""
     name, _, text = spec.partition(":")
-    cls = registry.load(INDEX, "models", name)
+    cls = registry.load({**INDEX, **SCORES}, "models", name)
     given = dict(part.partition("=")[::2] for part in text.split(",") if part)
     return cls(options_from(cls.Options, given, f"model '{name}'"))
 
 
-__all__ = ["INDEX", "Batches", "Encoded", "Estimator", "Params", "get", "options_from"]
+__all__ = ["INDEX", "SCORES", "Batches", "Encoded", "Estimator", "Params", "get", "options_from"]
