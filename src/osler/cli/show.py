@@ -10,7 +10,7 @@ from rich.table import Table
 
 #: Metrics of the terminal's table by task, most telling first.
 SHOWN = {
-    "binary": ("auroc", "auprc", "brier", "calibration_slope", "calibration_intercept"),
+    "binary": ("auroc", "brier", "calibration_slope", "auprc", "calibration_intercept"),
     "multiclass": ("auroc", "accuracy", "log_loss"),
     "multilabel": ("auroc", "auprc", "log_loss"),
     "regression": ("rmse", "mae", "r2", "spearman"),
@@ -19,20 +19,21 @@ SHOWN = {
 
 
 def number(entry: dict[str, Any] | None) -> str:
-    """A metric as "0.91 (0.88 to 0.94)", or a dash."""
+    """A metric as "0.912 (0.88-0.94)", or a dash."""
     if not entry or entry.get("value") is None:
         return "-"
     value = f"{entry['value']:.3f}"
-    return value if entry.get("low") is None else f"{value} ({entry['low']:.3f} to {entry['high']:.3f})"
+    return value if entry.get("low") is None else f"{value} ({entry['low']:.2f}-{entry['high']:.2f})"
 
 
 def show_scores(scores: dict[str, Any], task: str, console: Console | None = None) -> None:
     """One table per part: models down, metrics across."""
     console = console or Console()
     for part, by_model in scores["parts"].items():
-        names = [m for m in SHOWN[task] if any(m in s for s in by_model.values())]
-        table = Table(title=f"{part}", title_justify="left", box=None, pad_edge=False)
-        table.add_column("model")
+        fits = max(1, (console.width - 22) // 19)
+        names = [m for m in SHOWN[task] if any(m in s for s in by_model.values())][:fits]
+        table = Table(title=part, title_justify="left", box=None, pad_edge=False)
+        table.add_column("model", max_width=22, overflow="fold")
         for name in names:
             table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
         for model, metrics in by_model.items():

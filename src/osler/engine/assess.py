@@ -132,7 +132,8 @@ def _baseline(prepared: Prepared, results: list[FoldResult], part: str) -> dict[
     rows = np.concatenate(tested)
     order = np.argsort(rows, kind="stable")
     pooled = Pooled(rows[order], (Prediction.concat(answers).take(order),))
-    return score_pooled(prepared, pooled, part, "baseline")
+    scored = score_pooled(prepared, pooled, part, "baseline")
+    return {name: entry for name, entry in scored.items() if name != "calibration_slope"}
 
 
 def _grid(target: Target) -> np.ndarray | None:
