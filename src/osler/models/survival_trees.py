@@ -1,0 +1,321 @@
+"""Survival forests and boosted survival trees of our own, on scikit-learn's and LightGBM's tree growing.
+
+`survival_forest` grows bagged trees by the relative-risk deviance of LeBlanc & Crowley (1992, Biometrics 48:411): a split
+is judged by the Poisson deviance of events against expected events, each row expecting its own Nelson-Aalen cumulative
+hazard. Leaves then hold their own Nelson-Aalen curve, and the curves of all trees are averaged (Ishwaran et al. 2008, Ann
+Appl Stat 2:841), so hazards need not be proportional.
+
+`survival_boosting` boosts Cox's partial likelihood with Efron's ties, once per inner fold, each time without the rows of
+that fold. The mean of these boosters is the model; the number of trees, the slope of their sum and the baseline hazard come
+from the rows that each booster did not see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from osler.blocks import Block
+from osler.models import nodes
+from osler.models.base import Batches, Estimator, Params
+from osler.models.boosting import nodes_of_text
+from osler.models.breslow import breslow, survival
+from osler.models.cox import ridge_path
+from osler.models.design import TreeDesign
+from osler.models.labels import inner_folds
+from osler.models.nodes import Nodes, OneTree
+from osler.models.partial_likelihood import log_likelihood, risk_sets, row_derivatives
+from osler.tasks.base import Prediction, Target
+from osler.tasks.kaplan_meier import nelson_aalen
+from osler.tasks.survival import horizon_of, time_grid
+
+#: Curvature that a row has at least, so that no leaf divides by almost nothing.
+LEAST_CURVATURE = 1e-3
+
+
+@dataclass(frozen=True)
+class SurvivalForestOptions:
+    """Options of the survival forest.
+
+    Attributes:
+        trees: number of trees.
+        min_leaf: fewest training rows in a leaf; 0 takes 15, or one in 200 rows where that is more.
+        features: share of the columns tried at each split; 0 takes the square root of their number.
+    """
+
+    trees: int = 400
+    min_leaf: int = 0
+    features: float = 0.0
+
+
+class SurvivalForest(Estimator):
+    """A random survival forest."""
+
+    name = "survival_forest"
+    answers = frozenset({"survival"})
+    copes_with_missing = True
+    Options = SurvivalForestOptions
+
+    def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
+        """Grow the trees, then fill their leaves with cumulative hazards.
+
+        Params: design and node arrays (a leaf's value is its row in `hazard`), `hazard` (leaves, t) float32, `times` (t,).
+        """
+        data = batches.all()
+        design = TreeDesign.fit(data.blocks)
+        x = _as_trees_see(design.matrix(data.blocks)).astype(np.float32)
+        times = time_grid(horizon_of(data.target))
+        trees, hazards, filled = [], [], 0
+        for grown, weight in self._grow(x, data.target, rng):
+            tree, n_leaves = _numbered(grown, filled)
+            leaf = tree.value[grown.apply(x), 0].astype(np.int64) - filled
+            hazards.append(leaf_hazards(data.target, weight, leaf, n_leaves, times))
+            trees.append(tree)
+            filled += n_leaves
+        meta, arrays = design.to_params()
+        node_meta, node_arrays = nodes.join(trees).to_params()
+        arrays |= {**node_arrays, "hazard": np.concatenate(hazards).astype(np.float32), "times": times}
+        return Params({"design": meta, "nodes": node_meta}, arrays)
+
+    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
+        """Survival curves (n, t): exp(-mean over trees of the leaf's cumulative hazard)."""
+        x = _as_trees_see(TreeDesign.from_params(params).matrix(blocks))
+        trees, hazard = Nodes.from_params(params), params.arrays["hazard"]
+        times = params.arrays["times"]
+        total = np.zeros((len(x), len(times)))
+        size = max(1, nodes.CHUNK // max(len(trees.roots), 1))
+        for at in range(0, len(x), size):
+            leaves = trees.value[trees.leaves(x[at : at + size]), 0].astype(np.int64)
+            for leaf in leaves:
+                total[at : at + size] += hazard[leaf]
+        return Prediction(np.exp(-total / len(trees.roots)), times)
+
+    def _grow(self, x: np.ndarray, target: Target, rng: np.random.Generator) -> Iterator[tuple[Any, np.ndarray]]:
+        """scikit-learn's Poisson trees on bootstrap samples, and the weight (n,) of every row in each of them.
+
+        A tree learns rate = events / expected events, weighted by expected events; rows are drawn evenly.
+        """
+        from sklearn.tree import DecisionTreeRegressor
+
+        n, p = x.shape
+        case = np.ones(n) if target.weight is None else target.weight
+        expected = nelson_aalen(target.y, target.event, target.weight).at(target.y)
+        expected = np.maximum(expected, 1e-3 * max(float(expected.max()), 1e-12))
+        rate = target.event / expected
+        tree = DecisionTreeRegressor(
+            criterion="poisson",
+            min_samples_leaf=max(1, min(self.options.min_leaf or max(15, n // 200), n // 3)),
+            max_features=max(1, round(self.options.features * p)) if self.options.features else "sqrt",
+        )
+        for _ in range(self.options.trees):
+            weight = np.bincount(rng.integers(0, n, n), minlength=n) * case
+            seed = int(rng.integers(2**31 - 1))
+            if not (target.event & (weight > 0)).any():
+                weight = case
+            tree.set_params(random_state=seed).fit(x, rate, sample_weight=weight * expected)
+            yield tree.tree_, weight
+
+
+def _as_trees_see(x: np.ndarray) -> np.ndarray:
+    """(n, p) rounded to single precision as scikit-learn's trees do; one constant column where there is none."""
+    return x.astype(np.float32).astype(np.float64) if x.shape[1] else np.zeros((len(x), 1))
+
+
+def _numbered(tree: Any, first: int) -> tuple[OneTree, int]:
+    """scikit-learn's tree with leaves numbered from `first` on as their value, and how many leaves it has."""
+    leaf = tree.children_left < 0
+    number = np.zeros(tree.node_count)
+    number[leaf] = first + np.arange(leaf.sum())
+    return OneTree(
+        feature=np.where(leaf, 0, tree.feature),
+        threshold=tree.threshold,
+        left=tree.children_left,
+        right=tree.children_right,
+        missing_left=tree.missing_go_to_left.astype(bool),
+        value=number[:, None],
+    ), int(leaf.sum())
+
+
+def leaf_hazards(target: Target, weight: np.ndarray, leaf: np.ndarray, n_leaves: int, times: np.ndarray) -> np.ndarray:
+    """Nelson-Aalen cumulative hazard of every leaf of one tree at the times of the grid.
+
+    Args:
+        target: n training rows.
+        weight: (n,) how often each row was drawn for this tree, times its case weight.
+        leaf: (n,) leaf of each row, 0 ... n_leaves - 1.
+        times: (t,) rising.
+
+    Returns:
+        (n_leaves, t).
+    """
+    order = np.lexsort((-target.y, leaf))
+    place, time, w = leaf[order], target.y[order], weight[order]
+    total = np.cumsum(w)
+    starts = np.flatnonzero(np.diff(place, prepend=-1))
+    before = np.repeat(total[starts] - w[starts], np.diff(np.append(starts, len(place))))
+    # The last of several equal times in a leaf knows everybody who is still at risk at that time.
+    last = np.flatnonzero(np.append((np.diff(time) != 0) | (np.diff(place) != 0), True))
+    at_risk = (total - before)[last[np.searchsorted(last, np.arange(len(place)))]]
+    dead = target.event[order] & (w > 0)
+    steps = w[dead] / at_risk[dead]
+    cell = place[dead] * (len(times) + 1) + np.searchsorted(times, time[dead], side="left")
+    filled = np.bincount(cell, weights=steps, minlength=n_leaves * (len(times) + 1))
+    return np.cumsum(filled.reshape(n_leaves, -1)[:, :-1], axis=1)
+
+
+@dataclass(frozen=True)
+class SurvivalBoostingOptions:
+    """Options of boosted survival trees.
+
+    Attributes:
+        learning_rate: how much of each tree is kept.
+        leaves: most leaves of a tree.
+        min_leaf: fewest training rows in a leaf (a tenth of the rows where that is fewer).
+        rounds: number of trees; 0 lets inner folds decide when to stop, up to `max_rounds`.
+        max_rounds: most trees that inner folds may ask for.
+        features: share of the columns that each tree sees.
+        rows: share of the rows that each tree sees.
+        ridge: L2 penalty on leaf values.
+        folds: inner folds.
+    """
+
+    learning_rate: float = 0.05
+    leaves: int = 4
+    min_leaf: int = 20
+    rounds: int = 0
+    max_rounds: int = 800
+    features: float = 0.3
+    rows: float = 0.7
+    ridge: float = 1.0
+    folds: int = 5
+
+
+class SurvivalBoosting(Estimator):
+    """Gradient-boosted trees (LightGBM) on Cox's partial likelihood."""
+
+    name = "survival_boosting"
+    answers = frozenset({"survival"})
+    copes_with_missing = True
+    Options = SurvivalBoostingOptions
+
+    def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
+        """Boost without each inner fold in turn.
+
+        Params: design and node arrays (the mean of the boosters), `times` and `baseline` (t,); meta has the boosters as text
+        models, the rounds of each and the slope.
+        """
+        data = batches.all()
+        target = data.target
+        design = TreeDesign.fit(data.blocks)
+        x = design.matrix(data.blocks)
+        fold = inner_folds(data, self.options.folds, rng)
+        texts, rounds, unseen = self._boosters(x, target, fold, self._settings(len(x), int(rng.integers(2**31 - 1))))
+        trees = _mean_of([nodes_of_text(text) for text in texts])
+        sets = risk_sets(target.y, target.event, target.weight)
+        slope = float(np.clip(ridge_path(sets, unseen[:, None], [1.0])[0, 0], 0.2, 1.5))
+        times, baseline = breslow(target, slope * unseen)
+        meta, arrays = design.to_params()
+        node_meta, node_arrays = trees.to_params()
+        facts = {"texts": texts, "rounds": rounds, "slope": slope}
+        return Params({"design": meta, "nodes": node_meta, **facts}, {**arrays, **node_arrays, "times": times, "baseline": baseline})
+
+    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
+        """Survival curves (n, t) on the time grid."""
+        return survival(params.arrays["times"], params.arrays["baseline"], self.log_hazard(params, blocks))
+
+    def log_hazard(self, params: Params, blocks: dict[str, Block]) -> np.ndarray:
+        """(n,) slope times the mean sum of the trees: log hazard up to a constant that the baseline holds."""
+        x = TreeDesign.from_params(params).matrix(blocks)
+        return params.meta["slope"] * Nodes.from_params(params).total(x)[:, 0]
+
+    def _settings(self, n: int, seed: int) -> dict[str, Any]:
+        options = self.options
+        return {
+            "learning_rate": options.learning_rate,
+            "num_leaves": options.leaves,
+            "min_data_in_leaf": max(1, min(options.min_leaf, n // 10)),
+            "feature_fraction": options.features,
+            "bagging_fraction": options.rows,
+            "bagging_freq": 1 if options.rows < 1 else 0,
+            "lambda_l2": options.ridge,
+            "min_sum_hessian_in_leaf": LEAST_CURVATURE,
+            "min_data_in_bin": max(1, min(3, n // 50)),
+            "metric": "None",
+            "seed": seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": 1,
+            "verbosity": -1,
+        }
+
+    def _boosters(
+        self, x: np.ndarray, target: Target, fold: np.ndarray, settings: dict[str, Any]
+    ) -> tuple[list[str], int, np.ndarray]:
+        """Text models, the number of trees with the best cross-validated partial likelihood, and every row's sum of trees
+        (n,) from the booster that did not see it. Without inner folds: one booster of all rows, and its own sums.
+        """
+        fixed, k = self.options.rounds, int(fold.max()) + 1
+        if k < 2:
+            rounds = fixed or 50
+            model, _ = _boost(x, target, np.ones(len(x), dtype=bool), settings, rounds)
+            return [model.model_to_string()], rounds, model.predict(x, raw_score=True, num_threads=1)
+        most = fixed or self.options.max_rounds
+        boosted = [_boost(x, target, fold != i, settings, most, stop=not fixed) for i in range(k)]
+        longest = max(len(curve) for _, curve in boosted)
+        gains = sum(np.pad(curve, (0, longest - len(curve)), mode="edge") for _, curve in boosted)
+        rounds = fixed or int(np.argmax(gains)) + 1
+        unseen = np.empty(len(x))
+        for i, (model, _) in enumerate(boosted):
+            unseen[fold == i] = model.predict(x[fold == i], num_iteration=rounds, raw_score=True, num_threads=1)
+        return [model.model_to_string(num_iteration=rounds) for model, _ in boosted], rounds, unseen
+
+
+def _mean_of(parts: list[Nodes]) -> Nodes:
+    """The trees of several boosters as one set whose sum is the mean of their sums."""
+    shift = np.cumsum([0, *(len(p.feature) for p in parts[:-1])])
+    return Nodes(
+        feature=np.concatenate([p.feature for p in parts]),
+        threshold=np.concatenate([p.threshold for p in parts]),
+        children=np.concatenate([p.children + s for p, s in zip(parts, shift)]),
+        missing_left=np.concatenate([p.missing_left for p in parts]),
+        value=np.concatenate([p.value for p in parts]) / len(parts),
+        roots=np.concatenate([p.roots + s for p, s in zip(parts, shift)]),
+        depth=max(p.depth for p in parts),
+    )
+
+
+def _boost(
+    x: np.ndarray, target: Target, train: np.ndarray, settings: dict[str, Any], rounds: int, stop: bool = False
+) -> tuple[Any, np.ndarray]:
+    """A booster of the rows `train` (n,), and its cross-validated partial likelihood after each tree if `stop`.
+
+    A training part without any event gives a booster of flat trees.
+    """
+    import lightgbm
+
+    part = target.take(train)
+    inside = risk_sets(part.y, part.event, part.weight)
+    everyone = risk_sets(target.y, target.event, target.weight)
+
+    def objective(score: np.ndarray, _: Any) -> tuple[np.ndarray, np.ndarray]:
+        gradient, curvature = row_derivatives(inside, score)
+        return -gradient, np.maximum(curvature, LEAST_CURVATURE)
+
+    def gain(score: np.ndarray, _: Any) -> tuple[str, float, bool]:
+        return "gain", log_likelihood(everyone, score) - log_likelihood(inside, score[train]), True
+
+    data = lightgbm.Dataset(x[train], label=np.zeros(int(train.sum())), params=settings)
+    settings = {**settings, "objective": objective}
+    if not stop:
+        return lightgbm.train(settings, data, num_boost_round=max(rounds, 1)), np.zeros(1)
+    seen: dict[str, Any] = {}
+    patience = int(np.clip(2.0 / settings["learning_rate"], 20, 100))
+    model = lightgbm.train(
+        settings, data, num_boost_round=rounds, valid_sets=[lightgbm.Dataset(x, label=np.zeros(len(x)), reference=data)],
+        valid_names=["all"], feval=gain,
+        callbacks=[lightgbm.record_evaluation(seen), lightgbm.early_stopping(patience, verbose=False)],
+    )  # fmt: skip
+    return model, np.array(seen["all"]["gain"])
