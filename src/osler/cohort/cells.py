@@ -7,6 +7,7 @@ written as year-month-day become dates; dates in other forms stay text, because 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -197,6 +198,15 @@ def _dates(
     read = read.rename(values.name)
     read = read.cast(pl.Date) if set(formats) == {"%Y-%m-%d"} else read
     return ledger.empty(read, bad, rows, _NOT_DATE)
+
+
+def reason_of(text: str, kind: str) -> str:
+    """Why a cell of a column of numbers or dates (kind "number", "date") is emptied: a key of `REASONS`."""
+    if kind == "date":
+        return _NOT_DATE
+    if re.match(_LIMIT, text):
+        return _BELOW
+    return _INFINITE if text.strip().lstrip("+-").lower() in ("inf", "infinity") else _NOT_NUMBER
 
 
 def findings_of(ledger: pl.DataFrame) -> Iterable[tuple[str, str, int, str]]:

@@ -156,9 +156,10 @@ class Cohort:
         }
 
     def write(self, folder: str | Path) -> Path:
-        """Write `cohort.parquet` and `cohort.json` into a folder; `osler.read(folder)` reads them back."""
+        """Write `cohort.parquet`, `cohort.json` and `refusals.csv` into a folder; `osler.read(folder)` reads them back."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.table.write_parquet(folder / "cohort.parquet")
+        self.refusals.write_csv(folder / "refusals.csv")
         (folder / "cohort.json").write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
         return folder
