@@ -40,12 +40,8 @@ def for_shrinkage(parameters: int, r2: float, shrinkage: float = SHRINKAGE) -> f
 
 
 def expected_shrinkage(n: int, parameters: int, r2: float) -> float:
-    """The shrinkage that n people give (the inverse of `for_shrinkage`), by bisection; 0 where the model
-    cannot be learnt.
-    """
+    """The shrinkage that n people give (the inverse of `for_shrinkage`), by bisection; never below R2."""
     low, high = r2 + 1e-9, 1 - 1e-9
-    if for_shrinkage(parameters, r2, low + 1e-9) > n:
-        return 0.0
     for _ in range(200):
         middle = (low + high) / 2
         low, high = (middle, high) if for_shrinkage(parameters, r2, middle) <= n else (low, middle)
