@@ -27,17 +27,19 @@ N = 400
 def plain(seed=0):
     """A clean table of 400 patients."""
     rng = np.random.default_rng(seed)
-    return pl.DataFrame({
-        "patient_id": np.arange(N) + 7000,
-        "age": rng.normal(60, 12, N).round(1).clip(20, 95),
-        "height_cm": rng.normal(170, 9, N).round(1),
-        "weight": rng.normal(78, 13, N).round(1).clip(40, 160),
-        "temp": rng.normal(37.0, 0.5, N).round(1),
-        "glucose": rng.normal(110, 20, N).round(0).clip(60, 300),
-        "smoker": rng.choice(["yes", "no"], N),
-        "ward": rng.choice(["A", "B", "C"], N),
-        "ill": rng.integers(0, 2, N),
-    })
+    return pl.DataFrame(
+        {
+            "patient_id": np.arange(N) + 7000,
+            "age": rng.normal(60, 12, N).round(1).clip(20, 95),
+            "height_cm": rng.normal(170, 9, N).round(1),
+            "weight": rng.normal(78, 13, N).round(1).clip(40, 160),
+            "temp": rng.normal(37.0, 0.5, N).round(1),
+            "glucose": rng.normal(110, 20, N).round(0).clip(60, 300),
+            "smoker": rng.choice(["yes", "no"], N),
+            "ward": rng.choice(["A", "B", "C"], N),
+            "ill": rng.integers(0, 2, N),
+        }
+    )
 
 
 def cohort_of(table, **roles):
@@ -86,6 +88,11 @@ def plant_pounds(t):
     return t.with_columns(pl.Series("weight", [w * 2.2046 if i % 4 == 0 else w for i, w in enumerate(t["weight"])]))
 
 
+def with_column(name, values):
+    """A plant that adds one column."""
+    return lambda t: t.with_columns(pl.Series(name, values))
+
+
 PLANTS = {
     "impossible-value": (plant_impossible, "glucose"),
     "mixed-units": (plant_fahrenheit, "temp"),
@@ -94,28 +101,28 @@ PLANTS = {
     "mostly-missing": (lambda t: put(t, "weight", range(N - 10), [None] * (N - 10)), "weight"),
     "missing": (lambda t: put(t, "weight", range(5), [None] * 5), "weight"),
     "implausible-value": (lambda t: put(t, "temp", [1, 2], [24.0, 25.5]), "temp"),
-    "sentinel-value": (lambda t: t.with_columns(pl.Series("stay", [999 if i % 9 == 0 else i % 30 for i in range(N)])), "stay"),
-    "outliers": (lambda t: t.with_columns(pl.Series("marker", [1e6 if i == 5 else 10.5 + i % 7 for i in range(N)])), "marker"),
-    "infinite-value": (lambda t: t.with_columns(pl.Series("marker", [np.inf if i == 5 else 10.5 + i % 7 for i in range(N)])), "marker"),
-    "mixed-types": (lambda t: t.with_columns(pl.Series("lab", ["see note" if i == 5 else str(i % 50) for i in range(N)])), "lab"),
-    "below-limit": (lambda t: t.with_columns(pl.Series("lab", ["<0.5" if i < 9 else str(1 + i % 50) for i in range(N)])), "lab"),
-    "date-ambiguous": (lambda t: t.with_columns(pl.Series("seen", [f"{1 + i % 12:02d}/{1 + i % 11:02d}/2020" for i in range(N)])), "seen"),
+    "sentinel-value": (with_column("stay", [999 if i % 9 == 0 else i % 30 for i in range(N)]), "stay"),
+    "outliers": (with_column("marker", [1e6 if i == 5 else 10.5 + i % 7 for i in range(N)]), "marker"),
+    "infinite-value": (with_column("marker", [np.inf if i == 5 else 10.5 + i % 7 for i in range(N)]), "marker"),
+    "mixed-types": (with_column("lab", ["see note" if i == 5 else str(i % 50) for i in range(N)]), "lab"),
+    "below-limit": (with_column("lab", ["<0.5" if i < 9 else str(1 + i % 50) for i in range(N)]), "lab"),
+    "date-ambiguous": (with_column("seen", [f"{1 + i % 12:02d}/{1 + i % 11:02d}/2020" for i in range(N)]), "seen"),
     "date-formats": (
-        lambda t: t.with_columns(pl.Series("seen", [f"2020-01-{1 + i % 28:02d}" if i % 3 else f"{13 + i % 9}.02.2020" for i in range(N)])),
+        with_column("seen", [f"2020-01-{1 + i % 28:02d}" if i % 3 else f"{13 + i % 9}.02.2020" for i in range(N)]),
         "seen",
     ),
-    "high-cardinality": (lambda t: t.with_columns(pl.Series("job", [f"job {chr(97 + i % 26)}{chr(97 + i // 26 % 5)}" for i in range(N)])), "job"),
+    "high-cardinality": (with_column("job", [f"j{chr(97 + i % 26)}{chr(97 + i // 26 % 5)}" for i in range(N)]), "job"),
     "rare-levels": (lambda t: put(t, "ward", [1, 2], ["D", "E"]), "ward"),
     "level-spelling": (lambda t: put(t, "ward", range(20), ["a ", "a"] * 10), "ward"),
     "near-duplicate-columns": (lambda t: t.with_columns((pl.col("height_cm") * 0.3937 + 1).alias("tall")), "tall"),
     "formula-cell": (lambda t: put(t, "ward", [0, 1], ["=cmd|' /C calc'!A0", "@SUM(1)"]), "ward"),
-    "direct-identifier": (lambda t: t.with_columns(pl.Series("surname", [f"Name{i}" for i in range(N)])), "surname"),
-    "duplicate-id": (lambda t: put(t, "patient_id", [1], [7000]).rename({"patient_id": "encounter_id"}), "encounter_id"),
-    "repeated-unit": (lambda t: t.with_columns(pl.Series("patient_id", [i // 2 for i in range(N)])), "patient_id"),
+    "direct-identifier": (with_column("surname", [f"Name{i}" for i in range(N)]), "surname"),
+    "duplicate-id": (lambda t: put(t, "patient_id", [1], [7000]), "patient_id"),
+    "repeated-unit": (with_column("patient_id", [i // 2 for i in range(N)]), "patient_id"),
     "identifier": (lambda t: t, "patient_id"),
     "duplicate-rows": (lambda t: pl.concat([t, t.head(3).with_columns(pl.col("patient_id") + 5000)]), ""),
     "few-rows": (lambda t: t.head(30), ""),
-    "class-balance": (lambda t: t.with_columns(pl.Series("ill", [int(i % 40 == 0) for i in range(N)])), "ill"),
+    "class-balance": (with_column("ill", [int(i % 40 == 0) for i in range(N)]), "ill"),
     "target-missing": (lambda t: put(t, "ill", [1, 2], [None, None]), "ill"),
 }  # fmt: skip
 
@@ -190,11 +197,13 @@ def test_declared_codes_are_no_news():
 def test_recoded_category_is_found_and_a_refined_one_is_not():
     rng = np.random.default_rng(0)
     a = rng.choice(["x", "y", "z"], 300)
-    table = pl.DataFrame({
-        "a": a,
-        "b": [{"x": 3, "y": 1, "z": 2}[v] for v in a],
-        "c": [v if i else "w" for i, v in enumerate(a)],
-    })
+    table = pl.DataFrame(
+        {
+            "a": a,
+            "b": [{"x": 3, "y": 1, "z": 2}[v] for v in a],
+            "c": [v if i else "w" for i, v in enumerate(a)],
+        }
+    )
     columns = [Column(n, "category") for n in table.columns]
     assert [(f.column, f.code) for f in near_duplicate_columns(table, columns)] == [("b", "near-duplicate-columns")]
 
@@ -202,7 +211,9 @@ def test_recoded_category_is_found_and_a_refined_one_is_not():
 def test_linear_columns_with_missing_cells():
     rng = np.random.default_rng(0)
     x = rng.normal(size=300)
-    table = pl.DataFrame({"a": x, "b": np.where(rng.random(300) < 0.3, np.nan, -2 * x + 1), "c": x + rng.normal(size=300) * 0.2})
+    table = pl.DataFrame(
+        {"a": x, "b": np.where(rng.random(300) < 0.3, np.nan, -2 * x + 1), "c": x + rng.normal(size=300) * 0.2}
+    )
     columns = [Column(n, "number") for n in table.columns]
     assert [f.column for f in near_duplicate_columns(table, columns)] == ["b"]
 
@@ -287,7 +298,7 @@ def test_real_spellings(mirror):
     assert "level-spelling" in codes(cohort_of(table), "Induced.ab")
 
 
-# -- the findings themselves ---------------------------------------------------------------------------------------------
+# -- the findings themselves --------------------------------------------------------------------------------
 
 
 def test_every_code_is_documented():
@@ -335,3 +346,19 @@ def test_no_finding_shows_a_cell():
 def test_count():
     assert count(1, "row") == "1 row"
     assert count(1200, "row") == "1,200 rows"
+
+
+def test_cells_emptied_at_reading_are_reported(tmp_path):
+    from osler.cohort.read import read
+
+    rows = [f"{i},{'<5' if i < 4 else 'see note' if i == 9 else i * 1.5}" for i in range(60)]
+    path = tmp_path / "labs.csv"
+    path.write_text("visit,lab\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    found = {f.code: f.n for f in check(read(path)) if f.column == "lab"}
+    assert (found["below-limit"], found["mixed-types"]) == (4, 1)
+
+
+def test_a_person_displaced_as_unit_is_no_input():
+    table = plain().with_columns(pl.Series("patient_id", [i // 2 for i in range(N)]))
+    cohort = cohort_of(table).declare(unit="ward")
+    assert (cohort.column("ward").role, cohort.column("patient_id").role) == ("unit", "id")

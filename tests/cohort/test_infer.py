@@ -137,11 +137,13 @@ def test_codes_that_never_repeat():
 
 
 def test_person_before_visit():
-    table = pl.DataFrame({
-        "hadm_id": [100 + i // 2 for i in range(60)],
-        "subject_id": [i // 3 for i in range(60)],
-        "x": np.random.default_rng(0).normal(size=60),
-    })
+    table = pl.DataFrame(
+        {
+            "hadm_id": [100 + i // 2 for i in range(60)],
+            "subject_id": [i // 3 for i in range(60)],
+            "x": np.random.default_rng(0).normal(size=60),
+        }
+    )
     columns = by_name(table)
     assert columns["subject_id"].role == "unit"
     assert columns["hadm_id"].role == "id"
@@ -336,7 +338,8 @@ def test_cleveland(mirror):
 def test_units_of_real_tables(mirror):
     expected = {
         "framingham_teaching": "RANDID", "diabetes130": "patient_nbr", "colon": "id", "remifentanil": "Subject",
-        "mimic3demo_admissions": "subject_id", "covid_testing": "subject_id", "breast_cancer_wisconsin_original": "sample_code",
+        "mimic3demo_admissions": "subject_id", "covid_testing": "subject_id",
+        "breast_cancer_wisconsin_original": "sample_code",
     }  # fmt: skip
     for name, unit in expected.items():
         columns = infer(read(mirror, name))[0]
@@ -386,11 +389,13 @@ def test_any_column_gets_a_meaning(values, name):
 @given(order=st.permutations(list(range(30))))
 def test_the_order_of_rows_does_not_matter(order):
     rng = np.random.default_rng(0)
-    table = pl.DataFrame({
-        "patient_id": [i // 2 for i in range(30)],
-        "chol": rng.normal(220, 40, 30).round(),
-        "cp": rng.integers(1, 5, 30),
-        "sex": rng.choice(["M", "F"], 30),
-        "when": [f"2020-{1 + i % 12:02d}-15" for i in range(30)],
-    })
+    table = pl.DataFrame(
+        {
+            "patient_id": [i // 2 for i in range(30)],
+            "chol": rng.normal(220, 40, 30).round(),
+            "cp": rng.integers(1, 5, 30),
+            "sex": rng.choice(["M", "F"], 30),
+            "when": [f"2020-{1 + i % 12:02d}-15" for i in range(30)],
+        }
+    )
     assert infer(table[order])[0] == infer(table)[0]

@@ -21,6 +21,7 @@ from osler.registry import load
 
 ROOT = Path(__file__).resolve().parents[2]
 N = 120
+PHRASES = ("pain in the", "no fever at", "cough since the", "left chest")
 
 SAMPLES = {
     "number": [None if i % 11 == 3 else round(20 + (i * 37 % 101) / 3, 3) for i in range(N)],
@@ -28,7 +29,7 @@ SAMPLES = {
     "boolean": [None if i % 9 == 5 else ("yes", "No ", "y", "false")[i * 5 % 4] for i in range(N)],
     "date": [None if i % 17 == 6 else f"20{10 + i % 13}-{1 + i % 12:02d}-{1 + i % 28:02d}" for i in range(N)],
     "text": [
-        None if i % 10 == 7 else " ".join(("pain in the", "no fever at", "cough since the", "left chest")[(i // 4**j) % 4] for j in range(4))
+        None if i % 10 == 7 else " ".join(PHRASES[(i // 4**j) % 4] for j in range(4))
         for i in range(N)
     ],
 }  # fmt: skip
@@ -61,7 +62,9 @@ def fitted(name: str):
 def same(a: Block, b: Block) -> bool:
     """Whether two blocks hold the same numbers and names."""
     arrays = all(np.array_equal(a.arrays[k], b.arrays[k], equal_nan=True) for k in a.arrays)
-    return arrays and np.array_equal(a.present, b.present) and (a.names, a.kinds, a.levels) == (b.names, b.kinds, b.levels)
+    return (
+        arrays and np.array_equal(a.present, b.present) and (a.names, a.kinds, a.levels) == (b.names, b.kinds, b.levels)
+    )
 
 
 @EACH
@@ -157,7 +160,11 @@ def test_check_passes_its_own_and_refuses_others(name):
     modality = modalities.get(name)
     own = modality.check(sample(name), Column("x", name))
     assert (own.dtype, len(own), own.sum()) == (pl.Boolean, N, 0)
-    assert modality.check(WRONG[name], Column("x", name, options={"formats": ("%Y-%m-%d",)})).to_list() == [True, True, False]
+    assert modality.check(WRONG[name], Column("x", name, options={"formats": ("%Y-%m-%d",)})).to_list() == [
+        True,
+        True,
+        False,
+    ]
 
 
 @EACH
@@ -242,7 +249,13 @@ def test_fresh_process_gives_the_same_numbers(tmp_path):
         "print(json.dumps(out))\n"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "123"}
-    run = subprocess.run([sys.executable, "-c", code, str(tmp_path / "in.json")], capture_output=True, text=True, env=environment, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "in.json")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
     assert json.loads(run.stdout) == sums
 
 

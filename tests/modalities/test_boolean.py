@@ -19,13 +19,21 @@ def encoded(values, **options):
     return [None if np.isnan(v) else v for v in block.values[:, 0]]
 
 
-@pytest.mark.parametrize("values", [[True, False, None], [1, 0, None], [1.0, 0.0, np.nan], ["yes", "no", ""], ["T", "f ", "?"], ["1.0", "0", "NA"]])
+@pytest.mark.parametrize(
+    "values",
+    [[True, False, None], [1, 0, None], [1.0, 0.0, np.nan], ["yes", "no", ""], ["T", "f ", "?"], ["1.0", "0", "NA"]],
+)
 def test_every_way_to_say_yes_and_no(values):
     assert encoded(values) == [1.0, 0.0, None]
 
 
 def test_further_words():
-    assert encoded(["Present", "notpresent", "yes", "no"], positive="present", negative="notpresent") == [1.0, 0.0, 1.0, 0.0]
+    assert encoded(["Present", "notpresent", "yes", "no"], positive="present", negative="notpresent") == [
+        1.0,
+        0.0,
+        1.0,
+        0.0,
+    ]
 
 
 def test_other_values_are_missing_and_refused():

@@ -80,7 +80,9 @@ def test_coding_gives_labels_of_kept_levels():
 
 def test_no_rare_value_enters_state_or_summary():
     rng = np.random.default_rng(0)
-    values = [f"secret{i:04d}" for i in range(200) for _ in range(i % 5)] + rng.choice(["ward A", "ward B"], 100).tolist()
+    values = [f"secret{i:04d}" for i in range(200) for _ in range(i % 5)] + rng.choice(
+        ["ward A", "ward B"], 100
+    ).tolist()
     state = fit(values)
     facts = category.summarise(pl.Series(values), column())
     assert "secret" not in json.dumps([state, facts])
@@ -110,7 +112,9 @@ def test_counts_below_ten_are_hidden():
 @pytest.mark.parametrize("kind", ["text", "integer"])
 def test_a_million_rows_are_quick(kind):
     rng = np.random.default_rng(0)
-    values = rng.choice(["Emergency", "urgent ", "elective"], 1_000_000) if kind == "text" else rng.integers(0, 5, 1_000_000)
+    values = (
+        rng.choice(["Emergency", "urgent ", "elective"], 1_000_000) if kind == "text" else rng.integers(0, 5, 1_000_000)
+    )
     series = pl.Series(values)
     state = category.fit(series[:5000], column())
     best = min(_seconds(series, state) for _ in range(2))

@@ -31,7 +31,16 @@ def encoded(values, **options):
 
 
 def test_numbers_in_text():
-    assert encoded([" 1.5", "2e3", "-7", "?", "abc", "", None, "+4"]) == [1.5, 2000.0, -7.0, None, None, None, None, 4.0]
+    assert encoded([" 1.5", "2e3", "-7", "?", "abc", "", None, "+4"]) == [
+        1.5,
+        2000.0,
+        -7.0,
+        None,
+        None,
+        None,
+        None,
+        4.0,
+    ]
 
 
 def test_decimal_comma():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
+from osler.cohort import cells
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW, Column
 from osler.cohort.columnchecks import structure_of, values_of
@@ -30,11 +30,10 @@ def check(cohort: Cohort) -> list[Finding]:
         values = cohort.table[column.name]
         facts = facts_of(values)
         findings += structure_of(values, column, facts)
-        if column.role not in ("ignore", "id", "unit", "prediction", "split"):
+        never_measured = column.role == "ignore" and facts.distinct == 1 and column.options.get("possible")
+        if column.role not in ("ignore", "id", "unit", "prediction", "split") or never_measured:
             findings += values_of(values, column, facts)
-        elif column.role == "ignore" and facts.distinct == 1 and column.options.get("possible"):
-            findings += values_of(values, column, facts)
-    findings += _cleaned(cohort)
+    findings += _emptied_before(cohort)
     findings += near_duplicate_columns(cohort.table, cohort.columns)
     findings += duplicate_rows(cohort.table, cohort.columns)
     findings += size_of(cohort.table, cohort.columns)
@@ -93,21 +92,25 @@ def _emptied(values: pl.Series, column: Column) -> tuple[np.ndarray, np.ndarray]
         return codes, ~codes & ((x < possible[0]) | (x > possible[1]))
 
 
-def _cleaned(cohort: Cohort) -> list[Finding]:
-    """What `clean` has emptied already, so that a cleaned cohort does not look as if nothing had been wrong."""
-    ledger = cohort.refusals
+def _emptied_before(cohort: Cohort) -> list[Finding]:
+    """What reading and `clean` have emptied already, so that the cohort does not look as if nothing had been wrong."""
+    ledger, findings = cohort.refusals, []
+    for code, name, n, reason in cells.findings_of(ledger):
+        message = f"column '{name}' had {count(n, 'cell')} set missing: {reason}"
+        findings.append(Finding(code, "warning", name, n, message, "correct them at the source"))
     ledger = ledger.filter((pl.col("action") == "set missing") & pl.col("reason").str.contains("^(impossible|a code)"))
-    findings = []
     for (name, reason), part in ledger.group_by(["column", "reason"], maintain_order=True):
         message = f"column '{name}' had {count(part.height, 'value')} set missing: {reason}"
-        findings.append(Finding("impossible-value", "warning", str(name), part.height, message, "correct them at the source"))
+        findings.append(
+            Finding("impossible-value", "warning", str(name), part.height, message, "correct them at the source")
+        )
     return findings
 
 
 def _leaks(cohort: Cohort) -> list[Finding]:
     """What `osler.cohort.leaks` finds: single inputs that give the target away."""
-    if importlib.util.find_spec("osler.cohort.leaks") is None or not cohort.role("target"):
+    if not cohort.role("target"):
         return []
-    from osler.cohort import leaks
+    from osler.cohort.leaks import find_leaks  # here, because it needs `Finding` from this module
 
-    return list(leaks.find_leaks(cohort))
+    return list(find_leaks(cohort))

@@ -16,6 +16,10 @@ from osler.cohort.lineage import Step, no_refusals
 from osler.errors import ColumnError, nearest
 
 
+#: What a column becomes when another takes its role: a person's number must not turn into a predictor.
+_DISPLACED = {"target": "ignore", "unit": "id", "time": "ignore"}
+
+
 @final
 @dataclass(frozen=True)
 class Cohort:
@@ -93,7 +97,7 @@ class Cohort:
             if names:
                 for name, column in new.items():
                     if column.role == role and name not in names:
-                        new[name] = column.with_(role="input" if role != "target" else "ignore")
+                        new[name] = column.with_(role=_DISPLACED.get(role, "input"))
             for name in names:
                 new[name] = new[name].with_(role=role, reason="declared")
         for name, change in changes.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 SEVERITIES = ("note", "warning", "stop")
 
-#: Every code that inference and `check` give, and what it says (the last seven come from `leaks`). docs/reference/findings.md explains each.
+#: Every code that inference, `check` and `leaks` give, and what it says; docs/reference/findings.md explains each.
 FINDINGS: dict[str, str] = {
     "column-empty": "a column has no value at all",
     "constant": "a column has one value in every row",

@@ -39,8 +39,9 @@ UNCLEAR = 0.05
 
 #: Headers of whole numbers whose order and distance mean something, however few they are.
 ORDERED = frozenset({
-    "count", "counts", "n", "no", "number", "nodes", "stage", "grade", "score", "scale", "index", "age", "years", "year",
-    "days", "day", "weeks", "months", "hours", "hour", "visits", "visit", "parity", "gravida", "children", "pregnant",
+    "count", "counts", "n", "no", "number", "nodes", "stage", "grade", "score", "scale", "index", "age", "years",
+    "year", "days", "day", "weeks", "months", "hours", "hour", "visits", "visit", "parity", "gravida", "children",
+    "pregnant",
     "pregnancies", "killip", "nyha", "asa", "ecog", "apgar", "gcs", "dose", "duration", "time", "size", "level",
     "nprevist", "kids", "births", "deaths", "cases", "tests", "times", "quantile", "decile", "quintile", "percent",
 })  # fmt: skip
@@ -114,7 +115,11 @@ def _of_numbers(facts: Facts) -> Column:
     if compact:
         return compact
     parts = words(facts.name)
-    if facts.whole and not unit and (set(parts) & CODES or (parts and parts[-1] in ("id", "type") and facts.distinct <= 50)):
+    if (
+        facts.whole
+        and not unit
+        and (set(parts) & CODES or (parts and parts[-1] in ("id", "type") and facts.distinct <= 50))
+    ):
         return Column(facts.name, "category", reason="whole numbers under a header that names a code")
     ordered = set(parts) & ORDERED or bool(unit) or (parts and parts[0] in ("num", "n", "number", "count"))
     if len(parts) == 1 and parts[0] in ("num", "n", "no"):
@@ -149,7 +154,9 @@ def _compact_dates(facts: Facts) -> Column | None:
     sample = pl.Series([str(int(v)) for v in x[:1000]])
     if dates.parse(sample, ["%Y%m%d"]).is_not_null().mean() < 0.95 or facts.distinct < 3:
         return None
-    return Column(facts.name, "date", options={"formats": ["%Y%m%d"]}, reason="eight digits that read as year, month, day")
+    return Column(
+        facts.name, "date", options={"formats": ["%Y%m%d"]}, reason="eight digits that read as year, month, day"
+    )
 
 
 def _of_text(facts: Facts) -> Column:
@@ -165,7 +172,9 @@ def _of_text(facts: Facts) -> Column:
     formats, _ = dates.formats_of(head)
     share = float(dates.parse(head, formats).is_not_null().mean())
     if share >= 0.95:
-        return Column(facts.name, "date", options={"formats": formats}, reason=f"text of which {share:.0%} reads as dates")
+        return Column(
+            facts.name, "date", options={"formats": formats}, reason=f"text of which {share:.0%} reads as dates"
+        )
     return _words_or_text(facts)
 
 
@@ -173,8 +182,10 @@ def _words_or_text(facts: Facts) -> Column:
     n_words = float((facts.words.str.count_matches(r"\s+") + 1).mean())
     length = float(facts.words.str.len_chars().mean())
     seldom = facts.distinct > 0.3 * facts.n_present or facts.distinct > 1000
-    if facts.distinct >= 20 and (n_words >= 4 and seldom or length > 60):
-        return Column(facts.name, "text", reason=f"{n_words:.0f} words per value on average, {facts.distinct:,} distinct")
+    if facts.distinct >= 20 and ((n_words >= 4 and seldom) or length > 60):
+        return Column(
+            facts.name, "text", reason=f"{n_words:.0f} words per value on average, {facts.distinct:,} distinct"
+        )
     if facts.distinct > 0.5 * facts.n_present and facts.n_present >= FEW_ROWS:
         reason = f"{facts.distinct:,} distinct words in {facts.n_present:,} rows: too few rows per word to learn from"
         return Column(facts.name, "category", "ignore", reason=reason)

@@ -1,4 +1,4 @@
-"""What a column is for, as far as its header and its repeats tell: identifiers, units, sites, times, what to pass over."""
+"""What a column is for, as far as header and repeats tell: identifiers, units, sites, times, what to pass over."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from osler.cohort.column import Column
 from osler.cohort.facts import Facts
 from osler.cohort.names import words
 
-PERSON = frozenset({"patient", "patients", "subject", "subj", "person", "participant", "individual", "pat", "member", "case"})
+PERSON = frozenset(
+    {"patient", "patients", "subject", "subj", "person", "participant", "individual", "pat", "member", "case"}
+)
 _PERSON_NAMES = frozenset({
     "pid", "pidnum", "randid", "mrn", "ptid", "subjectid", "subjid", "usubjid", "patientid", "personid", "patientnbr",
     "patno", "ptno", "pat", "nhsnumber", "ssn", "cpr", "hadmpatient", "seqn", "memberid", "studyid", "sid", "empi",
 })  # fmt: skip
 _ID_WORDS = frozenset({
-    "id", "ids", "identifier", "pmid", "doi", "mrn", "nbr", "uuid", "guid", "accession", "barcode", "uid", "key", "recordid", "rowid",
+    "id", "ids", "identifier", "pmid", "doi", "mrn", "nbr", "uuid", "guid", "accession", "barcode", "uid", "key",
+    "recordid", "rowid",
     "rownames", "rownum", "index", "record",
 })  # fmt: skip
 #: Words that end in "id" but are no identifiers.
@@ -36,7 +39,9 @@ _SITE_NAMES = frozenset({
     "institutionid", "facilityid", "studycenter", "studycentre",
 })  # fmt: skip
 _CODE = frozenset({"code", "cd", "icd", "icd9", "icd10", "type", "group", "category", "class", "status", "source"})
-_TIME_LIKE = frozenset({"time", "day", "days", "week", "month", "year", "age", "date", "visit", "period", "hour", "minute"})
+_TIME_LIKE = frozenset(
+    {"time", "day", "days", "week", "month", "year", "age", "date", "visit", "period", "hour", "minute"}
+)
 _VISIT = frozenset({
     "admittime", "admitdate", "admissiondate", "admission", "visitdate", "indexdate", "date", "encounterdate",
     "visitstart", "enrolmentdate", "enrollmentdate", "baselinedate", "collectiondate", "specimencollectiondate",
@@ -60,9 +65,9 @@ def role_of(facts: Facts, column: Column) -> tuple[str, str]:
         found = _identifier(facts, parts, name)
         if found:
             return found
-    if column.modality == "category" and 2 <= facts.distinct <= 200 and facts.rows_per_value >= 5:
-        if name in _SITE or name in _SITE_NAMES or (name == "site" and _is_site_code(facts)):
-            return "site", "the header names the place of care, and each place has several rows"
+    repeats = column.modality == "category" and 2 <= facts.distinct <= 200 and facts.rows_per_value >= 5
+    if repeats and (name in _SITE or name in _SITE_NAMES or (name == "site" and _is_site_code(facts))):
+        return "site", "the header names the place of care, and each place has several rows"
     return "", ""
 
 
@@ -144,7 +149,7 @@ def _repeats(facts: Facts) -> bool:
 def _names_person(parts: tuple[str, ...]) -> bool:
     if "".join(parts) in _PERSON_NAMES:
         return True
-    if not parts or not set(parts) & PERSON and not any(p.startswith(("patient", "subject")) for p in parts):
+    if not parts or (not set(parts) & PERSON and not any(p.startswith(("patient", "subject")) for p in parts)):
         return False
     return len(parts) == 1 or bool(set(parts) & _ID_WORDS) or any(p.endswith("id") for p in parts)
 
@@ -152,7 +157,11 @@ def _names_person(parts: tuple[str, ...]) -> bool:
 def _names_id(parts: tuple[str, ...], name: str) -> bool:
     if set(parts) & _ID_WORDS or name in _PERSON_NAMES:
         return True
-    if parts and parts[0] in ("sample", "record", "row", "specimen", "encounter") and parts[-1] in ("code", "no", "number", "num"):
+    if (
+        parts
+        and parts[0] in ("sample", "record", "row", "specimen", "encounter")
+        and parts[-1] in ("code", "no", "number", "num")
+    ):
         return True
     return bool(parts) and len(parts[-1]) > 2 and parts[-1].endswith("id") and not _NOT_ID.search(parts[-1])
 

@@ -123,16 +123,20 @@ def target_of(table: pl.DataFrame, columns: Sequence[Column]) -> list[Finding]:
         values = table[column.name]
         missing = values.null_count()
         if missing:
-            message = f"target '{column.name}' is missing in {missing:,} of {len(values):,} rows, which cannot be learnt from"
+            message = (
+                f"target '{column.name}' is missing in {missing:,} of {len(values):,} rows, which cannot be learnt from"
+            )
             findings.append(Finding("target-missing", "warning", column.name, missing, message))
         present = values.drop_nulls()
-        if column.modality == "number" and present.n_unique() > 20 or values.dtype.is_nested() or not len(present):
+        if (column.modality == "number" and present.n_unique() > 20) or values.dtype.is_nested() or not len(present):
             continue
         counts = present.value_counts()["count"]
         smallest, largest = int(counts.min()), int(counts.max())
         if len(counts) > 1 and (smallest < 20 or smallest < 0.1 * len(present)):
             size = f"{smallest:,}" if smallest >= 10 else "fewer than 10"
-            message = f"target '{column.name}' has {len(counts)} classes; the smallest has {size} rows, the largest {largest:,}"
+            message = (
+                f"target '{column.name}': {len(counts)} classes; the smallest has {size} rows, the largest {largest:,}"
+            )
             advice = "class weights and thresholds handle this; nothing is resampled"
             findings.append(Finding("class-balance", "note", column.name, smallest, message, advice))
     return findings

@@ -33,13 +33,17 @@ def mixed_with(known: Match, x: np.ndarray) -> tuple[str, int]:
         low_other, high_other = known.quantity.range_in(unit, "plausible")
         in_other = outside & (x >= low_other) & (x <= high_other)
         n = int(in_other.sum())
-        if n >= max(LEAST_ROWS, LEAST_SHARE * x.size) and n >= 0.5 * outside.sum() and _is_a_heap(known, unit, x, in_other):
+        if (
+            n >= max(LEAST_ROWS, LEAST_SHARE * x.size)
+            and n >= 0.5 * outside.sum()
+            and _is_a_heap(known, unit, x, in_other)
+        ):
             return unit, n
     return _two_heaps(known, x)
 
 
 def _is_a_heap(known: Match, unit: str, x: np.ndarray, other: np.ndarray) -> bool:
-    """Whether the odd values, converted, lie where the rest lies: their median within the rest's 2nd and 98th centile."""
+    """Whether the odd values, converted, lie where the rest lies: median within the rest's 2nd to 98th centile."""
     rest = _first_unit(known, known.unit, x[~other])
     converted = _first_unit(known, unit, x[other])
     low, high = np.quantile(rest, [0.02, 0.98]) if rest.size else (-np.inf, np.inf)

@@ -68,7 +68,7 @@ class Modality(ABC):
         return "" if value is None else str(value)[:80]
 
     def options_of(self, column: Column) -> Any:
-        """The column's options as this modality's dataclass, defaults filled; keys of `INFERRED` that it lacks are left out.
+        """The column's options as this modality's dataclass, defaults filled; foreign keys of `INFERRED` are left out.
 
         Raises:
             OptionError: an option that neither this modality has nor inference writes; the nearest is suggested.

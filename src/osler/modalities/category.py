@@ -103,7 +103,7 @@ def natural(level: str) -> tuple[int, float, str]:
 
 
 def texts(values: pl.Series) -> pl.Series:
-    """(n,) any column as text: 1.0 and 1 are both "1", spaces at the ends and doubled are dropped, missing words null."""
+    """(n,) any column as text: 1.0 and 1 are both "1", outer and doubled spaces are dropped, missing words are null."""
     if values.dtype.is_float():
         whole = values.is_finite() & (values == values.round(0)) & (values.abs() < 1e15)
         as_int = pl.when(whole).then(values.cast(pl.Int64, strict=False).cast(pl.String))

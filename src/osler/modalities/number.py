@@ -41,7 +41,7 @@ class NumberOptions:
 
 
 class Number(Modality):
-    """A measured quantity. Emits one continuous feature; state: median, range and quantile knots of the training rows."""
+    """A measured quantity. Emits one continuous feature; state: median, range and quantile knots of training rows."""
 
     name = "number"
     Options = NumberOptions
@@ -112,7 +112,9 @@ def _codes(given: Any, name: str) -> list[float]:
     try:
         return [float(c) for c in given]
     except (TypeError, ValueError) as error:
-        raise OptionError(f"missing_codes and possible of number column '{name}' must be numbers, one was not") from error
+        raise OptionError(
+            f"missing_codes and possible of number column '{name}' must be numbers, one was not"
+        ) from error
 
 
 def _numbers(values: pl.Series, state: dict[str, Any]) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ class Text(Modality):
         if values.dtype != pl.String or not len(present):
             return 0.0
         words = present.str.count_matches(r"\s+").mean() + 1.0
-        return float(np.clip((words - 2.0) / 4.0, 0.0, 1.0) * np.clip(2.0 * present.n_unique() / len(present), 0.0, 1.0))
+        return float(
+            np.clip((words - 2.0) / 4.0, 0.0, 1.0) * np.clip(2.0 * present.n_unique() / len(present), 0.0, 1.0)
+        )
 
     def check(self, values: pl.Series, column: Column) -> pl.Series:
         """True where a value is present but is not text."""
@@ -103,7 +106,7 @@ class Text(Modality):
 def terms(record: str, pairs: bool) -> list[str]:
     """Lower-case words of a text and, with `pairs`, neighbouring words joined by a space."""
     words = [w for w in _WORD.findall(record.lower()) if len(w) > 1]
-    return words + [f"{a} {b}" for a, b in zip(words, words[1:])] if pairs else words
+    return words + [f"{a} {b}" for a, b in pairwise(words)] if pairs else words
 
 
 def _is_private(term: str) -> bool:
