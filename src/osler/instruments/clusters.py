@@ -18,7 +18,7 @@ from osler.instruments.mixed import is_discrete
 
 ALPHA = 0.01
 #: Rows that the choice of k looks at (a random sample of a larger table).
-SAMPLE = 600
+SAMPLE = 400
 
 
 class Settings(Protocol):
@@ -118,7 +118,7 @@ def _measure(x: np.ndarray, method: str, k_max: int, rng: np.random.Generator) -
         distance = _distances(x)
         inertia, shape = [float(((x - x.mean(axis=0)) ** 2).sum())], {}
         for k in range(2, k_max + 1):
-            labels, within = _kmeans(x, k, seed, 3)
+            labels, within = _kmeans(x, k, seed, 2)
             inertia.append(max(within, 1e-12))
             shape[k] = silhouette(distance, labels)
         best = max(shape, key=lambda k: shape[k])
