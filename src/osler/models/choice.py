@@ -117,7 +117,7 @@ def answer(coef: np.ndarray, X: np.ndarray, classes: int) -> np.ndarray:
     return sigmoid(eta) if classes == 2 else eta
 
 
-def elastic_path(problem: Problem, shares: np.ndarray, mix: float) -> Iterator[np.ndarray]:
+def elastic_path(problem: Problem, shares: np.ndarray, mix: float, tolerance: float = 1e-7) -> Iterator[np.ndarray]:
     """Walk (k, p + 1) elastic-net coefficients along falling shares of the least penalty that leaves no column.
 
     Binary and number: Newton steps on the quadratic approximation; multiclass: the bound of Boehning 1992 on its
@@ -142,9 +142,9 @@ def elastic_path(problem: Problem, shares: np.ndarray, mix: float) -> Iterator[n
                 curve = {0: np.ones_like(mu), 2: np.maximum(mu * (1 - mu), 1e-4)}.get(problem.classes, np.full_like(mu, 0.5))
                 gram = np.matmul(A.T * (problem.w * curve[:, 0]), A)[None].repeat(k, axis=0)
             push = (problem.w[:, None] * (Y - mu)).T @ A + np.matmul(gram, beta[:, :, None])[:, :, 0]
-            new = solvers.elastic_quadratic(gram, push, lasso, ridge, beta)
+            new = solvers.elastic_quadratic(gram, push, lasso, ridge, beta, tolerance)
             moved = np.abs(new - beta).max()
             beta = new
-            if moved < 1e-4 or not problem.classes:
+            if moved < max(1e3 * tolerance, 1e-6) or not problem.classes:
                 break
         yield beta

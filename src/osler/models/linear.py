@@ -213,7 +213,7 @@ class Elastic(Estimator):
             if folds.max(initial=-1) < 1:
                 best = (np.inf, mix, len(shares) // 2)
                 break
-            mean = choice.cross_validate(problem, folds, lambda part, mix=mix: choice.elastic_path(part, shares, mix), 5)
+            mean = choice.cross_validate(problem, folds, lambda part, mix=mix: choice.elastic_path(part, shares, mix, 3e-5), 4)
             step = int(np.argmin(mean))
             if best is None or mean[step] < best[0]:
                 best = (float(mean[step]), mix, step)

@@ -204,12 +204,13 @@ def f_statistic(X: np.ndarray, y: np.ndarray, w: np.ndarray, classes: int) -> np
 
 
 def elastic_quadratic(
-    gram: np.ndarray, slope: np.ndarray, lasso: np.ndarray, ridge_: np.ndarray, start: np.ndarray, steps: int = 2000
+    gram: np.ndarray, slope: np.ndarray, lasso: np.ndarray, ridge_: np.ndarray, start: np.ndarray, tolerance: float = 1e-7
 ) -> np.ndarray:
     """(b, p) minimisers of b quadratics 0.5 x'Gx - s'x + lasso |x|_1 + 0.5 ridge |x|^2, all at once by FISTA with restarts.
 
     Args:
         gram: (b, p, p). slope: (b, p). lasso, ridge_: (b, p) penalties of every coefficient. start: (b, p).
+        tolerance: stop when no coefficient moves by more.
 
     Source: Beck and Teboulle 2009; restart of O'Donoghue and Candes 2015.
     """
@@ -217,7 +218,7 @@ def elastic_quadratic(
     rate = 1.0 / np.maximum(largest, 1e-12)[:, None]
     x = look = start
     momentum = np.ones((len(x), 1))
-    for _ in range(steps):
+    for _ in range(2000):
         gradient = np.matmul(gram, look[:, :, None])[:, :, 0] - slope + ridge_ * look
         new = look - rate * gradient
         new = np.sign(new) * np.maximum(np.abs(new) - rate * lasso, 0.0)
@@ -226,6 +227,6 @@ def elastic_quadratic(
         move = new - x
         look = new + np.where(restart, 0.0, (momentum - 1) / after) * move
         x, momentum = new, after
-        if np.abs(move).max(initial=0.0) < 1e-7:
+        if np.abs(move).max(initial=0.0) < tolerance:
             break
     return x
