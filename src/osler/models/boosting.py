@@ -221,7 +221,7 @@ def margins(params: Params, X: np.ndarray) -> np.ndarray:
         return np.asarray(out).reshape(len(X), width)
     trees = Nodes.from_params(params)
     value = trees.value[:, 0][trees.leaves(X)]
-    return np.column_stack([np.add.reduce(value[k::width], axis=0) for k in range(width)])
+    return np.column_stack([nodes.in_order(value[k::width]) for k in range(width)])
 
 
 def respond(margin: np.ndarray, classes: int) -> Prediction:

@@ -57,7 +57,7 @@ class Nodes:
         for at in range(0, len(X), size):
             node = self.leaves(X[at : at + size])
             for k in range(out.shape[1]):
-                out[at : at + size, k] = np.add.reduce(self.value[:, k][node], axis=0)
+                out[at : at + size, k] = in_order(self.value[:, k][node])
         return out
 
     def to_params(self) -> tuple[dict, dict[str, np.ndarray]]:
@@ -68,6 +68,13 @@ class Nodes:
     def from_params(cls, params: Params) -> Nodes:
         """The inverse of `to_params`, from `params.meta["nodes"]`."""
         return cls(*(params.arrays[f"nodes/{f}"] for f in FIELDS), depth=params.meta["nodes"]["depth"])
+
+
+def in_order(values: np.ndarray) -> np.ndarray:
+    """(n,) sums over trees of values (t, n), always added one after the other: one row gets the same bits as many."""
+    if values.shape[1] > 1:
+        return np.add.reduce(values, axis=0)
+    return np.add.accumulate(values, axis=0)[-1]  # numpy would sum a single column in pairs
 
 
 @dataclass(frozen=True)
