@@ -38,7 +38,7 @@ class Cluster(Instrument):
 
     name = "cluster"
     summary = "find groups of similar patients, or say that there are none"
-    example = "osler cluster patients.csv --column age --column bmi --column hba1c"
+    example = "osler cluster patients.csv --columns age --columns bmi --columns hba1c"
     needs = "number, boolean or category columns"
     gives = "a column 'cluster' (1 is the largest)"
     references = (
