@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training_killed import digest, rows, train
 
 from osler.adapters import tensors
 from osler.errors import PredictorError
 from osler.models.neural.assembly import Extras
 from osler.models.neural.checkpoint import FILE, Checkpoint, fingerprint
 from osler.models.neural.tabular import MLP, MLPOptions
+from tests.models.neural.training_killed import digest, rows, train
 
-SCRIPT = Path(__file__).with_name("training_killed.py")
+ROOT = Path(__file__).parents[3]
+SCRIPT = ["-m", "tests.models.neural.training_killed"]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def uninterrupted() -> str:
 
 def kill_after(folder: Path, line: str) -> None:
     """Start a real training process and kill -9 it once it has printed this line."""
-    process = subprocess.Popen([sys.executable, str(SCRIPT), str(folder)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, *SCRIPT, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     for printed in process.stdout:
         if printed.strip() == line:
             os.kill(process.pid, signal.SIGKILL)

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from planted_blocks import auroc, binary, blob_images, motif_graphs, numbers, order_sequences
 
 from osler.blocks import Block, dense
 from osler.errors import ColumnError
 from osler.models.neural.encoders import DenseEncoder
 from osler.models.neural.inputs import plan_branches, tensors
 from osler.models.neural.network import Network, NetworkOptions
+from tests.models.neural.planted_blocks import auroc, binary, blob_images, motif_graphs, numbers, order_sequences
 
 QUICK = NetworkOptions(width=32, epochs=25, patience=25, learning_rate=0.004, dropout=0.0, batch_size=32)
 

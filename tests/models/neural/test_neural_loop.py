@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
-from planted_blocks import auroc, binary, blob_images, motif_graphs, numbers, sign_pair
 
 from osler.errors import ColumnError, OptionError
 from osler.models.base import Encoded
@@ -18,6 +17,7 @@ from osler.models.neural.heads import head_of
 from osler.models.neural.network import Network, NetworkOptions
 from osler.models.neural.options import Training
 from osler.models.neural.tabular import MLP, MLPOptions
+from tests.models.neural.planted_blocks import auroc, binary, blob_images, motif_graphs, numbers, sign_pair
 
 SMALL = MLPOptions(width=16, members=1, epochs=6, patience=6)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from planted_blocks import auroc, binary, numbers, order_sequences
 
 from osler import models
 from osler.blocks import dense
@@ -23,8 +22,9 @@ from osler.models.neural.layers import layers
 from osler.models.neural.network import Network, NetworkOptions
 from osler.models.neural.tabular import MLP, MLPOptions
 from osler.tasks.base import Target
+from tests.models.neural.planted_blocks import auroc, binary, numbers, order_sequences
 
-QUICK = MLPOptions(width=32, members=2, epochs=30, learning_rate=0.004)
+QUICK = MLPOptions(width=32, members=1, epochs=25, patience=8, batch_size=64, learning_rate=0.008)
 
 
 def codes(values: np.ndarray, n_levels: int, name: str = "code") -> object:
@@ -80,8 +80,9 @@ def test_survival_curves_fall_and_order_rows_by_risk(rng):
     x = rng.normal(size=(600, 1))
     time, censored = rng.exponential(np.exp(-x[:, 0])), rng.exponential(2.0, 600)
     rows = rows_of({"lab": numbers(x)}, "survival", np.minimum(time, censored), event=time <= censored, horizon=0.5)
-    params = MLP(QUICK).fit(rows, np.random.default_rng(0))
-    answer = MLP(QUICK).predict(params, {"lab": numbers(np.array([[-1.5], [0.0], [1.5]]))})
+    options = replace(QUICK, learning_rate=0.003, dropout=0.0, epochs=40, patience=15)
+    params = MLP(options).fit(rows, np.random.default_rng(0))
+    answer = MLP(options).predict(params, {"lab": numbers(np.array([[-1.5], [0.0], [1.5]]))})
     assert (np.diff(answer.value, axis=1) <= 0).all()
     assert (np.diff(answer.risk) > 0).all()
     truth = 1 - np.exp(-0.5 * np.exp([-1.5, 0.0, 1.5]))
@@ -153,6 +154,8 @@ def test_a_warm_start_takes_over_scales_and_encoders_of_columns_of_the_same_shap
     np.testing.assert_array_equal(params.arrays["branch1/values_center"], source.arrays["branch1/values_center"])
     other = Network(replace(few, width=16), Extras(init=source)).fit(rows, np.random.default_rng(1))
     assert other.meta["warm_start"] == []
+    with pytest.raises(OptionError, match="init must be the params of a network"):
+        Network(few, Extras(init=Params({"coefficients": []}))).fit(rows, rng)
 
 
 # -- plain operations -----------------------------------------------------------------------------------------------
@@ -199,7 +202,7 @@ def test_the_plain_operations_give_the_same_answer_in_onnx_runtime(rng, kind):
     }[kind]  # fmt: skip
     event = rng.random(n) < 0.8 if kind == "survival" else None
     rows = rows_of(blocks, kind, y, {"binary": 2, "multiclass": 3, "multilabel": 2}.get(kind, 0), event=event)
-    options = replace(QUICK, epochs=2, class_weight="balanced" if kind == "binary" else "none")
+    options = replace(QUICK, members=2, epochs=2, class_weight="balanced" if kind == "binary" else "none")
     params = MLP(options).fit(rows, np.random.default_rng(0))
     description = layers(params)
     session = runtime.InferenceSession(onnx_model(description), providers=["CPUExecutionProvider"])
@@ -281,7 +284,7 @@ def test_cleveland_is_learnt_as_well_as_by_other_good_models(mirror):
     blocks, y = heart(mirror)
     rows = binary(blocks, y)
     folds = stratified_group_folds(rows.groups, y, 5, np.random.default_rng(0))
-    model, each = MLP(MLPOptions(members=4)), []
+    model, each = MLP(MLPOptions(members=3)), []
     for k in range(5):
         train, test = rows.take(folds != k), rows.take(folds == k)
         params = model.fit(train, np.random.default_rng(k))

@@ -1,4 +1,7 @@
-"""A training that prints a line per epoch: run by a test that kills it. Usage: python training_killed.py FOLDER"""
+"""A training that prints a line per epoch: run by a test that kills it.
+
+Usage: python -m tests.models.neural.training_killed FOLDER
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from planted_blocks import binary, numbers
 
 from osler.models.base import Encoded, Params
 from osler.models.neural.assembly import Extras
 from osler.models.neural.checkpoint import Checkpoint
 from osler.models.neural.tabular import MLP, MLPOptions
+from tests.models.neural.planted_blocks import binary, numbers
 
 
 def rows() -> Encoded:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from osler.blocks import Block
 from osler.cohort.split import stratified_group_folds
+from osler.errors import OptionError
 from osler.models.base import Batches, Params
 from osler.models.neural import loop
 from osler.models.neural.checkpoint import Checkpoint, fingerprint
@@ -46,6 +47,8 @@ class Net(nn.Module):
         self.head = nn.Linear(width, head.n_outputs)
         with torch.no_grad():
             self.head.weight.mul_(0.5)
+            if head.kind == "survival":  # start from proportional hazards: one direction for all intervals
+                self.head.weight.copy_(self.head.weight[:1].expand_as(self.head.weight).clone())
             self.head.bias.copy_(torch.tensor(head.bias))
 
     def forward(self, inputs: list[Tensors]) -> Tensor:
@@ -220,6 +223,8 @@ def _take_over(
     """Branches with the source's scales where its encoder fits, and which branch of the source each of them is."""
     if init is None:
         return branches, {}
+    if init.meta.get("format") != FORMAT:
+        raise OptionError("init must be the params of a network (mlp or network), these are of another model")
     theirs = {b.name: (i, b) for i, b in enumerate(branches_of(init))}
     found, source = [], {}
     for i, branch in enumerate(branches):
