@@ -159,9 +159,10 @@ def _raw(cohort: Cohort, name: str) -> Field | None:
 
 
 def _reads_as_name(values: pl.Series) -> bool:
-    """Whether most cells hold at least two words without digits."""
+    """Whether most cells are words without digits (names, not numbers of records) and there are many of them."""
     cells = values.cast(pl.String).drop_nulls().head(1000)
-    return len(cells) > 0 and cells.str.strip_chars().str.contains(r"^[^\d]+[ ,]+[^\d]+$").mean() > 0.5
+    words = cells.str.strip_chars().str.contains(r"^[^\d]{3,}$").mean() if len(cells) else 0.0
+    return words > 0.5 and cells.n_unique() >= 20
 
 
 def _spread(number: np.ndarray) -> float:

@@ -146,8 +146,8 @@ def stratified_group_folds(groups: np.ndarray, strata: np.ndarray, k: int, rng: 
 
 def _deal(groups: np.ndarray, strata: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(n,) part of every row. Groups with the same counts per stratum are interchangeable: of each such kind, every part
-    gets its whole share; the rest goes, large groups first, to the part whose sum of squares (per stratum, relative to
-    its total and the part's share) grows least.
+    gets its whole share but one; the rest goes, large groups first, to the part whose sum of squares (per stratum,
+    relative to its total and the part's share) grows least.
     """
     _, group = np.unique(groups, return_inverse=True)
     _, stratum = np.unique(strata, return_inverse=True)
@@ -161,7 +161,7 @@ def _deal(groups: np.ndarray, strata: np.ndarray, shares: np.ndarray, rng: np.ra
     shuffled = rng.permutation(n_groups)
     members = np.split(shuffled[np.argsort(kind_of[shuffled], kind="stable")], np.cumsum(np.bincount(kind_of))[:-1])
     for kind in np.argsort(-((kinds**2) @ weight), kind="stable"):
-        whole = np.floor(len(members[kind]) * shares + 1e-9).astype(np.int64)
+        whole = np.maximum(np.floor(len(members[kind]) * shares + 1e-9).astype(np.int64) - 1, 0)
         given = np.repeat(np.arange(len(shares)), whole)
         load += np.outer(whole, kinds[kind])
         part[members[kind][: len(given)]] = given
