@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
@@ -60,11 +61,14 @@ class Cohort:
         Raises:
             ColumnError: no column has this name; the nearest is suggested.
         """
-        for column in self.columns:
-            if column.name == name:
-                return column
-        known = [c.name for c in self.columns]
-        raise ColumnError(f"column must be in the table, was '{name}': {nearest(name, known)}")
+        found = self._by_name.get(name)
+        if found is None:
+            raise ColumnError(f"column must be in the table, was '{name}': {nearest(name, self._by_name)}")
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {c.name: c for c in self.columns}
 
     def role(self, role: str) -> tuple[Column, ...]:
         """All columns of a role, in table order."""

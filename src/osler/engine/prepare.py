@@ -37,6 +37,7 @@ class Prepared:
         development: positions that may be learnt from (all but the hold-out).
         findings: what was noticed.
         facts: numbers for the plan and the report (JSON).
+    pairs: near duplicates of different units, looked for once.
     """
 
     study: Study
@@ -48,6 +49,7 @@ class Prepared:
     development: np.ndarray
     findings: tuple[Finding, ...]
     facts: dict[str, Any]
+    pairs: duplicates.Pairs
 
 
 def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Cohort:
@@ -88,7 +90,9 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
     target = task.target_of(cohort)
     if study.horizon and target.kind == "survival":
         target = replace(target, horizon=float(study.horizon))
-    groups, merged = duplicates.merged_groups(cohort, split.groups_of(cohort))
+    declared = split.groups_of(cohort)
+    pairs = duplicates.near_duplicates(cohort, declared)
+    groups, merged = duplicates.merged_groups(cohort, declared, pairs=pairs)
     study = _with_sizes(study, cohort, target, groups)
     splits, development = _splits(study, cohort, target, groups, external is not None)
     findings = tuple(check.check(cohort))
@@ -96,7 +100,7 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
     if stop:
         raise ViolationError(f"{stop[0].message}: {stop[0].advice}", "leak")
     facts = _facts(study, cohort, target, groups, merged, splits)
-    return Prepared(study, cohort, task, target, groups, tuple(splits), development, findings, facts)
+    return Prepared(study, cohort, task, target, groups, tuple(splits), development, findings, facts, pairs)
 
 
 def _inputs(cohort: Cohort, study: Study) -> Cohort:
