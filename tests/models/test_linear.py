@@ -157,15 +157,18 @@ def test_f_statistic_equals_scikit_learn(rng):
 
 
 def test_a_selected_model_of_noise_is_no_better_than_chance_out_of_fold():
-    rng = np.random.default_rng(5)
-    X, y = rng.normal(size=(100, 1500)), rng.permutation(np.repeat([0, 1], 50))
-    data = Encoded({"x": dense(X, [f"x{i}" for i in range(1500)])}, Target("binary", ("y",), y, classes=("0", "1")), np.arange(100))
+    # One table of 100 rows has an AUROC of 0.5 ± 0.12; the mean of twelve is known to ± 0.035.
     model, areas = models.get("logistic:select=20"), []
-    for fold in range(5):
-        held = np.arange(100) % 5 == fold
-        p = model.predict(model.fit(data.take(~held), rng), data.take(held).blocks).value[:, 1]
-        areas.append((p[y[held] == 1][:, None] > p[y[held] == 0]).mean())
-    assert 0.35 < np.mean(areas) < 0.65, areas
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        X, y = rng.normal(size=(100, 800)), rng.permutation(np.repeat([0, 1], 50))
+        target = Target("binary", ("y",), y, classes=("0", "1"))
+        data = Encoded({"x": dense(X, [f"x{i}" for i in range(800)])}, target, np.arange(100))
+        for fold in range(5):
+            held = np.arange(100) % 5 == fold
+            p = model.predict(model.fit(data.take(~held), rng), data.take(held).blocks).value[:, 1]
+            areas.append((p[y[held] == 1][:, None] > p[y[held] == 0]).mean())
+    assert 0.4 < np.mean(areas) < 0.6
 
 
 def test_balanced_weights_move_the_mean_prediction_to_one_half(rng):

@@ -93,7 +93,7 @@ class BoostingOptions:
 
     Attributes:
         learning_rate: how much of each tree is kept.
-        leaves: most leaves of a tree.
+        leaves: most leaves of a tree; 0 sets it by the number of rows (4, 8 or 15).
         min_leaf: fewest training rows in a leaf; 0 sets it by the number of rows (5 to 100).
         rounds: number of trees per class; 0 lets inner folds decide when to stop, up to `max_rounds`.
         max_rounds: most rounds that inner folds may ask for.
@@ -105,7 +105,7 @@ class BoostingOptions:
     """
 
     learning_rate: float = 0.04
-    leaves: int = 8
+    leaves: int = 0
     min_leaf: int = 0
     rounds: int = 0
     max_rounds: int = 1000
@@ -157,7 +157,7 @@ class Boosting(Estimator):
         settings = {
             "objective": objective,
             "learning_rate": options.learning_rate,
-            "num_leaves": options.leaves,
+            "num_leaves": options.leaves or (4 if n < 2000 else 8 if n < 20_000 else 15),
             "min_data_in_leaf": options.min_leaf or int(np.clip(n // 50, 5, 100)),
             "feature_fraction": options.features,
             "bagging_fraction": options.rows,

@@ -78,7 +78,7 @@ class ForestOptions:
     """
 
     n_trees: int = 300
-    min_leaf: int = 3
+    min_leaf: int = 5
     features: float = 0.0
     splitter: str = "best"
     weights: str = "none"
