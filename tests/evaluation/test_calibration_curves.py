@@ -44,7 +44,9 @@ def test_weights_of_two_are_rows_twice_in_the_curve():
     assert many.shape == (2, len(smoother.at))
     assert many[1] == pytest.approx(smoother.curve(y.astype(float)))
     k = np.repeat(np.arange(80), w.astype(int))
-    doubled = cal.Smoother(smoother.at, smoother.left[k], smoother.part[k], smoother.kernel[k], smoother.shift[k])
+    doubled = cal.Smoother(
+        smoother.at, smoother.left[k], smoother.part[k], smoother.kernel[k], smoother.shift[k]
+    )
     assert many[0] == pytest.approx(doubled.curve(y[k].astype(float)))
 
 
@@ -101,7 +103,9 @@ def test_recalibration_survives_json_and_helps_elsewhere(kind):
     again = cal.Recalibration.from_json(json.loads(json.dumps(found.to_json())))
     other_y, other_p = sample(2000, seed=2, slope=0.5, shift=0.8)
     np.testing.assert_array_equal(found(other_p), again(other_p))
-    assert metrics.log_loss(other_y, np.clip(found(other_p), 1e-3, 1 - 1e-3)) < metrics.log_loss(other_y, other_p)
+    assert metrics.log_loss(other_y, np.clip(found(other_p), 1e-3, 1 - 1e-3)) < metrics.log_loss(
+        other_y, other_p
+    )
     assert 0.9 < metrics.observed_expected(other_y, found(other_p)) < 1.1
 
 

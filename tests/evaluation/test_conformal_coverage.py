@@ -1,4 +1,6 @@
-"""Conformal sets and intervals: their quantile by hand, the promise kept on real data, by group and by class."""
+"""Conformal sets and intervals: their quantile by hand, the promise kept on real data, by group and by
+class.
+"""
 
 from __future__ import annotations
 

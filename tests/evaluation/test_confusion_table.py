@@ -26,7 +26,9 @@ def test_the_table_by_hand():
     assert found["lr_positive"] == pytest.approx(2.5)
     assert found["lr_negative"] == 0
     assert found["sensitivity"]["n"] == 3
-    assert (found["specificity"]["low"], found["specificity"]["high"]) == pytest.approx(intervals.wilson(0.6, 5))
+    assert (found["specificity"]["low"], found["specificity"]["high"]) == pytest.approx(
+        intervals.wilson(0.6, 5)
+    )
 
 
 def test_nothing_called_leaves_shares_undefined():
@@ -139,7 +141,9 @@ def test_roc_curve_is_thin_and_its_band_holds_the_curve(rng):
     area = np.trapezoid(found["sensitivity"], found["false_positive_rate"])
     assert area == pytest.approx(peer.roc_auc_score(y, p), abs=0.005)
     middle = np.interp(found["at"], found["false_positive_rate"], found["sensitivity"])
-    assert np.mean((np.array(found["low"]) <= middle + 0.01) & (middle <= np.array(found["high"]) + 0.01)) > 0.95
+    assert (
+        np.mean((np.array(found["low"]) <= middle + 0.01) & (middle <= np.array(found["high"]) + 0.01)) > 0.95
+    )
 
 
 def test_roc_curve_without_a_generator_has_no_band():

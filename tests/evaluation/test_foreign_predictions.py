@@ -72,7 +72,13 @@ def test_models_are_compared_on_the_same_rows(found):
 
 
 def test_figures_and_subgroups_are_there(found):
-    assert set(found["figures"]["prob_good"]) == {"roc", "precision_recall", "calibration", "confusion", "youden"}
+    assert set(found["figures"]["prob_good"]) == {
+        "roc",
+        "precision_recall",
+        "calibration",
+        "confusion",
+        "youden",
+    }
     assert set(found["decision_curve"]["models"]) == {"prob_good", "prob_noisy"}
     assert {e["group"] for e in found["subgroups"]["sex"]["prob_good"]} == {"f", "m"}
 
@@ -117,7 +123,9 @@ def test_our_own_prediction_columns_are_understood():
     rng = np.random.default_rng(0)
     p = rng.dirichlet([1, 1, 1], 90)
     y = ["abc"[rng.choice(3, p=row)] for row in p]
-    frame = pl.DataFrame({"dx": y, "dx_pred": ["a"] * 90, **{f"dx_prob_{c}": p[:, i] for i, c in enumerate("abc")}})
+    frame = pl.DataFrame(
+        {"dx": y, "dx_pred": ["a"] * 90, **{f"dx_prob_{c}": p[:, i] for i, c in enumerate("abc")}}
+    )
     found = evaluate_predictions(frame, n_boot=50)
     assert found["task"] == "multiclass"
     part = found["scores"]["parts"]["holdout"]["predictions"]
@@ -161,7 +169,8 @@ def test_more_than_two_classes_need_a_column_each():
         evaluate_predictions(frame, n_boot=10)
 
 
-# -- which column is what ------------------------------------------------------------------------------------------------
+# -- which column is what
+# ------------------------------------------------------------------------------------------------
 
 
 def frame_of(*names: str) -> pl.DataFrame:
@@ -227,3 +236,69 @@ def test_survival_is_recognised_by_its_two_columns():
     assert (roles.duration, roles.event, roles.y) == ("duration", "event", "")
     with pytest.raises(ColumnError, match="both a duration and an event"):
         columns_of(frame_of("months", "risk"), Asked(duration="months"))
+
+
+def survivors(n: int = 200) -> pl.DataFrame:
+    """Times that depend on a risk, and a second risk that knows less."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=n)
+    time, censored = rng.exponential(np.exp(-x)), rng.exponential(2, size=n)
+    return pl.DataFrame(
+        {
+            "duration": np.minimum(time, censored),
+            "event": (time <= censored).astype(int),
+            "risk_good": x,
+            "risk_noisy": x + 2 * rng.normal(size=n),
+        }
+    )
+
+
+def test_risks_of_survival_get_their_concordance_and_its_difference():
+    from lifelines.utils import concordance_index
+
+    frame = survivors()
+    found = evaluate_predictions(frame, n_boot=50)
+    part = found["scores"]["parts"]["holdout"]
+    assert set(part["risk_good"]) == {"c_harrell", "c_uno"}
+    expected = {c: concordance_index(frame["duration"], -frame[c], frame["event"]) for c in part}
+    for name, value in expected.items():
+        assert part[name]["c_harrell"]["value"] == pytest.approx(value)
+    difference = found["comparison"]["risk_noisy"]["c_harrell"]
+    assert difference["value"] == pytest.approx(expected["risk_noisy"] - expected["risk_good"])
+    assert difference["high"] < 0
+    assert difference["p_value"] < 0.05
+    assert any("only concordance" in n for n in found["notes"])
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_difference_of_two_concordances_has_its_bootstrap_width():
+    from lifelines.utils import concordance_index
+
+    frame = survivors(120)
+    entry = evaluate_predictions(frame, n_boot=20)["comparison"]["risk_noisy"]["c_harrell"]
+    rng, drawn = np.random.default_rng(1), []
+    for _ in range(200):
+        part = frame[rng.integers(0, 120, 120)]
+        both = [
+            concordance_index(part["duration"], -part[c], part["event"]) for c in ("risk_noisy", "risk_good")
+        ]
+        drawn.append(both[0] - both[1])
+    assert entry["high"] - entry["low"] == pytest.approx(2 * 1.96 * np.std(drawn), rel=0.2)
+
+
+def test_a_file_is_read(tmp_path):
+    table(80).write_csv(tmp_path / "predictions.csv")
+    found = evaluate_predictions(tmp_path / "predictions.csv", n_boot=20)
+    again = evaluate_predictions(table(80), n_boot=20)
+    assert found["columns"] == again["columns"]
+    first, second = (f["scores"]["parts"]["holdout"]["prob_good"]["brier"]["value"] for f in (found, again))
+    assert first == pytest.approx(second)
+
+
+def test_survival_rows_without_time_are_accounted_for():
+    frame = survivors().with_columns(
+        duration=pl.when(pl.int_range(200) == 5).then(None).otherwise(pl.col("duration"))
+    )
+    found = evaluate_predictions(frame, n_boot=20)
+    assert found["n"] == 199
+    assert found["refused"][0]["rows"] == [6]

@@ -1,4 +1,6 @@
-"""Intervals: closed forms against published values and peers, the cluster bootstrap against what it must do."""
+"""Intervals: closed forms against published values and peers, the cluster bootstrap against what it must
+do.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,9 @@ def test_bca_agrees_with_scipy():
         (x,), np.mean, n_resamples=20_000, method="BCa", random_state=np.random.default_rng(0)
     ).confidence_interval
     rng = np.random.default_rng(1)
-    drawn = intervals.many(lambda w: metrics.average(x, w), intervals.bootstrap_weights(None, 60, 20_000, rng))
+    drawn = intervals.many(
+        lambda w: metrics.average(x, w), intervals.bootstrap_weights(None, 60, 20_000, rng)
+    )
     left_out = intervals.many(lambda w: metrics.average(x, w), intervals.jackknife_weights(None, 60))
     assert intervals.bca(x.mean(), drawn, left_out) == pytest.approx(tuple(expected), abs=0.015)
 

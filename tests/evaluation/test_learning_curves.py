@@ -1,4 +1,6 @@
-"""Would more data help: the power law finds what was planted, whole units are drawn, and the sentence is careful."""
+"""Would more data help: the power law finds what was planted, whole units are drawn, and the sentence is
+careful.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ def test_the_same_seed_gives_the_same_curve():
     def fit_and_score(train, test, generator):
         return float(generator.normal() + len(train) / 1000)
 
-    first, second = (lc.learning_curve(fit_and_score, np.arange(100), np.random.default_rng(3)) for _ in range(2))
+    first, second = (
+        lc.learning_curve(fit_and_score, np.arange(100), np.random.default_rng(3)) for _ in range(2)
+    )
     assert first == second
 
 

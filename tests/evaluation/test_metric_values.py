@@ -147,7 +147,8 @@ BINARY_SCORES = (
     metrics.calibration_intercept, metrics.observed_expected,
 )  # fmt: skip
 NUMBER_SCORES = (
-    metrics.mae, metrics.rmse, metrics.r2, metrics.pearson, metrics.spearman, metrics.line_slope, metrics.mean_error,
+    metrics.mae, metrics.rmse, metrics.r2, metrics.pearson, metrics.spearman, metrics.line_slope,
+    metrics.mean_error,
 )  # fmt: skip
 
 
@@ -167,7 +168,8 @@ def test_many_weights_at_once_for_numbers(metric, rng):
     assert metric(y, p, w) == pytest.approx([float(metric(y, p, row)) for row in w], rel=1e-9)
 
 
-# -- several classes -------------------------------------------------------------------------------------------------
+# -- several classes
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

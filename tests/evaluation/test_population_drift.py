@@ -14,7 +14,9 @@ from osler.cohort import Cohort, Column
 from osler.evaluation import drift as dr
 
 
-def people(rng: np.random.Generator, n: int, shift: float = 0.0, gone: float = 0.1, city: float = 0.5) -> Cohort:
+def people(
+    rng: np.random.Generator, n: int, shift: float = 0.0, gone: float = 0.1, city: float = 0.5
+) -> Cohort:
     """Two numbers and a category; one number may be shifted, have more gaps, or the category other shares."""
     age = rng.normal(60 + 10 * shift, 10, n)
     frame = pl.DataFrame(

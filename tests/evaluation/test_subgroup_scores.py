@@ -12,7 +12,9 @@ from osler.evaluation.subgroups import against_rest, events, subgroups
 from osler.tasks.base import Prediction, Target
 
 
-def rows(sizes: dict[str, int], rng: np.random.Generator, share: float = 0.5) -> tuple[Target, Prediction, list[str]]:
+def rows(
+    sizes: dict[str, int], rng: np.random.Generator, share: float = 0.5
+) -> tuple[Target, Prediction, list[str]]:
     """A binary target with levels of these sizes; each level has the share of events."""
     labels = [name for name, n in sizes.items() for _ in range(n)]
     y = np.concatenate([(np.arange(n) < round(n * share)).astype(int) for n in sizes.values()])

@@ -69,8 +69,17 @@ def test_numbers_too_a_weight_of_two_is_the_row_twice(rows, seed):
     y, w = np.round(rng.normal(size=len(p)), 1), rng.integers(1, 4, len(p))
     y2, p2 = np.repeat(y, w), np.repeat(p, w)
     assume(np.ptp(p) > 0 and np.ptp(y) > 0)
-    for metric in (metrics.mae, metrics.rmse, metrics.r2, metrics.pearson, metrics.spearman, metrics.line_slope):
-        assert metric(y, p, w.astype(float)) == pytest.approx(float(metric(y2, p2)), abs=1e-8), metric.__name__
+    for metric in (
+        metrics.mae,
+        metrics.rmse,
+        metrics.r2,
+        metrics.pearson,
+        metrics.spearman,
+        metrics.line_slope,
+    ):
+        assert metric(y, p, w.astype(float)) == pytest.approx(float(metric(y2, p2)), abs=1e-8), (
+            metric.__name__
+        )
 
 
 @given(binary_rows(least=10), st.integers(0, 2**31), st.integers(1, 4))

@@ -22,7 +22,8 @@ def cohort_of(roles: dict[str, str], modality: dict[str, str] | None = None, **v
     return Cohort(frame, tuple(columns))
 
 
-# -- regression --------------------------------------------------------------------------------------------------
+# -- regression
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_number_target_is_read_as_float():
@@ -65,7 +66,8 @@ def test_the_baseline_of_a_number_is_its_mean_and_loss_is_squared():
     assert task.loss(target, prediction).tolist() == [4.0, 1.0, 9.0]
 
 
-# -- multilabel ----------------------------------------------------------------------------------------------------
+# -- multilabel
+# ----------------------------------------------------------------------------------------------------
 
 
 def labels() -> Cohort:
@@ -123,7 +125,8 @@ def test_multilabel_baseline_and_loss_leave_gaps_out():
     assert loss[1] == pytest.approx((-np.log(0.75) - np.log(0.25)) / 2)
 
 
-# -- plain values --------------------------------------------------------------------------------------------------
+# -- plain values
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,8 @@ def test_row_list_shortens():
     assert reading.row_list(cohort, np.arange(9) == 3) == "row 4"
 
 
-# -- which question ------------------------------------------------------------------------------------------------
+# -- which question
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

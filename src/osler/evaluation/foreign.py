@@ -362,10 +362,11 @@ def _survival(cohort: Cohort, roles: found.Roles, rng: np.random.Generator, n_bo
     groups = _groups(cohort, roles.unit)[kept]
     from osler.evaluation import metrics
 
-    seed, out = int(rng.integers(2**62)), {}
+    seed, out, models = int(rng.integers(2**62)), {}, {}
     for name, values in raw.items():
         rank = metrics.mid_ranks(values[kept]) / kept.sum()
         prediction = Prediction(np.exp(-rank)[:, None], np.array([float(np.median(target.y))]))
+        models[name] = prediction
         scored = scores.score(target, prediction, groups, np.random.default_rng(seed), n_boot)
         out[name] = {k: v for k, v in scored.items() if k in ("c_harrell", "c_uno")}
     note = (
@@ -376,5 +377,6 @@ def _survival(cohort: Cohort, roles: found.Roles, rng: np.random.Generator, n_bo
         "scores": {"chosen": next(iter(out)), "parts": {"holdout": out}},
         "task": "survival", "columns": roles.to_json(), "notes": [*roles.notes, note], "refused": refused,
         "n": len(target), "units": len(np.unique(groups)),
-        "comparison": {}, "figures": {}, "decision_curve": {}, "subgroups": {},
+        "comparison": compare.compare(target, models, groups, rng) if len(models) > 1 else {},
+        "figures": {}, "decision_curve": {}, "subgroups": {},
     }  # fmt: skip
