@@ -176,7 +176,7 @@ class SurvivalBoostingOptions:
         min_leaf: fewest training rows in a leaf (a tenth of the rows where that is fewer).
         rounds: number of trees; 0 lets inner folds decide when to stop, up to `max_rounds`.
         max_rounds: most trees that inner folds may ask for.
-        features: share of the columns that each tree sees.
+        features: share of the columns that each tree sees, at least three columns (one alone could hold no interaction).
         rows: share of the rows that each tree sees.
         ridge: L2 penalty on leaf values.
         folds: inner folds.
@@ -212,7 +212,7 @@ class SurvivalBoosting(Estimator):
         design = TreeDesign.fit(data.blocks)
         x = design.matrix(data.blocks)
         fold = inner_folds(data, self.options.folds, rng)
-        texts, rounds, unseen = self._boosters(x, target, fold, self._settings(len(x), int(rng.integers(2**31 - 1))))
+        texts, rounds, unseen = self._boosters(x, target, fold, self._settings(x.shape, int(rng.integers(2**31 - 1))))
         trees = _mean_of([nodes_of_text(text) for text in texts])
         sets = risk_sets(target.y, target.event, target.weight)
         slope = float(np.clip(ridge_path(sets, unseen[:, None], [1.0])[0, 0], 0.2, 1.5))
@@ -231,13 +231,13 @@ class SurvivalBoosting(Estimator):
         x = TreeDesign.from_params(params).matrix(blocks)
         return params.meta["slope"] * Nodes.from_params(params).total(x)[:, 0]
 
-    def _settings(self, n: int, seed: int) -> dict[str, Any]:
-        options = self.options
+    def _settings(self, shape: tuple[int, ...], seed: int) -> dict[str, Any]:
+        options, (n, p) = self.options, shape
         return {
             "learning_rate": options.learning_rate,
             "num_leaves": options.leaves,
             "min_data_in_leaf": max(1, min(options.min_leaf, n // 10)),
-            "feature_fraction": options.features,
+            "feature_fraction": min(1.0, max(options.features, 3 / max(p, 1))),
             "bagging_fraction": options.rows,
             "bagging_freq": 1 if options.rows < 1 else 0,
             "lambda_l2": options.ridge,

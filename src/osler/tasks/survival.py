@@ -256,7 +256,8 @@ def _told(event: Column, names: list[str], n: int) -> set[str]:
     no = [n for n in names if _word(n) in reading.NO]
     if len(yes) <= 1 and len(no) <= 1 and len(yes) + len(no) == len(names):
         return set(yes)
-    if len(names) == 2 and len(yes) + len(no) == 1:
+    # A word for yes or no explains the other word; a number does not (1 and 2: R's survival package means 2, others 1).
+    if len(names) == 2 and len(yes) + len(no) == 1 and not any(_word(n).replace(".", "").isdigit() for n in names):
         return set(yes) if yes else {n for n in names if n not in no}
     raise TargetError(
         f"event '{event.name}' must be 0 or 1, false or true, or words that say which is the event, has {len(names)} codes{shown}: name "
