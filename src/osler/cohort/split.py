@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from osler.cohort.cohort import Cohort
+from osler.cohort.grouping import codes_of, components, groups_of, join_codes
 from osler.cohort.instants import instant, instants, is_time
 from osler.errors import OptionError, TargetError, ViolationError, nearest
 
@@ -54,68 +55,6 @@ class Split:
         """The same split of a larger table: `positions` (m,) says where each of this split's rows lies there."""
         positions = np.asarray(positions, dtype=np.int64)
         return replace(self, train=np.sort(positions[self.train]), test=np.sort(positions[self.test]))
-
-
-# -- units -----------------------------------------------------------------------------------------------------------
-
-
-def groups_of(cohort: Cohort) -> np.ndarray:
-    """Codes of what must never be on both sides of a split.
-
-    Rows that share a value of any unit column belong together, and so do rows joined through a chain of such rows (a
-    patient seen under two numbers of which one is also in another family: connected components). A row without any
-    unit is a unit of its own; so is every row of a cohort without unit columns.
-
-    Returns:
-        (n,) int64 codes 0, 1, ... in order of first appearance.
-    """
-    columns = [cohort.table[c.name] for c in cohort.role("unit")]
-    return join_codes(len(cohort), [codes_of(c) for c in columns])
-
-
-def codes_of(values: pl.Series) -> np.ndarray:
-    """(n,) int64 codes of equal values, −1 where missing; texts that differ in outer blanks only are equal."""
-    if values.dtype in (pl.String, pl.Categorical, pl.Enum):
-        values = values.cast(pl.String).str.strip_chars()
-        values = pl.select(pl.when(values != "").then(values)).to_series()
-    missing = values.is_null()
-    if values.dtype.is_float():
-        missing = missing | values.is_nan()
-    codes = values.rank("dense").cast(pl.Int64).fill_null(0).to_numpy() - 1
-    return np.where(missing.to_numpy(), -1, codes)
-
-
-def join_codes(n: int, codes: Sequence[np.ndarray]) -> np.ndarray:
-    """Connected components of n rows that are joined by equal codes (−1 joins nothing).
-
-    Returns:
-        (n,) int64 codes in order of first appearance.
-    """
-    if len(codes) == 0:
-        return np.arange(n, dtype=np.int64)
-    edges = []
-    for code in codes:
-        order = np.argsort(code, kind="stable")
-        same = (code[order][1:] == code[order][:-1]) & (code[order][1:] >= 0)
-        edges.append(np.stack([order[:-1][same], order[1:][same]]))
-    return components(n, np.concatenate(edges, axis=1))
-
-
-def components(n: int, edges: np.ndarray) -> np.ndarray:
-    """Connected components of n rows and `edges` (2, m) between their positions: (n,) codes by first appearance."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(edges.shape[1], dtype=bool), (edges[0], edges[1])), shape=(n, n))
-    labels = connected_components(graph, directed=False)[1] if n else np.empty(0, dtype=np.int64)
-    return _by_appearance(labels)
-
-
-def _by_appearance(labels: np.ndarray) -> np.ndarray:
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse]
 
 
 # -- dealing units out ------------------------------------------------------------------------------------------------
@@ -423,3 +362,9 @@ def unit_text(cohort: Cohort, position: int) -> str:
 def pseudonym(key: bytes, text: str) -> str:
     """A keyed name for a text: 16 hex digits of HMAC-SHA-256, the same within a run and meaningless without its key."""
     return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+__all__ = [
+    "Split", "by_site", "codes_of", "components", "cross_validation", "groups_of", "hold_out", "join_codes", "pseudonym",
+    "read_spec", "refuse_shared", "site_names", "stratified_group_folds", "unit_text",
+]  # fmt: skip
