@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from osler.cohort import cells, check, dates, encoding, limits, profile, roles, sources
+from osler.cohort import cells, check, dates, encoding, guard, limits, profile, roles, sources
 from osler.cohort.column import ROW, Column
 from osler.cohort.delimited import Delimited
 from osler.cohort.facts import facts_of, is_missing_word
@@ -36,6 +36,7 @@ def is_large(path: Path, form: str) -> bool:
             packed = bool(limits.packing(raw.read(8)))
         return size > (profile.STREAM_PACKED if packed else profile.STREAM_BYTES)
     if form == "parquet" and size > 1 << 20:
+        guard.reads_safely(path, form)
         with sources.native(path.name, "Parquet file"):
             return pl.scan_parquet(path, glob=False).select(pl.len()).collect().item() > profile.STREAM_ROWS
     return False

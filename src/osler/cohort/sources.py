@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from osler import registry
-from osler.cohort import encoding, jsonlines, limits
+from osler.cohort import encoding, guard, jsonlines, limits
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW, Column
 from osler.cohort.delimited import Delimited
@@ -181,17 +181,18 @@ def native(name: str, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except OslerError:
-        raise
-    except (KeyboardInterrupt, SystemExit):
+    except (OslerError, TypeError, AttributeError, NameError, AssertionError):
         raise
     except MemoryError as error:
         raise LimitError(f"'{name}' must fit into memory, it does not: select fewer columns or rows") from error
     except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise ReadError(f"'{name}' must be a whole {what}, it is damaged or of another format: write it again") from error
 
 
 def _parquet(path: Path) -> Raw:
+    guard.reads_safely(path, "parquet")
     with native(path.name, "Parquet file"):
         shape = pl.scan_parquet(path, glob=False)
         _check_cells(path.name, int(shape.select(pl.len()).collect().item()), len(shape.collect_schema()))
@@ -200,10 +201,11 @@ def _parquet(path: Path) -> Raw:
 
 
 def _arrow(path: Path) -> Raw:
+    guard.reads_safely(path, "arrow")
     with native(path.name, "Arrow file"):
         with path.open("rb") as raw:
             is_stream = not raw.read(6).startswith(b"ARROW1")
-        table = pl.read_ipc_stream(path) if is_stream else pl.read_ipc(path, memory_map=False)
+        table = pl.read_ipc_stream(path) if is_stream else pl.read_ipc(path)
         _check_cells(path.name, table.height, table.width)
     return Raw(_own_rows(table, path.name), path.name, "arrow")
 
@@ -227,6 +229,7 @@ def _excel(path: Path) -> Raw:
     with path.open("rb") as raw:
         if limits.packing(raw.read(8)) == "zip":
             limits.check_workbook(path)
+    guard.reads_safely(path, "excel")
     reader = registry.load(READERS, "readers", "excel")
     with native(path.name, "workbook"):
         table, sheet = reader(path)
@@ -247,13 +250,17 @@ def _folder(path: Path) -> Raw:
         raise ReadError(f"folder '{path.name}' must hold cohort.json and cohort.parquet, it does not: name a file in it", "read-format")
     text = b"".join(limits.unpack(described, 256 << 20))
     limits.json_depth(text)
+    guard.reads_safely(data, "parquet")
     with native(path.name, "cohort folder"):
         facts = json.loads(text)
         if facts["format"] != "osler.cohort/1":
             raise ReadError(f"cohort in '{path.name}' must be of format osler.cohort/1, it is another: use the release that wrote it")
         table = pl.read_parquet(data, glob=False, hive_partitioning=False)
-        lineage = tuple(Step(**s) for s in facts["lineage"])
-        columns = tuple(Column.from_json(c) for c in facts["columns"])
+        try:
+            lineage = tuple(Step(**s) for s in facts["lineage"])
+            columns = tuple(Column.from_json(c) for c in facts["columns"])
+        except (TypeError, AttributeError) as error:
+            raise ValueError("a field of cohort.json is not known") from error
         ledger = path / "refusals.csv"
         refused = pl.read_csv(ledger, schema=REFUSAL_SCHEMA).with_columns(pl.col("column").fill_null("")) if ledger.is_file() else no_refusals()
         cohort = Cohort(table, columns, lineage, path.resolve(), refused)
