@@ -141,7 +141,8 @@ def test_a_curve_is_found_by_the_spline_and_not_by_the_line(rng):
 
 def test_selection_keeps_the_asked_number_and_finds_the_signal(rng):
     X, y = noise(rng, 150, 60)
-    data = Encoded({"x": dense(X, [f"x{i}" for i in range(60)])}, Target("binary", ("y",), y, classes=("0", "1")), np.arange(150))
+    target = Target("binary", ("y",), y, classes=("0", "1"))
+    data = Encoded({"x": dense(X, [f"x{i}" for i in range(60)])}, target, np.arange(150))
     coef = models.get("logistic:select=4").fit(data, rng).arrays["coef"][0, :-1]
     assert (coef != 0).sum() == 4
     assert coef[0] > 0 > coef[1]

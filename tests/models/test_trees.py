@@ -29,7 +29,8 @@ def test_traversal_equals_scikit_learn(kind, name):
     from sklearn import ensemble, tree
 
     X, y = grown(kind)
-    cls = getattr(tree if name == "DecisionTree" else ensemble, name + ("Regressor" if kind == "number" else "Classifier"))
+    module = tree if name == "DecisionTree" else ensemble
+    cls = getattr(module, name + ("Regressor" if kind == "number" else "Classifier"))
     fitted = (cls(random_state=0) if name == "DecisionTree" else cls(20, random_state=0)).fit(X, y)
     classes = {"two": 2, "three": 3, "number": 0}[kind]
     seen = None if kind == "number" else fitted.classes_
@@ -45,9 +46,8 @@ def test_traversal_equals_scikit_learn(kind, name):
 def test_values_at_a_threshold_go_left_and_missing_as_told():
     leaf, none = np.array([0.5, 0, 0]), np.array([1, -1, -1])
     for missing_left in (True, False):
-        tree = OneTree(
-            np.array([0, 0, 0]), leaf, none, np.array([2, -1, -1]), np.array([missing_left, True, True]), np.array([[0.0], [10], [20]])
-        )
+        right, went = np.array([2, -1, -1]), np.array([missing_left, True, True])
+        tree = OneTree(np.array([0, 0, 0]), leaf, none, right, went, np.array([[0.0], [10], [20]]))
         out = nodes.join([tree, tree]).total(np.array([[0.5], [0.5000001], [np.nan]]))
         assert out[:, 0].tolist() == [20, 40, 20 if missing_left else 40]
 

@@ -18,7 +18,7 @@ class AdditiveTables:
     Attributes:
         intercept: (k,) constants.
         terms: the columns of every term, one or two.
-        cuts: per term and column, increasing thresholds; a value is in bin 1 + (number of cuts <= value), missing in bin 0.
+        cuts: per term and column, increasing thresholds; a value is in bin 1 + (number of cuts <= value), missing in 0.
         scores: per term, the score of every bin (or pair of bins), last axis k.
     """
 
@@ -29,7 +29,14 @@ class AdditiveTables:
 
 
 def fit_additive(
-    X: np.ndarray, y: np.ndarray, w: np.ndarray, bags: np.ndarray, *, is_class: bool, seed: int, settings: dict[str, Any]
+    X: np.ndarray,
+    y: np.ndarray,
+    w: np.ndarray,
+    bags: np.ndarray,
+    *,
+    is_class: bool,
+    seed: int,
+    settings: dict[str, Any],
 ) -> AdditiveTables:
     """Fit an explainable boosting machine and take out its tables.
 
@@ -56,4 +63,5 @@ def fit_additive(
         cuts.append(tuple(np.asarray(level, dtype=np.float64) for level in levels))
         score = np.asarray(score, dtype=np.float64)
         scores.append(score[..., None] if score.ndim == len(term) else score)
-    return AdditiveTables(np.atleast_1d(np.asarray(model.intercept_, dtype=np.float64)), terms, tuple(cuts), tuple(scores))
+    intercept = np.atleast_1d(np.asarray(model.intercept_, dtype=np.float64))
+    return AdditiveTables(intercept, terms, tuple(cuts), tuple(scores))

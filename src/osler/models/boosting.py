@@ -1,4 +1,4 @@
-"""Gradient-boosted trees (LightGBM): kept as the library's own text model, and as node arrays for export and single rows."""
+"""Gradient-boosted trees (LightGBM): kept as its text model, and as node arrays for export and single rows."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class BoostingOptions:
 
 
 class Boosting(Estimator):
-    """Gradient-boosted trees by LightGBM (Ke et al. 2017), deterministic, with the number of rounds chosen inside `fit`."""
+    """Gradient-boosted trees by LightGBM (Ke et al. 2017), deterministic, the number of rounds chosen inside."""
 
     name: ClassVar[str] = "boosting"
     answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
@@ -194,7 +194,8 @@ class Boosting(Estimator):
 def _train(X: np.ndarray, y: np.ndarray, w: np.ndarray, settings: dict[str, Any], rounds: int) -> Any:
     import lightgbm
 
-    return lightgbm.train(settings, lightgbm.Dataset(X, y, weight=w, params=settings), num_boost_round=max(int(rounds), 1))
+    data = lightgbm.Dataset(X, y, weight=w, params=settings)
+    return lightgbm.train(settings, data, num_boost_round=max(int(rounds), 1))
 
 
 def _curve(

@@ -128,7 +128,8 @@ def elastic_path(problem: Problem, shares: np.ndarray, mix: float, tolerance: fl
     Y = np.eye(k)[problem.y] if k > 1 else problem.y[:, None].astype(np.float64)
     beta = np.zeros((k, A.shape[1]))
     share = np.average(Y, axis=0, weights=problem.w)
-    beta[:, -1] = share if not problem.classes else np.log(np.maximum(share, 1e-9) / (np.maximum(1 - share, 1e-9) if k == 1 else 1.0))
+    rest = np.maximum(1 - share, 1e-9) if k == 1 else 1.0
+    beta[:, -1] = np.log(np.maximum(share, 1e-9) / rest) if problem.classes else share
     free = np.ones(A.shape[1])
     free[-1] = 0.0
     slope = (problem.w[:, None] * (Y - share)).T @ problem.X
@@ -139,8 +140,9 @@ def elastic_path(problem: Problem, shares: np.ndarray, mix: float, tolerance: fl
         for _ in range(30 if k > 1 else 6):
             mu = answer(beta, problem.X, problem.classes).reshape(len(A), k)
             if problem.classes == 2 or gram is None:
-                curve = {0: np.ones_like(mu), 2: np.maximum(mu * (1 - mu), 1e-4)}.get(problem.classes, np.full_like(mu, 0.5))
-                gram = np.matmul(A.T * (problem.w * curve[:, 0]), A)[None].repeat(k, axis=0)
+                bound = np.full(len(A), 0.5 if k > 1 else 1.0)
+                curve = np.maximum(mu * (1 - mu), 1e-4)[:, 0] if problem.classes == 2 else bound
+                gram = np.matmul(A.T * (problem.w * curve), A)[None].repeat(k, axis=0)
             push = (problem.w[:, None] * (Y - mu)).T @ A + np.matmul(gram, beta[:, :, None])[:, :, 0]
             new = solvers.elastic_quadratic(gram, push, lasso, ridge, beta, tolerance)
             moved = np.abs(new - beta).max()

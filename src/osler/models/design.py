@@ -1,8 +1,8 @@
 """Blocks become one matrix: plain standardised numbers for linear models, raw values with NaN for trees.
 
 `Design` (numbers): continuous features are imputed by the training median and standardised, with a missing indicator
-where missingness was not rare; categorical features become one column per level seen in training (all levels: the models
-that use it are penalised), centred. A missing or unseen category sits at the training average. Columns that do not vary
+where missingness was not rare; categorical features become one column per level seen in training (all levels: the
+models that use it are penalised), centred. A missing or unseen category sits at the training average. Columns that do not vary
 in training are dropped and named.
 
 `TreeDesign`: continuous features stay as they are, NaN included when training had NaN (trees learn where missing goes),
@@ -101,7 +101,8 @@ class Design:
         one_hot = _fit_levels(values, np.flatnonzero(categorical), names, levels, dropped)
         outputs = [names[i] for i in numbers["number"]]
         outputs += [f"{names[i]} is missing" for i in absent["absent"]]
-        outputs += [f"{names[i]} = {_level(levels[i], int(c))}" for i, c in zip(one_hot["category"], one_hot["code"], strict=True)]
+        seen = zip(one_hot["category"], one_hot["code"], strict=True)
+        outputs += [f"{names[i]} = {_level(levels[i], int(c))}" for i, c in seen]
         origin = np.concatenate([numbers["number"], absent["absent"], one_hot["category"]]).tolist()
         return cls(sources, tuple(outputs), tuple(origin), tuple(dropped), {**numbers, **absent, **one_hot})
 
@@ -122,7 +123,7 @@ class Design:
         return out
 
     def natural(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """X (n, p) of `matrix` back in the units of the data, with the scale (p,) and centre (p,) that were taken out."""
+        """X (n, p) of `matrix` in the units of the data, and the scale (p,) and centre (p,) that were taken out."""
         a = self.arrays
         rest = len(self.names) - len(a["number"])
         scale = np.append(1.0 / a["inverse_scale"], np.ones(rest))
@@ -131,7 +132,8 @@ class Design:
 
     def reference(self) -> np.ndarray:
         """Positions of the outputs without the first level of each category (which the others and a constant imply)."""
-        first = np.unique(self.arrays["group_of"], return_index=True)[1] + len(self.names) - len(self.arrays["category"])
+        before = len(self.names) - len(self.arrays["category"])
+        first = np.unique(self.arrays["group_of"], return_index=True)[1] + before
         return np.setdiff1d(np.arange(len(self.names)), first)
 
     def to_params(self) -> tuple[dict, dict[str, np.ndarray]]:
@@ -237,8 +239,8 @@ class TreeDesign:
         sources: (block, width) in the order in which raw columns are put side by side.
         names: (p) output columns.
         arrays: `column` (p,) the raw column; `code` (p,) the level an output stands for, NaN for a value as it is;
-            `fill` (p,) what stands in for a missing value (the median, "not this level", code -1), NaN where training had
-            missing values, so that trees know where to send them.
+            `fill` (p,) what stands in for a missing value (the median, "not this level", code -1), NaN where training
+            had missing values, so that trees know where to send them.
     """
 
     sources: Sources

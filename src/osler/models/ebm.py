@@ -21,8 +21,8 @@ class EBMOptions:
     """Options of `ebm`.
 
     Attributes:
-        interactions: number of pairs of columns that get a table of their own; -1 is one per 500 rows, at most 10; always 0
-            for more than two classes.
+        interactions: number of pairs of columns that get a table of their own; -1 is one per 500 rows, at most 10;
+            always 0 for more than two classes.
         bags: models that are averaged; each holds out another inner fold to know when to stop.
         max_bins: most bins of a column.
         learning_rate: how much of each step is kept.

@@ -1,4 +1,4 @@
-"""What every classic estimator does with a target before it learns: case weights, and one model per label of multilabel."""
+"""What every classic estimator does with a target before it learns: case weights, one model per label, inner folds."""
 
 from __future__ import annotations
 
@@ -40,8 +40,10 @@ def one_label(data: Encoded, k: int) -> Encoded:
     return replace(part, target=replace(part.target, kind="binary", names=(name,), y=y, classes=("0", "1")))
 
 
-def fit_per_label(data: Encoded, rng: np.random.Generator, fit: Callable[[Encoded, np.random.Generator], Params]) -> Params:
-    """One model per label, each on the rows where that label was assessed; a label with one value only keeps its share."""
+def fit_per_label(
+    data: Encoded, rng: np.random.Generator, fit: Callable[[Encoded, np.random.Generator], Params]
+) -> Params:
+    """One model per label, each on the rows where it was assessed; a label with one value only keeps its share."""
     parts = {}
     for k, child in enumerate(rng.spawn(len(data.target.classes))):
         rows = one_label(data, k)
@@ -89,7 +91,8 @@ def inner_folds(data: Encoded, k: int, rng: np.random.Generator, most: int | Non
     """(n,) fold of every row for choices made inside `fit`; whole groups stay together, classes are balanced.
 
     With `most`, only about that many rows (whole groups, drawn by `rng`) take part, in three folds at most; the others
-    have fold -1. Fewer folds are dealt if there are fewer groups; all rows are -1 if there are not two groups, or not two of each class.
+    have fold -1. Fewer folds are dealt if there are fewer groups; all rows are -1 if there are not two groups, or not two
+    of each class.
     """
     from osler.cohort.split import stratified_group_folds
 

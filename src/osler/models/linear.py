@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from osler.models.design import Design
 from osler.models.labels import case_weights, fit_per_label, inner_folds, predict_per_label, probabilities
 from osler.tasks.base import Prediction
 
-#: Prior precisions that are tried, strongest first (standardised columns; 1 means coefficients of about 1 are expected).
+#: Prior precisions that are tried, strongest first (1: standardised coefficients of about 1 are expected).
 PENALTIES = np.logspace(3.5, -2, 12)
 
 #: Rows that take part in choosing a penalty; the model itself is fitted on all.
@@ -148,7 +149,7 @@ class Linear(Estimator):
 
 
 def _with_rank(params: Params, design: Design, problem: Problem) -> Params:
-    """Params with the rank report and, where columns cannot be told apart, the least-squares answers of every scaling."""
+    """Params with the rank report and, where columns cannot be told apart, every scaling's least-squares answer."""
     X, scale, centre = design.natural(problem.X)
     kept = design.reference()
     report = rank.rank_report(X[:, kept], [design.names[i] for i in kept])
@@ -192,7 +193,7 @@ class ElasticOptions:
 
 
 class Elastic(Estimator):
-    """Elastic net (Zou and Hastie 2005): a linear or logistic model that leaves out columns; mix and penalty chosen inside."""
+    """Elastic net (Zou and Hastie 2005): a linear or logistic model that leaves out columns."""
 
     name: ClassVar[str] = "elastic"
     answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
@@ -213,7 +214,8 @@ class Elastic(Estimator):
             if folds.max(initial=-1) < 1:
                 best = (np.inf, mix, len(shares) // 2)
                 break
-            mean = choice.cross_validate(problem, folds, lambda part, mix=mix: choice.elastic_path(part, shares, mix, 3e-5), 4)
+            path = partial(choice.elastic_path, shares=shares, mix=mix, tolerance=3e-5)
+            mean = choice.cross_validate(problem, folds, path, patience=4)
             step = int(np.argmin(mean))
             if best is None or mean[step] < best[0]:
                 best = (float(mean[step]), mix, step)

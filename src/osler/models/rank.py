@@ -1,8 +1,8 @@
 """Columns that cannot be told apart, named; and how wide the least-squares answer is because of them.
 
 With columns that are linear combinations of others, infinitely many coefficients fit equally well. Software prints one,
-the one of minimum norm in whatever scale the columns happened to have. Here the directions are reported, and the answers
-under the usual scales are shown side by side.
+the one of minimum norm in whatever scale the columns happened to have. Here the directions are reported, and the
+answers under the usual scales are shown side by side.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ SHOWN = 10
 
 #: How columns are scaled before the minimum-norm least-squares answer is taken.
 SCALINGS = (
-    "raw, constant as a column", "raw, centred", "standardised", "divided by range", "divided by largest", "divided by mean",
+    "raw, constant as a column", "raw, centred", "standardised",
+    "divided by range", "divided by largest", "divided by mean",
 )  # fmt: skip
 
 
@@ -31,7 +32,7 @@ class RankReport:
 
     Attributes:
         rank: independent directions of the centred columns; p: columns; n: rows.
-        directions: at most `SHOWN` combinations of columns that are constant over all rows: feature → weight, largest 1.
+        directions: at most `SHOWN` combinations of columns that are constant over rows: feature → weight, largest 1.
         unclear: columns that take part in any such combination.
     """
 
@@ -48,7 +49,8 @@ class RankReport:
 
     def sentences(self) -> list[str]:
         """One plain sentence per direction."""
-        return [f"the data cannot tell apart {_joined(list(d))}: {_formula(d)} is the same in every row" for d in self.directions]
+        same = "is the same in every row"
+        return [f"the data cannot tell apart {_joined(list(d))}: {_formula(d)} {same}" for d in self.directions]
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values."""

@@ -17,8 +17,10 @@ from osler.models.labels import sigmoid, softmax
 NEWTON_LIMIT = 600
 
 
-def logistic_path(X: np.ndarray, y: np.ndarray, w: np.ndarray, penalties: np.ndarray, tolerance: float = 1e-9) -> Iterator[np.ndarray]:
-    """Walk (p + 1,) coefficients, intercept last, of ridge logistic regression along penalties, each from the one before.
+def logistic_path(
+    X: np.ndarray, y: np.ndarray, w: np.ndarray, penalties: np.ndarray, tolerance: float = 1e-9
+) -> Iterator[np.ndarray]:
+    """Walk (p + 1,) ridge logistic coefficients, intercept last, along penalties, each from the one before.
 
     Newton's method with halved steps. Where the curvature matrix is costly it is kept from step to step (and from
     penalty to penalty) until progress slows.
@@ -41,7 +43,13 @@ def logistic_path(X: np.ndarray, y: np.ndarray, w: np.ndarray, penalties: np.nda
 
 
 def _newton(
-    X: np.ndarray, y: np.ndarray, w: np.ndarray, diagonal: np.ndarray, beta: np.ndarray, curved: np.ndarray | None, tolerance: float
+    X: np.ndarray,
+    y: np.ndarray,
+    w: np.ndarray,
+    diagonal: np.ndarray,
+    beta: np.ndarray,
+    curved: np.ndarray | None,
+    tolerance: float,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Coefficients at one penalty, and the last curvature matrix where it is worth keeping."""
     keep = X.shape[1] > 64
@@ -90,7 +98,12 @@ def _curvature(X: np.ndarray, curvature: np.ndarray) -> np.ndarray:
 
 
 def multinomial(
-    X: np.ndarray, Y: np.ndarray, w: np.ndarray, penalty: np.ndarray, start: np.ndarray | None = None, tolerance: float = 1e-9
+    X: np.ndarray,
+    Y: np.ndarray,
+    w: np.ndarray,
+    penalty: np.ndarray,
+    start: np.ndarray | None = None,
+    tolerance: float = 1e-9,
 ) -> np.ndarray:
     """(k, p + 1) coefficients, intercepts last, of ridge multinomial regression, symmetric over the k classes.
 
@@ -204,9 +217,14 @@ def f_statistic(X: np.ndarray, y: np.ndarray, w: np.ndarray, classes: int) -> np
 
 
 def elastic_quadratic(
-    gram: np.ndarray, slope: np.ndarray, lasso: np.ndarray, ridge_: np.ndarray, start: np.ndarray, tolerance: float = 1e-7
+    gram: np.ndarray,
+    slope: np.ndarray,
+    lasso: np.ndarray,
+    ridge_: np.ndarray,
+    start: np.ndarray,
+    tolerance: float = 1e-7,
 ) -> np.ndarray:
-    """(b, p) minimisers of b quadratics 0.5 x'Gx - s'x + lasso |x|_1 + 0.5 ridge |x|^2, all at once by FISTA with restarts.
+    """(b, p) minimisers of b quadratics 0.5 x'Gx - s'x + lasso |x|_1 + 0.5 ridge |x|^2, all at once, by FISTA.
 
     Args:
         gram: (b, p, p). slope: (b, p). lasso, ridge_: (b, p) penalties of every coefficient. start: (b, p).

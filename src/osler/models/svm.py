@@ -26,7 +26,7 @@ class SVMOptions:
         costs: values of C that are tried.
         widths: kernel widths that are tried, as multiples of 1 / (columns times their variance).
         folds: inner folds for that choice and for turning margins into probabilities.
-        max_rows: at most about that many training rows are used (whole groups, drawn at random): cost grows with n squared.
+        max_rows: at most about that many training rows are used (whole groups, drawn at random).
         weights: "none", or "balanced" for classes of equal total weight.
     """
 
@@ -94,7 +94,8 @@ class SVM(Estimator):
                 if loss < best[0]:
                     best, platt = (loss, cost, width * base), line
         fitted = _train(X, z, w, best[1], best[2], is_class)
-        meta = {"width": best[2], "cost": best[1], "intercept": float(fitted.intercept_[0]), "centre": centre, "spread": spread}
+        intercept = float(fitted.intercept_[0])
+        meta = {"width": best[2], "cost": best[1], "intercept": intercept, "centre": centre, "spread": spread}
         if is_class:
             meta["platt"] = [float(v) for v in platt]
         return Params(meta, {"vectors": fitted.support_vectors_.copy(), "dual": fitted.dual_coef_[0].copy()})
@@ -103,7 +104,8 @@ class SVM(Estimator):
 def _train(X: np.ndarray, y: np.ndarray, w: np.ndarray, cost: float, width: float, is_class: bool) -> Any:
     from sklearn.svm import SVC, SVR
 
-    model = SVC(C=cost, gamma=width, cache_size=500) if is_class else SVR(C=cost, gamma=width, epsilon=0.1, cache_size=500)
+    cls = SVC if is_class else SVR
+    model = cls(C=cost, gamma=width, cache_size=500)
     return model.fit(X, y, sample_weight=w)
 
 

@@ -24,7 +24,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def single(X: np.ndarray) -> np.ndarray:
-    """X (n, p) in single precision, as scikit-learn's trees see it; values beyond its range are set to the range's end."""
+    """X (n, p) in single precision, as scikit-learn's trees see it; values beyond its range are set to its end."""
     return np.clip(X, -_LARGEST, _LARGEST).astype(np.float32)
 
 
@@ -72,7 +72,7 @@ class ForestOptions:
     Attributes:
         n_trees: number of trees.
         min_leaf: fewest training rows in a leaf.
-        features: share of the columns looked at in each split; 0 is the square root of their number (a third for a number).
+        features: share of the columns looked at in each split; 0 is the square root of their number (a third for numbers).
         splitter: "best", or "random" for extremely randomised trees.
         weights: "none", or "balanced" for classes of equal total weight.
     """
@@ -105,7 +105,8 @@ class Forest(Estimator):
             known = nearest(options.splitter, SPLITTERS)
             raise OptionError(f"option 'splitter' must be best or random, was '{options.splitter}': {known}")
         if options.n_trees < 1 or options.min_leaf < 1:
-            raise OptionError(f"options 'n_trees' and 'min_leaf' must be at least 1, were {options.n_trees} and {options.min_leaf}")
+            were = f"{options.n_trees} and {options.min_leaf}"
+            raise OptionError(f"options 'n_trees' and 'min_leaf' must be at least 1, were {were}")
         data = batches.all()
         if data.target.kind == "multilabel":
             return fit_per_label(data, rng, self.fit)
@@ -116,7 +117,8 @@ class Forest(Estimator):
         seed = int(rng.integers(2**31 - 1))
         model = cls(options.n_trees, min_samples_leaf=options.min_leaf, max_features=share, random_state=seed, n_jobs=1)
         model.fit(X, data.target.y, sample_weight=w)
-        return _pack(design, [one_tree(t, getattr(model, "classes_", None), classes) for t in model.estimators_], classes, {})
+        seen = model.classes_ if classes else None
+        return _pack(design, [one_tree(t, seen, classes) for t in model.estimators_], classes, {})
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Class or label probabilities, or the mean."""
@@ -160,9 +162,12 @@ class Tree(Estimator):
         design, X, w, classes = _prepare(data, self.options.weights)
         folds = inner_folds(data, self.options.folds, rng)
         seed = int(rng.integers(2**31 - 1))
-        pruning = self._choose(X, data.target.y, w, folds, classes, seed) if self.options.pruning is None else self.options.pruning
+        pruning = self.options.pruning
+        if pruning is None:
+            pruning = self._choose(X, data.target.y, w, folds, classes, seed)
         fitted = self._grow(classes, seed, pruning).fit(X, data.target.y, sample_weight=w)
-        return _pack(design, [one_tree(fitted, getattr(fitted, "classes_", None), classes)], classes, {"pruning": float(pruning)})
+        seen = fitted.classes_ if classes else None
+        return _pack(design, [one_tree(fitted, seen, classes)], classes, {"pruning": float(pruning)})
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Class or label probabilities, or the mean."""
