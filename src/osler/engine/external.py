@@ -30,6 +30,7 @@ from osler.errors import TargetError
 from osler.evaluation.calibration import recalibrate
 from osler.evaluation.scores import score
 from osler.tasks.base import Prediction, Target
+from osler.tasks.survival import split_event
 
 #: A predictor with more than this share of empty cells at the new site counts as not measured there.
 EMPTY = 0.95
@@ -106,7 +107,7 @@ def _with_target(study: Study, source: Cohort | str | Path) -> Cohort:
 
     cohort = source if isinstance(source, Cohort) else read(source)
     held = {c.name for c in cohort.columns}
-    for name in (*study.target, study.duration, study.event):
+    for name in (*study.target, study.duration, split_event(study.event, held)[0]):
         if name:
             cohort.column(name)
     here = study.with_(

@@ -22,6 +22,7 @@ from osler.engine.study import Study
 from osler.errors import ColumnError, OptionError, TargetError, ViolationError
 from osler.models.ensemble import DEFAULT_MEMBERS
 from osler.tasks.base import Target, Task
+from osler.tasks.survival import split_event
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,15 @@ def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Coho
     survival = bool(study.duration or study.event)
     if survival and not (study.duration and study.event):
         raise OptionError("survival needs both duration and event columns, one was given: add --duration and --event")
+    event, event_value = split_event(study.event, [c.name for c in cohort.columns])
     roles = {
         "unit": study.unit, "site": study.site, "time": study.time, "weight": study.weight,
-        "target": () if survival else study.target, "duration": study.duration, "event": study.event,
+        "target": () if survival else study.target, "duration": study.duration, "event": event,
     }  # fmt: skip
     cohort = cohort.declare(**{role: names for role, names in roles.items() if names})
+    if event_value is not None:
+        options = {**cohort.column(event).options, "event_value": event_value}
+        cohort = cohort.declare(columns={event: {"options": options}})
     return _inputs(_positive(cohort, study), study)
 
 
