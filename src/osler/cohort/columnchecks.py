@@ -216,7 +216,9 @@ def _codes_for_missing(column: Column, x: np.ndarray) -> list[Finding]:
     if x.size < 20:
         return []
     declared = {float(c) for c in column.options.get("missing_codes", ()) if _is_number(c)}
-    found = [c for c in (*NEGATIVE_CODES, *POSITIVE_CODES) if c not in declared and _stands_apart(x, c, column)]
+    low, high = float(x.min()), float(x.max())
+    candidates = [c for c in (*NEGATIVE_CODES, *POSITIVE_CODES) if low <= c <= high and c not in declared]
+    found = [c for c in candidates if _stands_apart(x, c, column)]
     if not found:
         return []
     n = int(np.isin(x, found).sum())

@@ -20,6 +20,8 @@ FALSE_WORDS: frozenset[str] = frozenset({"0", "0.0", "no", "n", "false", "f"})
 
 #: Distinct texts that are looked at one by one; counts are always over all rows.
 SAMPLE = 20_000
+#: Rows from which distinct fractional numbers are counted in a part only.
+MANY = 200_000
 
 
 def is_missing_word(values: pl.Series) -> pl.Series:
@@ -35,7 +37,8 @@ class Facts:
         name: the header.
         n: rows.
         n_present: rows with a value that is no missing word.
-        distinct: number of distinct present values.
+        distinct: number of distinct present values; for fractional numbers in more than `MANY` rows a lower bound,
+            counted in a part of the rows.
         words: distinct present texts without outer spaces, at most `SAMPLE` of them; None for other types.
         weights: rows of each of `words`.
         numbers: (m,) the present values as float64, NaN where one is no number; None if the column is neither numbers
@@ -59,7 +62,9 @@ class Facts:
     @property
     def finite(self) -> np.ndarray:
         """The finite numbers among `numbers`."""
-        return self.numbers[np.isfinite(self.numbers)] if self.numbers is not None else np.empty(0)
+        if self.numbers is None:
+            return np.empty(0)
+        return self.numbers if self.numeric == 1.0 else self.numbers[np.isfinite(self.numbers)]
 
     @property
     def is_unique(self) -> bool:
@@ -82,10 +87,11 @@ def facts_of(values: pl.Series) -> Facts:
         present = values.drop_nulls()
         present = present.filter(~present.is_nan()) if present.dtype.is_float() else present
         x = floats(present)
-        finite = x[np.isfinite(x)]
+        finite = x[np.isfinite(x)] if present.dtype.is_float() else x
         share = finite.size / x.size if x.size else 0.0
         whole = bool((finite == np.floor(finite)).all()) and finite.size > 0
-        return Facts(values.name, len(values), len(present), present.n_unique(), None, None, x, share, whole)
+        some = present if whole or len(present) <= MANY else present.gather_every(len(present) // MANY + 1)
+        return Facts(values.name, len(values), len(present), some.n_unique(), None, None, x, share, whole)
     return _of_text(values.cast(pl.String))
 
 

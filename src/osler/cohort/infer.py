@@ -16,13 +16,15 @@ The rules, first that applies (docs/reference/inference.md says the same for rea
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
 from osler.cohort import dates, physiology
 from osler.cohort.column import ROW, Column
 from osler.cohort.columnchecks import structure_of
-from osler.cohort.facts import FALSE_WORDS, MISSING_WORDS, TRUE_WORDS, Facts, facts_of, is_missing_word
+from osler.cohort.facts import FALSE_WORDS, MANY, MISSING_WORDS, TRUE_WORDS, Facts, facts_of, is_missing_word
 from osler.cohort.finding import Finding
 from osler.cohort.names import unit_of, words
 from osler.cohort.roles import has_leading_zeros, role_of, settle_times, settle_units
@@ -65,8 +67,13 @@ def infer(table: pl.DataFrame) -> tuple[list[Column], list[Finding]]:
         these again and more.
     """
     names = [name for name in table.columns if name != ROW]
-    facts = {name: facts_of(table[name]) for name in names}
-    columns = [_column(table[name], facts[name]) for name in names]
+    facts: dict[str, Facts] = {}
+    columns = []
+    for name in names:
+        counted = facts_of(table[name])
+        columns.append(_column(table[name], counted))
+        # The numbers of one column at a time: a copy of a large table is not kept.
+        facts[name] = replace(counted, numbers=None) if counted.words is None else counted
     columns = settle_times(settle_units(columns, facts))
     findings = [f for c in columns for f in structure_of(table[c.name], c, facts[c.name])]
     return columns, [*findings, *near_duplicate_columns(table, columns)]
@@ -127,10 +134,13 @@ def _of_numbers(facts: Facts) -> Column:
     if facts.whole and facts.distinct <= FEW_LEVELS and facts.n_present >= FEW_ROWS and not ordered:
         reason = f"{facts.distinct} distinct whole numbers in {facts.n_present:,} rows: a code, as far as one can tell"
         return Column(facts.name, "category", reason=reason)
+    more = " or more" if not facts.whole and facts.n_present > MANY else ""
     stored = "text that reads as numbers" if facts.words is not None else "numbers"
     if facts.numeric < 1.0:
         stored += f" in {facts.numeric:.1%} of the rows with a value"
-    return Column(facts.name, "number", unit=unit, options=options, reason=f"{stored}, {facts.distinct:,} distinct")
+    return Column(
+        facts.name, "number", unit=unit, options=options, reason=f"{stored}, {facts.distinct:,}{more} distinct"
+    )
 
 
 def _quantity(facts: Facts, known: physiology.Match, unit: str, options: dict[str, object]) -> Column:

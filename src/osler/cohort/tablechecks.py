@@ -21,7 +21,7 @@ _MAX_COLUMNS = 2_000
 def near_duplicate_columns(table: pl.DataFrame, columns: Sequence[Column]) -> list[Finding]:
     """Pairs of inputs that are linear in one another (|r| ≥ 0.999) or the same up to the names of their levels."""
     used = [c for c in columns if c.role in ("input", "target", "treatment", "event")][:_MAX_COLUMNS]
-    sample = table.head(SAMPLE_ROWS)
+    sample = table.gather_every(max(1, table.height // SAMPLE_ROWS))
     pairs = [*_linear_pairs(sample, used), *_recoded_pairs(sample, used)]
     seen: set[frozenset[str]] = set()
     findings = []
@@ -134,9 +134,8 @@ def target_of(table: pl.DataFrame, columns: Sequence[Column]) -> list[Finding]:
         smallest, largest = int(counts.min()), int(counts.max())
         if len(counts) > 1 and (smallest < 20 or smallest < 0.1 * len(present)):
             size = f"{smallest:,}" if smallest >= 10 else "fewer than 10"
-            message = (
-                f"target '{column.name}': {len(counts)} classes; the smallest has {size} rows, the largest {largest:,}"
-            )
+            sizes = f"the smallest has {size} rows, the largest {largest:,}"
+            message = f"target '{column.name}' has {len(counts)} classes; {sizes}"
             advice = "class weights and thresholds handle this; nothing is resampled"
             findings.append(Finding("class-balance", "note", column.name, smallest, message, advice))
     return findings

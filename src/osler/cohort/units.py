@@ -56,7 +56,8 @@ def _first_unit(known: Match, unit: str, x: np.ndarray) -> np.ndarray:
 
 
 def _two_heaps(known: Match, x: np.ndarray) -> tuple[str, int]:
-    x = np.sort(np.log(x[x > 0]))
+    logs = np.log(x[x > 0])
+    x = np.sort(logs[:: max(1, logs.size // 50_000)])
     if x.size < 40 or known.quantity.name == "age":  # infants and adults are two heaps of their own
         return "", 0
     factors = known.quantity.units
@@ -75,7 +76,8 @@ def _two_heaps(known: Match, x: np.ndarray) -> tuple[str, int]:
             continue
         wanted = abs(np.log(factor / own))
         if abs(np.median(right) - np.median(left) - wanted) <= 0.12 * wanted:
-            return unit, int(min(left.size, right.size))
+            n_left = int((logs < right[0]).sum())
+            return unit, min(n_left, logs.size - n_left)
     return "", 0
 
 
