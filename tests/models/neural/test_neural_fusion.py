@@ -76,12 +76,16 @@ def test_neither_column_alone_holds_the_exclusive_or(rng, name):
     assert 0.4 < auroc(test.target.y, model.predict(params, test.blocks).value[:, 1]) < 0.6
 
 
-def test_late_fusion_sees_no_interaction(rng):
-    blocks, y = sign_pair(1280, rng)
-    model = Network(replace(OPTIONS, fusion="late", epochs=4))
-    params = model.fit(binary(blocks, y).take(np.arange(280)), np.random.default_rng(0))
-    test = binary(blocks, y).take(np.arange(280, 1280))
-    assert auroc(test.target.y, model.predict(params, test.blocks).value[:, 1]) < 0.6
+@pytest.mark.parametrize(("kind", "adds_up"), [("late", True), ("concat", False), ("gated", False)])
+def test_late_fusion_alone_sees_no_interaction(rng, kind, adds_up):
+    """Log odds of rows (a, b), (c, d) and of the rows with scans exchanged (a, d), (c, b) have the same sum."""
+    blocks, y = sign_pair(200, rng)
+    model = Network(replace(OPTIONS, fusion=kind, epochs=4))
+    params = model.fit(binary(blocks, y), np.random.default_rng(0))
+    exchanged = blocks | {"scan": blocks["scan"].take(np.arange(200) ^ 1)}
+    odds = [np.log(p[:, 1] / p[:, 0]) for p in (model.predict(params, b).value for b in (blocks, exchanged))]
+    pairs = [o.reshape(100, 2).sum(axis=1) for o in odds]
+    assert (np.abs(pairs[0] - pairs[1]).max() < 1e-5) == adds_up
 
 
 @pytest.mark.parametrize("kind", ["concat", "gated"])
