@@ -143,5 +143,5 @@ def test_clustered_share_is_wilson_for_rows_of_their_own_and_wider_in_clusters()
 def test_large_tables_get_fewer_replicates_but_never_too_few():
     assert intervals.replicates_for(1_000, 1000) == 1000
     assert intervals.replicates_for(100_000, 1000) == 200
-    assert intervals.replicates_for(40_000, 1000) == 500
+    assert intervals.replicates_for(20_000, 1000) == 500
     assert intervals.replicates_for(10**7, 50) == 50

@@ -114,6 +114,29 @@ def test_a_label_that_is_never_seen_is_all_missing():
     assert np.isnan(tasks.get("multilabel").target_of(cohort, like).y[:, 1]).all()
 
 
+def test_a_settled_label_keeps_its_positive_class_where_the_shares_turn():
+    from osler.tasks.classification import settled
+
+    roles, kinds = {"a": "target", "b": "target"}, {"a": "category", "b": "category"}
+    first = settled(cohort_of(roles, kinds, a=["x", "x", "z"], b=["no", "yes", "no"]))
+    assert first.column("a").options["positive"] == "z"
+    assert first.column("b").options["positive"] == "yes"
+    elsewhere = Cohort(pl.DataFrame({"a": ["z", "z", "x"], "b": ["no", "no", None]}), first.columns)
+    task = tasks.get("multilabel")
+    np.testing.assert_array_equal(task.target_of(elsewhere).y, [[1, 0], [1, 0], [0, np.nan]])
+    alone = Cohort(pl.DataFrame({"a": ["x", "x"], "b": ["no", "no"]}), first.columns)
+    np.testing.assert_array_equal(task.target_of(alone).y, [[0, 0], [0, 0]])
+
+
+def test_settling_leaves_what_is_declared_or_has_more_values():
+    from osler.tasks.classification import settled
+
+    cohort = cohort_of({"t": "target"}, t=[0, 1, 2]).declare(columns={"t": {"options": {"positive": ">0"}}})
+    assert settled(cohort) == cohort
+    many = cohort_of({"t": "target"}, t=[0, 1, 2])
+    assert settled(many).column("t").options == {}
+
+
 def test_multilabel_baseline_and_loss_leave_gaps_out():
     task = tasks.get("multilabel")
     y = np.array([[1, np.nan], [0, 1], [1, 0], [0, 0]], dtype=float)

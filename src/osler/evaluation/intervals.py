@@ -25,10 +25,10 @@ def codes(groups: np.ndarray | None, n: int) -> np.ndarray:
 
 
 def replicates_for(n: int, n_boot: int) -> int:
-    """Bootstrap replicates for n rows: `n_boot`, fewer beyond 20,000 rows (never under 200, or `n_boot` if
+    """Bootstrap replicates for n rows: `n_boot`, fewer beyond 10,000 rows (never under 200, or `n_boot` if
     that is smaller).
     """
-    return min(n_boot, max(200, min(n_boot, 20_000_000 // max(n, 1))))
+    return min(n_boot, max(200, min(n_boot, 10_000_000 // max(n, 1))))
 
 
 def bootstrap_weights(

@@ -45,9 +45,10 @@ def auroc(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np
     """
     order, starts = _ties(p)
     w = _w(weights, len(y))[..., order]
-    is_positive = y[order].astype(np.float64)
-    positive = np.add.reduceat(w * is_positive, starts, axis=-1)
-    negative = np.add.reduceat(w * (1.0 - is_positive), starts, axis=-1)
+    positive = w * y[order]
+    negative = w - positive
+    if len(starts) < len(order):
+        positive, negative = (np.add.reduceat(x, starts, axis=-1) for x in (positive, negative))
     below = np.cumsum(negative, axis=-1) - 0.5 * negative
     return _ratio((positive * below).sum(axis=-1), positive.sum(axis=-1) * negative.sum(axis=-1))
 
@@ -195,6 +196,10 @@ def recalibration_line(
     total = w.sum(axis=1)
     share = np.clip(_ratio(w @ y, total), 1e-9, 1 - 1e-9)
     a, b, done = np.log(share / (1 - share)), np.zeros(len(w)), np.zeros(len(w), dtype=bool)
+    if len(w) > 1:
+        start = recalibration_line(y, p)
+        if np.isfinite(start).all():
+            a, b = np.full(len(w), start[0]), np.full(len(w), start[1])
     for _ in range(40):
         live = np.flatnonzero(~done)
         if not len(live):
@@ -208,7 +213,7 @@ def recalibration_line(
             step_a, step_b = (h2 * g0 - h1 * g1) / det, (h0 * g1 - h1 * g0) / det
         bad = ~(np.isfinite(step_a) & np.isfinite(step_b)) | (det <= 1e-12 * np.maximum(h0 * h2, 1e-300))
         a[live], b[live] = np.where(bad, np.nan, a[live] + step_a), np.where(bad, np.nan, b[live] + step_b)
-        small = np.abs(step_a) + np.abs(step_b) < 1e-10 * (1 + np.abs(a[live]) + np.abs(b[live]))
+        small = np.abs(step_a) + np.abs(step_b) < 1e-8 * (1 + np.abs(a[live]) + np.abs(b[live]))
         done[live] = bad | small | (np.abs(b[live]) > 1e4)
     fitted = done & (np.abs(b) < 1e4)
     a, b = np.where(fitted, a, np.nan), np.where(fitted, b, np.nan)

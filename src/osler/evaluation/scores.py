@@ -49,7 +49,7 @@ def score(
         prediction: n answers.
         groups: (n,) codes of the unit of independence, whole units are resampled; None: every row is its own.
         rng: draws the bootstrap.
-        n_boot: replicates; beyond 20,000 rows fewer are drawn (`intervals.replicates_for`).
+        n_boot: replicates; beyond 10,000 rows fewer are drawn (`intervals.replicates_for`).
         threshold: binary and multilabel: a probability from here up is called positive.
         names: only these metrics; all if None.
 

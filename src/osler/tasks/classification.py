@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,22 @@ def positive_class(cohort: Cohort) -> tuple[tuple[str, str], str]:
     if len(names) != 2:
         raise _not_two(column, len(names))
     return _positive_of_two(class_order(names, column), column, values)
+
+
+def settled(cohort: Cohort) -> Cohort:
+    """With the positive class of every two-valued target column written into its options.
+
+    A predictor keeps these columns, so that the same class is positive at the next site, where another may be
+    the rarer.
+    """
+    changes = {}
+    for column in cohort.role("target"):
+        names = {v for v in reading.labels(cohort, column) if v is not None}
+        if "positive" not in column.options and len(names) == 2:
+            positive = positive_class(cohort.declare(target=column.name))[0][1]
+            changes[column.name] = {"options": {**column.options, "positive": positive}}
+    columns = tuple(c.with_(**changes[c.name]) if c.name in changes else c for c in cohort.columns)
+    return replace(cohort, columns=columns)
 
 
 def _not_two(column: Column, n: int) -> TargetError:

@@ -105,12 +105,18 @@ def _label_values(cohort: Cohort, column: Column) -> np.ndarray:
     """(n,) 0, 1 or NaN of one label column. One that never varies is all 0 or all 1 by the words for no and
     yes.
     """
-    one = _only(cohort, column)
-    names = {v for v in reading.labels(cohort, column) if v is not None}
-    if len(names) == 1 and "positive" not in column.options:
-        yes = next(iter(names)).lower() in reading.YES
-        return np.where(reading.is_missing(cohort, column), np.nan, float(yes))
+    missing = reading.is_missing(cohort, column)
+    labels = reading.labels(cohort, column)
+    names = {v for v in labels if v is not None}
+    asked = str(column.options.get("positive", ""))
+    if asked and reading.Comparison.parse(asked) is None:
+        positive = column.coding.get(asked, reading.label(asked))
+        return np.where(missing, np.nan, (labels == positive).astype(np.float64))
     if not names:
         return np.full(len(cohort), np.nan)
+    if len(names) == 1 and not asked:
+        yes = next(iter(names)).lower() in reading.YES
+        return np.where(missing, np.nan, float(yes))
+    one = _only(cohort, column)
     codes = Binary()._codes(one, one.column(column.name), positive_class(one)[0])
     return np.where(codes < 0, np.nan, codes.astype(np.float64))
