@@ -75,9 +75,14 @@ class Category(Modality):
     def encode(self, values: pl.Series, state: dict[str, Any], root: Path | None = None) -> Block:
         """One categorical feature (n, 1): the level's position, NaN where missing, the last position if unseen."""
         levels = state["levels"]
-        key = _key(_spelled(values, state), state)
         known = _key(pl.Series(levels[:-1], dtype=pl.String), state)
-        codes = _lookup(key, known, len(levels) - 1)
+        seen = values.drop_nulls().unique() if values.dtype == pl.String else values[:0]
+        if 0 < len(seen) < len(values) // 4:  # spell each distinct text once
+            each = _lookup(_key(_spelled(seen, state), state), known, len(levels) - 1)
+            found = values.replace_strict(seen, pl.Series(each), default=None, return_dtype=pl.Float64)
+            codes = np.array(found.to_numpy(), dtype=np.float64)
+        else:
+            codes = _lookup(_key(_spelled(values, state), state), known, len(levels) - 1)
         return dense(codes[:, None], [state["column"]], kinds=["categorical"], levels=[tuple(levels)])
 
     def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
