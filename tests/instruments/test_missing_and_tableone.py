@@ -226,3 +226,37 @@ def test_pairs_are_symmetric_in_column_order(rng):
     for order in itertools.permutations(range(4)):
         found = Missing().run(table(**{f"c{i}": data[f"c{i}"] for i in order}), MissingOptions())
         assert {frozenset(p["columns"]) for p in found.facts["together"]} >= {frozenset({"c0", "c1"})}
+
+
+def test_a_small_total_cannot_be_worked_out_from_the_other_totals():
+    """Three rows of sex "other" among 100: their total is hidden, and so is a second total, since all totals add up to 100."""
+    sex = ["f"] * 50 + ["m"] * 47 + ["other"] * 3
+    found = TableOne().run(table(sex=sex, arm=(["a", "b"] * 50)), TableOneOptions(group="arm"))
+    totals = [cell(found, "sex", level, "all") for level in ("f", "m", "other")]
+    assert totals[2] == "<10"
+    assert "hidden" in totals[:2]
+    for column in ("all", "a", "b"):
+        shown_counts = [cell(found, "sex", level, column) for level in ("f", "m", "other")]
+        assert sum(v in ("<10", "hidden") for v in shown_counts) != 1
+
+
+def test_real_table_against_polars_and_scipy(mirror):
+    """UCI heart, Cleveland: what is printed is what polars and scipy compute."""
+    from osler import catalogue
+
+    raw = catalogue.table("heart_cleveland").with_columns(ill=pl.when(pl.col("num") > 0).then(pl.lit("yes")).otherwise(pl.lit("no")))
+    frame = raw.select("age", "thalach", "oldpeak", pl.col("cp").cast(pl.String), "ill")
+    kinds = {"cp": "category", "ill": "category"}
+    cohort = Cohort(frame, tuple(Column(c, kinds.get(c, "number"), "target" if c == "ill" else "input") for c in frame.columns))
+    found = TableOne().run(cohort, TableOneOptions(p_values=True, digits=2))
+    for name in ("age", "thalach"):
+        for group in ("no", "yes"):
+            x = frame.filter(pl.col("ill") == group)[name]
+            assert cell(found, name, "", group) == f"{x.mean():.2f} ({x.std():.2f})"
+    ill, well = (frame.filter(pl.col("ill") == v) for v in ("yes", "no"))
+    quartiles = [ill["oldpeak"].quantile(q, "linear") for q in (0.5, 0.25, 0.75)]
+    assert cell(found, "oldpeak", "", "yes") == f"{quartiles[0]:.2f} [{quartiles[1]:.2f}, {quartiles[2]:.2f}]"
+    assert cell(found, "age", "", "p") == groups.p_text(stats.ttest_ind(ill["age"], well["age"], equal_var=False).pvalue)
+    assert cell(found, "oldpeak", "", "p") == groups.p_text(stats.mannwhitneyu(well["oldpeak"], ill["oldpeak"]).pvalue)
+    counts = frame.group_by("cp", "ill").len().pivot(on="ill", index="cp", values="len").select("no", "yes").to_numpy()
+    assert cell(found, "cp", "1.0", "p") == groups.p_text(stats.chi2_contingency(counts).pvalue)

@@ -22,8 +22,8 @@ def hide(counts: np.ndarray) -> np.ndarray:
     """(rows, groups) bool, true where a count must not be shown.
 
     Args:
-        counts: (rows, groups) int, rows that add up to a published total per group, and groups that add up to a
-            published total per row.
+        counts: (rows, columns) int, rows that add up to a published total per column, and columns that add up to a published
+            total per row or hold that total among them.
     """
     counts = np.asarray(counts)
     hidden = (counts > 0) & (counts < SMALL)

@@ -148,7 +148,7 @@ def _missing(name: str, gone: np.ndarray, masks: dict[str, np.ndarray]) -> list[
     if not gone.any():
         return []
     counts = np.array([[int((gone & m).sum()) for m in masks.values()], [int((~gone & m).sum()) for m in masks.values()]])
-    hidden = _hide(counts)[0]
+    hidden = hide(counts)[0]
     cells = {g: shown(int(n), bool(h)) for g, n, h in zip(masks, counts[0], hidden, strict=True)}
     return [{"variable": name, "level": "(missing)", "statistic": "n", **cells}]
 
@@ -163,7 +163,7 @@ def _classes(cohort: Cohort, column: Column, masks: dict[str, np.ndarray], optio
     levels = sorted(set(held[held != ""].tolist()))
     lines = [*levels, ""] if (held == "").any() else levels
     counts = np.array([[int((m & (held == v)).sum()) for m in masks.values()] for v in lines])
-    hidden = _hide(counts)
+    hidden = hide(counts)
     known = counts[: len(levels)].sum(axis=0)
     out = []
     for i, level in enumerate(lines):
@@ -179,14 +179,6 @@ def _classes(cohort: Cohort, column: Column, masks: dict[str, np.ndarray], optio
         if options.p_values:
             out[0]["p"] = groups.p_text(groups.p_classes(split))
     return out
-
-
-def _hide(counts: np.ndarray) -> np.ndarray:
-    """What to hide of (levels, all and groups): the groups by the rules of `cells.hide`; the total only if it is small itself."""
-    if counts.shape[1] == 1:
-        return hide(counts)
-    inner = hide(counts[:, 1:])
-    return np.concatenate([np.array([is_small(int(n)) for n in counts[:, 0]])[:, None], inner], axis=1)
 
 
 def _share(n: int, known: int, hidden: bool, digits: int) -> str:
