@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from osler.cohort import Cohort, Column
+from osler.cohort.grouping import texts_of
 from osler.cohort.instants import instant, instants
 from osler.cohort.split import (
     Split, by_site, codes_of, components, cross_validation, groups_of, hold_out, join_codes, pseudonym, read_spec,
@@ -40,6 +41,13 @@ def test_codes_ignore_outer_blanks_and_mark_missing():
     assert codes[3] == codes[4] == -1
     assert codes_of(pl.Series([1.0, float("nan"), 1.0])).tolist() == [0, -1, 0]
     assert codes_of(pl.Series([True, False, None])).tolist() == [1, 0, -1]
+
+
+def test_texts_and_codes_of_numbers():
+    assert texts_of(pl.Series([1.0, 2.0, None])).to_list() == ["1", "2", None]
+    assert texts_of(pl.Series([1.5, 2.0])).to_list() == ["1.5", "2.0"]
+    big = pl.Series([2**60, 2**60 + 1, None])
+    assert codes_of(big).tolist() == [0, 1, -1], "record numbers keep all their digits"
 
 
 def test_join_codes_chains_and_minus_one_joins_nothing():
@@ -166,7 +174,7 @@ def test_a_bad_hold_out_is_refused_in_one_sentence(spec, what):
 
 def test_a_split_that_divides_a_unit_is_refused():
     table = cohort({"p": ["a", "a", "b", "c"], "part": ["test", "train", "train", "test"]}, p="unit", part="split")
-    with pytest.raises(ViolationError, match=r"1 units have rows on both: \(rows 1, 2\)") as caught:
+    with pytest.raises(ViolationError, match=r"1 unit has rows on both: \(rows 1, 2\)") as caught:
         hold_out(table, "part=test", groups_of(table), np.random.default_rng(0))
     assert (caught.value.code, caught.value.exit_code) == ("leak", 1)
     refuse_shared(table, groups_of(table), np.array([0, 1]), np.array([2, 3]), "a good split")

@@ -29,7 +29,7 @@ SAME, NEAR, OTHER, SWAPPED, ANNIVERSARY = 0.60, 0.35, 0.05, 0.05, 0.03
 #: Roles that describe a person; identifiers and ignored columns count only where they read as names or dates.
 DESCRIBING = ("input", "target", "event", "duration", "treatment", "time")
 
-_BINS, _SAMPLE, _MOST_FIELDS = 8, 5_000, 60
+_BINS, _SAMPLE, _MOST_FIELDS, _MOST_LOOKED_AT = 8, 5_000, 60, 300
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,11 @@ class Field:
 
 
 def fields_of(cohort: Cohort, rng: np.random.Generator) -> list[Field]:
-    """The comparable columns of a cohort, the most informative ones first (at most 60)."""
-    raw = [f for c in cohort.columns if (f := _raw(cohort, c.name)) is not None]
+    """The comparable columns of a cohort, the most informative ones first (at most 60, of at most 300 that are looked at:
+    evenly spread ones if the table is wider).
+    """
+    spread = np.unique(np.linspace(0, len(cohort.columns) - 1, _MOST_LOOKED_AT).astype(int)) if cohort.columns else []
+    raw = [f for at in spread if (f := _raw(cohort, cohort.columns[at].name)) is not None]
     raw = sorted(raw, key=lambda f: -_entropy(f.code))[:_MOST_FIELDS]
     if not raw:
         return []

@@ -29,9 +29,13 @@ def codes_of(values: pl.Series) -> np.ndarray:
     if values.dtype in (pl.String, pl.Categorical, pl.Enum):
         values = values.cast(pl.String).str.strip_chars()
         values = pl.select(pl.when(values != "").then(values)).to_series()
+    if values.dtype.is_numeric():
+        x = values.cast(pl.Float64).fill_null(np.nan).to_numpy() if values.dtype.is_float() else _whole(values)
+        known = ~np.isnan(x) if x.dtype.kind == "f" else values.is_not_null().to_numpy()
+        codes = np.full(len(x), -1, dtype=np.int64)
+        codes[known] = np.unique(x[known], return_inverse=True)[1]
+        return codes
     missing = values.is_null()
-    if values.dtype.is_float():
-        missing = missing | values.is_nan()
     codes = values.rank("dense").cast(pl.Int64).fill_null(0).to_numpy() - 1
     return np.where(missing.to_numpy(), -1, codes)
 
@@ -67,3 +71,17 @@ def _by_appearance(labels: np.ndarray) -> np.ndarray:
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
     return rank[inverse]
+
+
+def _whole(values: pl.Series) -> np.ndarray:
+    """Whole numbers (n,) without a loss of digits (record numbers exceed what a float holds); 0 where missing."""
+    return values.fill_null(0).to_numpy()
+
+
+def texts_of(values: pl.Series) -> pl.Series:
+    """Values as texts (n) that are the same in every file: without outer blanks, whole floats without their '.0'."""
+    if values.dtype.is_float():
+        whole = values.cast(pl.Int64, strict=False)
+        if (whole.cast(pl.Float64) == values).fill_null(True).all():
+            values = whole
+    return values.cast(pl.String).str.strip_chars()

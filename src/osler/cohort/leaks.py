@@ -258,13 +258,13 @@ def _identifiers(cohort: Cohort) -> list[Finding]:
         values = cohort.table[column.name]
         if values.dtype.is_nested() or n < _LEAST:
             continue
-        text = values.cast(pl.String)
+        text = values.cast(pl.String) if units else values
         for unit, cells in units.items():
             if (text == cells).fill_null(False).mean() > 0.99:
                 message = f"predictor '{column.name}' holds the same values as the unit column '{unit}'"
                 findings.append(Finding("id-input", "stop", column.name, n, message, f"--ignore {column.name}"))
-        distinct = values.null_count() == 0 and values.n_unique() == n
-        if distinct and (column.modality == "category" or _is_running_number(values)):
+        named = values.null_count() == 0 and (column.modality == "category" or _is_running_number(values))
+        if named and values.n_unique() == n:
             message = f"predictor '{column.name}' is different in every row, as an identifier is"
             findings.append(Finding("id-input", "warning", column.name, n, message, f"--ignore {column.name}"))
     return findings

@@ -22,6 +22,7 @@ import polars as pl
 
 from osler.cohort.cohort import Cohort
 from osler.cohort.duplicates import Pairs, near_duplicates
+from osler.cohort.grouping import texts_of
 from osler.cohort.instants import instants
 from osler.cohort.split import Split, codes_of, components, join_codes, pseudonym, site_names
 
@@ -84,7 +85,7 @@ def content(cohort: Cohort) -> list[str]:
 
 def _pseudonyms(values: pl.Series, key: bytes) -> pl.Series:
     codes = codes_of(values)
-    text = values.cast(pl.String).str.strip_chars().to_list()
+    text = texts_of(values).to_list()
     known: dict[int, str] = {-1: None}
     for at in np.unique(codes, return_index=True)[1]:
         if codes[at] >= 0:

@@ -345,8 +345,9 @@ def refuse_shared(
             text += f" = '{unit_text(cohort, at[0])}'"
         shown.append(f"({text})")
     more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
+    n = "1 unit has" if len(shared) == 1 else f"{len(shared)} units have"
     raise ViolationError(
-        f"{what} must keep all rows of a unit on one side, {len(shared)} units have rows on both: {' '.join(shown)}{more}; "
+        f"{what} must keep all rows of a unit on one side, {n} rows on both: {' '.join(shown)}{more}; "
         f"split by unit instead, or use a hold-out by site or time, which leaves such rows out of training",
         "leak",
     )

@@ -12,6 +12,7 @@ import polars as pl
 
 from osler.cohort.certificate import Certificate, certify, seal
 from osler.cohort.cohort import Cohort
+from osler.cohort.grouping import texts_of
 from osler.cohort.proof_checks import Check, FittedState, table_checks
 from osler.cohort.record import content, split_table, splits_of, table_hash
 from osler.cohort.split import pseudonym
@@ -51,7 +52,7 @@ def overlap(folder: Path, cohort: Cohort) -> list[Check]:
     shared = [name for name in named if name in {c.name for c in cohort.columns}]
     for name in shared:
         known = set(table[f"unit:{name}"].drop_nulls().to_list())
-        texts = cohort.table[name].cast(pl.String).str.strip_chars().drop_nulls().unique()
+        texts = texts_of(cohort.table[name]).drop_nulls().unique()
         n += sum(pseudonym(key, t) in known for t in texts.to_list())
     if shared:
         detail = f"{n} units of the new table are also in the run's table" if n else "no unit is in both tables"
