@@ -209,3 +209,18 @@ def test_primary_metric_is_one_of_the_metrics_and_has_a_direction():
         assert task.primary in task.metrics
         assert task.bigger_is_better is False
         assert task.kind == kind
+
+
+def test_the_cleveland_heart_table_is_asked_as_any_disease(mirror):
+    frame = pl.read_csv(mirror / "clinical" / "heart_cleveland.csv.gz", infer_schema_length=None)
+    name = next(c for c in ("num", "target", "goal") if c in frame.columns)
+    column = Column(name, "number", role="target", options={"positive": ">0"})
+    cohort = Cohort(frame.select(name), (column,))
+    task = tasks.get("binary")
+    task.check(cohort)
+    target = task.target_of(cohort)
+    # Detrano et al., American Journal of Cardiology 1989;64:304-310: 303 patients, 139 with disease
+    assert (len(target), int(target.y.sum())) == (303, 139)
+    assert target.classes == ("<=0", ">0")
+    with pytest.raises(TargetError, match="declare its option 'positive'"):
+        task.check(Cohort(frame.select(name), (Column(name, "number", role="target"),)))
