@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from osler.cohort.headers import checked
 from osler.errors import ReadError
 from osler.registry import optional
 
@@ -17,14 +18,12 @@ def read_sheet(path: Path) -> tuple[pl.DataFrame, str]:
     Raises:
         ReadError: no sheet holds a table (code `read-empty`).
     """
-    workbook = optional("fastexcel", "excel").read_excel(path)
+    workbook = optional("fastexcel", "all").read_excel(path)
     for name in workbook.sheet_names:
         grid = workbook.load_sheet(name, header_row=None, dtypes="string")
         if not grid.width or not grid.height:
             continue
         header = ["" if v is None else str(v) for v in grid.to_polars().row(0)]
-        from osler.cohort.headers import checked
-
         names = checked(header, path.name)
         sheet = workbook.load_sheet(name, header_row=None, skip_rows=1, column_names=names)
         if not sheet.height:

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from osler.cohort.headers import checked
 from osler.errors import ReadError
 
 
@@ -33,8 +34,6 @@ def _of_pandas(frame: Any) -> pl.DataFrame:
         frame = frame.reset_index()
     names = [str(n) for n in frame.columns]
     if len(set(names)) != len(names):
-        from osler.cohort.headers import checked
-
         checked(names, "the table")
     return pl.DataFrame([_column(name, frame.iloc[:, i]) for i, name in enumerate(names)])
 

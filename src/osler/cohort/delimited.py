@@ -33,10 +33,10 @@ class Block:
     """Some consecutive records.
 
     Attributes:
-        table: one String column per header, no `_row`.
         rows: (n,) int64 source row number of each table row.
         refused: (row, reason) of records that are no rows.
-        data: the bytes that `table` was made from, if they parse as they are, else b"".
+        data: the bytes of the rows, where they parse as they are.
+        cells: the rows themselves, where they were parsed already.
     """
 
     rows: np.ndarray
@@ -200,7 +200,7 @@ def _fast(data: bytes, delimiter: str, width: int, first_row: int, last: bool) -
 
 
 def _ragged(n: int, width: int) -> str:
-    return f"the row has {n:,} cells where the header has {width:,}"
+    return f"the row has {n:,} cell{'' if n == 1 else 's'} where the header has {width:,}"
 
 
 def _careful(data: bytes, delimiter: str, width: int, first_row: int, last: bool) -> tuple[Block, bytes]:

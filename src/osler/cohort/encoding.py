@@ -18,6 +18,9 @@ _WESTERN = frozenset(
     "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿŠšŽžŸŒœ°±²³µ·¹º½¼¾×÷€£§«»‘’“”„–—…®©™‰ª\u00a0".encode("cp1252")
 )
 
+#: Bytes that text is made of; a file with many others is no text.
+_PRINTED = bytes(b for b in range(256) if b >= 32 or b in b"\t\n\r\f\v\x1a\x1b")
+
 
 def by_mark(head: bytes) -> str:
     """The encoding that a byte order mark or a pattern of NULs shows, or ""."""
@@ -79,7 +82,7 @@ def decide(steps: Iterable[bytes], name: str) -> str:
             found = by_mark(step)
             if found:
                 return found
-            if step[:8192].count(0) > 0.1 * len(step[:8192]):
+            if len(step[:8192].translate(None, _PRINTED)) > 0.05 * len(step[:8192]):
                 raise ReadError(f"'{name}' must be a text table, it is a binary file: check its name", "read-format")
         if not wrong and not step.isascii():
             try:

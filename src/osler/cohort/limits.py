@@ -27,6 +27,8 @@ FREE_BYTES = 16 << 20
 MAX_RATIO = 100
 #: Largest text table that is read into memory, in bytes; `osler look` streams larger ones.
 MAX_TEXT = 8 << 30
+#: Largest unpacked JSON lines, in bytes: each object takes many times its text.
+MAX_JSON = 2 << 30
 #: Largest unpacked workbook, in bytes: spreadsheets are read whole.
 MAX_WORKBOOK = 1 << 30
 #: Most cells (rows × columns) of a binary table that is read into memory.

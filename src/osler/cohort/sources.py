@@ -126,9 +126,9 @@ def _file(path: Path) -> Raw:
     return raw
 
 
-def _text_of(path: Path) -> tuple[bytes, str]:
+def _text_of(path: Path, cap: int = limits.MAX_TEXT) -> tuple[bytes, str]:
     """The whole text of a file in UTF-8, and its encoding."""
-    data = b"".join(limits.unpack(path))
+    data = b"".join(limits.unpack(path, cap))
     found = encoding.decide(_steps(data), path.name)
     if found == "utf-8":
         return data, found
@@ -220,7 +220,7 @@ def _check_cells(name: str, rows: int, columns: int) -> None:
 
 
 def _json_lines(path: Path) -> Raw:
-    data, found = _text_of(path)
+    data, found = _text_of(path, limits.MAX_JSON)
     table, refused = jsonlines.parse(data, path.name)
     return Raw(table, path.name, "json lines", _ledger(refused), {} if found.startswith("utf-8") else {"encoding": found})
 
