@@ -42,13 +42,13 @@ class SurvivalForestOptions:
 
     Attributes:
         trees: number of trees.
-        min_leaf: fewest training rows in a leaf; 0 takes 15, or one in 200 rows where that is more.
-        features: share of the columns tried at each split; 0 takes the square root of their number.
+        min_leaf: fewest training rows in a leaf; 0 takes 10, or one in 200 rows where that is more.
+        features: share of the columns tried at each split, at least two columns.
     """
 
     trees: int = 400
     min_leaf: int = 0
-    features: float = 0.0
+    features: float = 0.2
 
 
 class SurvivalForest(Estimator):
@@ -107,8 +107,8 @@ class SurvivalForest(Estimator):
         rate = target.event / expected
         tree = DecisionTreeRegressor(
             criterion="poisson",
-            min_samples_leaf=max(1, min(self.options.min_leaf or max(15, n // 200), n // 3)),
-            max_features=max(1, round(self.options.features * p)) if self.options.features else "sqrt",
+            min_samples_leaf=max(1, min(self.options.min_leaf or max(10, n // 200), n // 3)),
+            max_features=min(p, max(2, round(self.options.features * p))),
         )
         for _ in range(self.options.trees):
             weight = np.bincount(rng.integers(0, n, n), minlength=n) * case
@@ -172,7 +172,7 @@ class SurvivalBoostingOptions:
 
     Attributes:
         learning_rate: how much of each tree is kept.
-        leaves: most leaves of a tree.
+        leaves: most leaves of a tree; 0 takes 2 (no interactions) or 4, whichever predicts inner folds better.
         min_leaf: fewest training rows in a leaf (a tenth of the rows where that is fewer).
         rounds: number of trees; 0 lets inner folds decide when to stop, up to `max_rounds`.
         max_rounds: most trees that inner folds may ask for.
@@ -183,7 +183,7 @@ class SurvivalBoostingOptions:
     """
 
     learning_rate: float = 0.05
-    leaves: int = 4
+    leaves: int = 0
     min_leaf: int = 20
     rounds: int = 0
     max_rounds: int = 800
@@ -212,14 +212,18 @@ class SurvivalBoosting(Estimator):
         design = TreeDesign.fit(data.blocks)
         x = design.matrix(data.blocks)
         fold = inner_folds(data, self.options.folds, rng)
-        texts, rounds, unseen = self._boosters(x, target, fold, self._settings(x.shape, int(rng.integers(2**31 - 1))))
+        settings = self._settings(x.shape, int(rng.integers(2**31 - 1)))
+        sizes = [self.options.leaves] if self.options.leaves else [2, 4] if fold.max() > 0 else [4]
+        tried = [self._boosters(x, target, fold, {**settings, "num_leaves": size}) for size in sizes]
+        best = int(np.argmax([gain for gain, *_ in tried]))
+        _, texts, rounds, unseen = tried[best]
         trees = _mean_of([nodes_of_text(text) for text in texts])
         sets = risk_sets(target.y, target.event, target.weight)
         slope = float(np.clip(ridge_path(sets, unseen[:, None], [1.0])[0, 0], 0.2, 1.5))
         times, baseline = breslow(target, slope * unseen)
         meta, arrays = design.to_params()
         node_meta, node_arrays = trees.to_params()
-        facts = {"texts": texts, "rounds": rounds, "slope": slope}
+        facts = {"texts": texts, "rounds": rounds, "leaves": sizes[best], "slope": slope}
         return Params({"design": meta, "nodes": node_meta, **facts}, {**arrays, **node_arrays, "times": times, "baseline": baseline})
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
@@ -235,7 +239,6 @@ class SurvivalBoosting(Estimator):
         options, (n, p) = self.options, shape
         return {
             "learning_rate": options.learning_rate,
-            "num_leaves": options.leaves,
             "min_data_in_leaf": max(1, min(options.min_leaf, n // 10)),
             "feature_fraction": min(1.0, max(options.features, 3 / max(p, 1))),
             "bagging_fraction": options.rows,
@@ -253,24 +256,24 @@ class SurvivalBoosting(Estimator):
 
     def _boosters(
         self, x: np.ndarray, target: Target, fold: np.ndarray, settings: dict[str, Any]
-    ) -> tuple[list[str], int, np.ndarray]:
-        """Text models, the number of trees with the best cross-validated partial likelihood, and every row's sum of trees
-        (n,) from the booster that did not see it. Without inner folds: one booster of all rows, and its own sums.
+    ) -> tuple[float, list[str], int, np.ndarray]:
+        """The best cross-validated partial likelihood, text models, their number of trees, and every row's sum of trees (n,)
+        from the booster that did not see it. Without inner folds: one booster of all rows, and its own sums.
         """
         fixed, k = self.options.rounds, int(fold.max()) + 1
         if k < 2:
             rounds = fixed or 50
             model, _ = _boost(x, target, np.ones(len(x), dtype=bool), settings, rounds)
-            return [model.model_to_string()], rounds, model.predict(x, raw_score=True, num_threads=1)
-        most = fixed or self.options.max_rounds
-        boosted = [_boost(x, target, fold != i, settings, most, stop=not fixed) for i in range(k)]
+            return 0.0, [model.model_to_string()], rounds, model.predict(x, raw_score=True, num_threads=1)
+        boosted = [_boost(x, target, fold != i, settings, fixed or self.options.max_rounds, stop=not fixed) for i in range(k)]
         longest = max(len(curve) for _, curve in boosted)
         gains = sum(np.pad(curve, (0, longest - len(curve)), mode="edge") for _, curve in boosted)
         rounds = fixed or int(np.argmax(gains)) + 1
+        gain = float(gains[rounds - 1])
         unseen = np.empty(len(x))
         for i, (model, _) in enumerate(boosted):
             unseen[fold == i] = model.predict(x[fold == i], num_iteration=rounds, raw_score=True, num_threads=1)
-        return [model.model_to_string(num_iteration=rounds) for model, _ in boosted], rounds, unseen
+        return gain, [model.model_to_string(num_iteration=rounds) for model, _ in boosted], rounds, unseen
 
 
 def _mean_of(parts: list[Nodes]) -> Nodes:
@@ -290,9 +293,9 @@ def _mean_of(parts: list[Nodes]) -> Nodes:
 def _boost(
     x: np.ndarray, target: Target, train: np.ndarray, settings: dict[str, Any], rounds: int, stop: bool = False
 ) -> tuple[Any, np.ndarray]:
-    """A booster of the rows `train` (n,), and its cross-validated partial likelihood after each tree if `stop`.
+    """A booster of the rows `train` (n,), and its cross-validated partial likelihood after each tree (0 if all rows train).
 
-    A training part without any event gives a booster of flat trees.
+    With `stop` it ends when that has not risen for a while. A training part without any event gives a booster of flat trees.
     """
     import lightgbm
 
@@ -309,13 +312,15 @@ def _boost(
 
     data = lightgbm.Dataset(x[train], label=np.zeros(int(train.sum())), params=settings)
     settings = {**settings, "objective": objective}
-    if not stop:
+    if rounds < 1 or train.all():
         return lightgbm.train(settings, data, num_boost_round=max(rounds, 1)), np.zeros(1)
     seen: dict[str, Any] = {}
     patience = int(np.clip(2.0 / settings["learning_rate"], 20, 100))
+    calls = [lightgbm.record_evaluation(seen)]
+    if stop:
+        calls.append(lightgbm.early_stopping(patience, verbose=False))
     model = lightgbm.train(
         settings, data, num_boost_round=rounds, valid_sets=[lightgbm.Dataset(x, label=np.zeros(len(x)), reference=data)],
-        valid_names=["all"], feval=gain,
-        callbacks=[lightgbm.record_evaluation(seen), lightgbm.early_stopping(patience, verbose=False)],
+        valid_names=["all"], feval=gain, callbacks=calls,
     )  # fmt: skip
     return model, np.array(seen["all"]["gain"])
