@@ -19,9 +19,19 @@ from osler.errors import CODES, InputError, LimitError, ReadError
 
 def made_up(data: bytes = b"a,b\n1,2\n", **changes) -> Entry:
     known = Entry(
-        name="made_up", domain="clinical", package="", file="clinical/made_up.csv", title="Made up", licence="CC0", rows=1, task="none",
-        official_url="https://example.org/made_up.csv", source="", sha256=hashlib.sha256(data).hexdigest(), bytes=len(data),
-    )  # fmt: skip
+        name="made_up",
+        domain="clinical",
+        package="",
+        file="clinical/made_up.csv",
+        title="Made up",
+        licence="CC0",
+        rows=1,
+        task="none",
+        official_url="https://example.org/made_up.csv",
+        source="",
+        sha256=hashlib.sha256(data).hexdigest(),
+        bytes=len(data),
+    )
     return replace(known, **changes)
 
 
@@ -85,7 +95,9 @@ def test_wrong_bytes_are_refused(folder):
 
 
 def test_absent_says_where_it_looked_and_uses_no_network(folder, monkeypatch):
-    monkeypatch.setattr(places, "_open", lambda url: pytest.fail("the network was used without being allowed"))
+    monkeypatch.setattr(
+        places, "_open", lambda url: pytest.fail("the network was used without being allowed")
+    )
     with pytest.raises(InputError, match=str(folder)) as refused:
         places.find(made_up())
     assert refused.value.code == "data-absent"
@@ -107,7 +119,11 @@ def test_download_is_checked_before_it_gets_its_name(folder, monkeypatch, tmp_pa
 
 @pytest.mark.parametrize(
     ("answer", "error", "code"),
-    [(b"a,b\n1,9\n", ReadError, "data-hash"), (b"a,b\n1,2\n" * 9, LimitError, "limit-size"), (b"", ReadError, "data-hash")],
+    [
+        (b"a,b\n1,9\n", ReadError, "data-hash"),
+        (b"a,b\n1,2\n" * 9, LimitError, "limit-size"),
+        (b"", ReadError, "data-hash"),
+    ],
 )
 def test_a_download_that_lies_leaves_nothing(folder, monkeypatch, tmp_path, answer, error, code):
     monkeypatch.setattr(places, "_open", lambda url: io.BytesIO(answer))
@@ -159,7 +175,12 @@ def test_every_recipe_makes_its_table(mirror):
 
 @pytest.mark.parametrize(
     ("name", "rows", "positive"),
-    [("heart_cleveland", 303, 139), ("heart", 920, 509), ("pima_diabetes", 768, 268), ("breast_cancer_wisconsin_original", 699, 241)],
+    [
+        ("heart_cleveland", 303, 139),
+        ("heart", 920, 509),
+        ("pima_diabetes", 768, 268),
+        ("breast_cancer_wisconsin_original", 699, 241),
+    ],
 )
 def test_published_counts(mirror, name, rows, positive):
     """Counts of the UCI pages: 139 of 303, 509 of 920, 268 of 768, 241 of 699."""

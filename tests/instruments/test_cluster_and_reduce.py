@@ -72,7 +72,11 @@ def test_stability_tells_real_from_forced_clusters(rng):
     x, _ = planted(rng, apart=8.0)
     real = Cluster().run(cohort_of(x), ClusterOptions(k=3, resamples=10)).facts["clusters"]
     assert all(c["jaccard"] > 0.9 and c["verdict"] == "stable" for c in real)
-    forced = Cluster().run(cohort_of(rng.uniform(size=(150, 4))), ClusterOptions(k=6, resamples=10)).facts["clusters"]
+    forced = (
+        Cluster()
+        .run(cohort_of(rng.uniform(size=(150, 4))), ClusterOptions(k=6, resamples=10))
+        .facts["clusters"]
+    )
     assert min(c["jaccard"] for c in forced) < 0.6
 
 
@@ -84,7 +88,8 @@ def test_silhouette_is_scikit_learns(rng):
 
 
 def test_clusters_of_classes_alone(rng):
-    """Two kinds of patient that differ in five classes; and classes drawn independently, which are no clusters."""
+    """Two kinds of patient that differ in five classes; and classes drawn independently, which are no
+    clusters."""
     truth = rng.integers(0, 2, 200)
     classes = {f"c{i}": np.where(rng.random(200) < 0.92, truth, 1 - truth).astype(str) for i in range(6)}
     frame = pl.DataFrame(classes)
@@ -115,12 +120,15 @@ def test_cluster_refuses_what_it_cannot_do(rng):
         Cluster().run(cohort_of(rng.normal(size=(20_001, 1))), ClusterOptions(method="hdbscan"))
 
 
-# -- the mixed matrix ---------------------------------------------------------------------------------------------------
+# -- the mixed matrix
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_every_column_has_mean_zero_and_total_variance_one(rng):
     classes = rng.choice(["a", "b", "c"], 300, p=[0.6, 0.3, 0.1])
-    cohort = cohort_of(np.stack([rng.normal(5, 3, 300), np.exp(rng.normal(0, 1.5, 300))], axis=1), kind=classes)
+    cohort = cohort_of(
+        np.stack([rng.normal(5, 3, 300), np.exp(rng.normal(0, 1.5, 300))], axis=1), kind=classes
+    )
     state = mixed.fit(cohort, cohort.columns)
     x = mixed.encode(cohort, state)
     for start, stop, _ in mixed.is_discrete(state):
@@ -147,7 +155,13 @@ def test_missing_cells_and_unseen_levels_are_filled():
     assert (x[0] == x[1]).all()
 
 
-# -- reduce ----------------------------------------------------------------------------------------------------------------
+# -- reduce
+#
+#
+#
+#
+#
+# ------------------------------------------------------------------------------
 
 
 def test_components_are_scikit_learns(rng):

@@ -1,4 +1,5 @@
-"""The parts of the cluster test: what a table without clusters looks like, the comparison with it, numbering, stability."""
+"""The parts of the cluster test: what a table without clusters looks like, the comparison with it,
+numbering, stability."""
 
 from __future__ import annotations
 
@@ -47,7 +48,9 @@ def test_above_is_a_prediction_interval(rng):
 
 
 def test_the_largest_cluster_is_number_one(rng):
-    x = np.concatenate([rng.normal(0, 0.1, (10, 2)), rng.normal(9, 0.1, (40, 2)), rng.normal(-9, 0.1, (20, 2))])
+    x = np.concatenate(
+        [rng.normal(0, 0.1, (10, 2)), rng.normal(9, 0.1, (40, 2)), rng.normal(-9, 0.1, (20, 2))]
+    )
     labels = clusters.assign(x, 3, "kmeans", rng)
     assert set(labels[10:50].tolist()) == {1}
     assert set(labels[50:].tolist()) == {2}
@@ -70,7 +73,7 @@ def test_best_jaccard_by_hand():
 
 
 def test_stability_resamples_whole_patients(rng, monkeypatch):
-    """Rows of a patient are drawn together: with two rows each, no half sample holds one without the other."""
+    """Rows of a patient are drawn together: with two rows each, no sample holds one without the other."""
     unit = np.repeat(np.arange(30), 2)
     x = np.stack([unit, np.tile([0, 1], 30)], axis=1).astype(float)
     drawn = []

@@ -15,11 +15,22 @@ from osler.instruments import columns
 
 @pytest.fixture
 def cohort() -> Cohort:
-    frame = pl.DataFrame({
-        "patient": ["a", "a", "b", None, None], "age": [1.0, 2.0, 3.0, 4.0, 5.0], "sex": ["f", "m", "f", "m", "f"],
-        "note": ["x"] * 5, "outcome": [0, 1, 0, 1, 0],
-    })  # fmt: skip
-    meanings = [("patient", "category", "unit"), ("age", "number"), ("sex", "category"), ("note", "text"), ("outcome", "boolean", "target")]
+    frame = pl.DataFrame(
+        {
+            "patient": ["a", "a", "b", None, None],
+            "age": [1.0, 2.0, 3.0, 4.0, 5.0],
+            "sex": ["f", "m", "f", "m", "f"],
+            "note": ["x"] * 5,
+            "outcome": [0, 1, 0, 1, 0],
+        }
+    )
+    meanings = [
+        ("patient", "category", "unit"),
+        ("age", "number"),
+        ("sex", "category"),
+        ("note", "text"),
+        ("outcome", "boolean", "target"),
+    ]
     return Cohort(frame, tuple(Column(*m) for m in meanings))
 
 
@@ -31,7 +42,9 @@ def test_inputs_of_a_fitting_kind_are_picked(cohort):
 
 
 def test_a_column_that_cannot_be_used_is_named(cohort):
-    with pytest.raises(ColumnError, match="column 'note' must be one of number, boolean, category, it is text") as refused:
+    with pytest.raises(
+        ColumnError, match="column 'note' must be one of number, boolean, category, it is text"
+    ) as refused:
         columns.pick(cohort, ("note",))
     assert refused.value.code == "column-kind"
     with pytest.raises(ColumnError, match="did you mean 'age'"):

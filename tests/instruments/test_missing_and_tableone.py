@@ -18,13 +18,17 @@ from osler.instruments.tableone import TableOne, TableOneOptions, markdown, to_h
 
 
 def table(**data) -> Cohort:
-    kinds = {name: "number" if all(isinstance(v, (int, float, type(None))) for v in values) else "category" for name, values in data.items()}
+    kinds = {
+        name: "number" if all(isinstance(v, (int, float, type(None))) for v in values) else "category"
+        for name, values in data.items()
+    }
     return Cohort(pl.DataFrame(data, strict=False), tuple(Column(n, k) for n, k in kinds.items()))
 
 
 @pytest.fixture
 def trial() -> Cohort:
-    """40 rows: 20 in arm a (ages 40 to 59), 20 in arm b (ages 50 to 69); 15 and 10 women; two ages missing in b."""
+    """40 rows: 20 in arm a (ages 40 to 59), 20 in arm b (ages 50 to 69); 15 and 10 women; two ages missing
+    in b."""
     ages = [float(v) for v in [*range(40, 60), *range(50, 70)]]
     ages[38] = ages[39] = None
     sex = ["f"] * 15 + ["m"] * 5 + ["f"] * 10 + ["m"] * 10
@@ -36,7 +40,8 @@ def cell(findings, variable, level, column):
     return rows[column].item()
 
 
-# -- hidden cells ----------------------------------------------------------------------------------------------------
+# -- hidden cells
+# ------------------------------------------------------------------------------
 
 
 def test_a_lone_small_cell_takes_another_with_it():
@@ -49,7 +54,7 @@ def test_a_lone_small_cell_takes_another_with_it():
 
 
 def test_no_small_count_can_be_worked_out(rng):
-    """With row and column totals published, no hidden cell may be the only hidden one of its row or column."""
+    """With row and column totals published, no hidden cell may be the only one of its row or column."""
     for _ in range(200):
         counts = rng.integers(0, 40, (rng.integers(2, 6), rng.integers(2, 5)))
         hidden = cells.hide(counts)
@@ -59,10 +64,16 @@ def test_no_small_count_can_be_worked_out(rng):
 
 
 def test_a_count_is_printed_or_hidden():
-    assert [cells.shown(0, False), cells.shown(9, False), cells.shown(10, False), cells.shown(1234, True)] == ["0", "<10", "10", "hidden"]
+    assert [
+        cells.shown(0, False),
+        cells.shown(9, False),
+        cells.shown(10, False),
+        cells.shown(1234, True),
+    ] == ["0", "<10", "10", "hidden"]
 
 
-# -- table one ---------------------------------------------------------------------------------------------------------
+# -- table one
+# ------------------------------------------------------------------------------
 
 
 def test_means_counts_and_missing_by_hand(trial):
@@ -77,7 +88,8 @@ def test_means_counts_and_missing_by_hand(trial):
 
 
 def test_smd_by_hand(trial):
-    """(58.5 - 49.5) / sqrt((35 + 28.5) / 2) = 1.597; for shares 0.75 and 0.5: 0.25 / sqrt((0.1875 + 0.25) / 2) = 0.5345."""
+    """(58.5 - 49.5) / sqrt((35 + 28.5) / 2) = 1.597; for shares 0.75 and 0.5: 0.25 / sqrt((0.1875 + 0.25) /
+    2) = 0.5345."""
     found = TableOne().run(trial, TableOneOptions(group="arm"))
     assert float(cell(found, "age", "", "smd")) == pytest.approx(9 / np.sqrt((35 + 28.5) / 2), abs=5e-4)
     assert float(cell(found, "sex", "f", "smd")) == pytest.approx(0.5345, abs=6e-4)
@@ -89,7 +101,9 @@ def test_smd_of_three_classes_is_the_mahalanobis_distance():
     covariance = (np.diag(p[1:]) - np.outer(p[1:], p[1:]) + np.diag(q[1:]) - np.outer(q[1:], q[1:])) / 2
     expected = np.sqrt((p - q)[1:] @ np.linalg.inv(covariance) @ (p - q)[1:])
     assert groups.smd_classes(np.stack([a, b])) == pytest.approx(expected)
-    assert groups.smd_classes(np.stack([a, b])) == pytest.approx(groups.smd_classes(np.stack([b[::-1], a[::-1]])))
+    assert groups.smd_classes(np.stack([a, b])) == pytest.approx(
+        groups.smd_classes(np.stack([b[::-1], a[::-1]]))
+    )
 
 
 def test_p_values_are_scipys(rng):
@@ -98,22 +112,32 @@ def test_p_values_are_scipys(rng):
     assert groups.p_numbers([a, b, c], False) == stats.f_oneway(a, b, c).pvalue
     assert groups.p_numbers([a, b], True) == stats.mannwhitneyu(a, b).pvalue
     assert groups.p_numbers([a, b, c], True) == stats.kruskal(a, b, c).pvalue
-    assert groups.p_classes(np.array([[30, 20], [20, 30]])) == stats.chi2_contingency([[30, 20], [20, 30]], correction=False).pvalue
+    assert (
+        groups.p_classes(np.array([[30, 20], [20, 30]]))
+        == stats.chi2_contingency([[30, 20], [20, 30]], correction=False).pvalue
+    )
     assert groups.p_classes(np.array([[2, 20], [7, 11]])) == stats.fisher_exact([[2, 20], [7, 11]]).pvalue
     assert groups.p_classes(np.array([[3, 0], [9, 0]])) == 1.0
 
 
 def test_p_values_only_when_asked(trial):
     assert "p" not in TableOne().run(trial, TableOneOptions(group="arm")).cohort.table.columns
-    assert cell(TableOne().run(trial, TableOneOptions(group="arm", p_values=True)), "age", "", "p") == "<0.001"
+    assert (
+        cell(TableOne().run(trial, TableOneOptions(group="arm", p_values=True)), "age", "", "p") == "<0.001"
+    )
 
 
 def test_a_skewed_number_gets_a_median():
-    skewed = table(stay=[float(v) for v in [*[1] * 20, *[2] * 20, *[3] * 10, 90, 95]], ward=["x"] * 26 + ["y"] * 26)
+    skewed = table(
+        stay=[float(v) for v in [*[1] * 20, *[2] * 20, *[3] * 10, 90, 95]], ward=["x"] * 26 + ["y"] * 26
+    )
     found = TableOne().run(skewed, TableOneOptions(group="ward"))
     assert cell(found, "stay", "", "statistic") == "median [quartiles]"
     assert cell(found, "stay", "", "all") == "2.0 [1.0, 2.0]"
-    assert cell(TableOne().run(skewed, TableOneOptions(group="ward", summary="mean")), "stay", "", "statistic") == "mean (SD)"
+    assert (
+        cell(TableOne().run(skewed, TableOneOptions(group="ward", summary="mean")), "stay", "", "statistic")
+        == "mean (SD)"
+    )
 
 
 def test_a_small_group_is_in_no_number(trial):
@@ -140,7 +164,13 @@ def test_text_output_is_escaped():
     assert markdown(hostile).splitlines()[0] == "| variable | a\\|b |"
 
 
-# -- missing -------------------------------------------------------------------------------------------------------------
+# -- missing
+#
+#
+#
+#
+#
+# ------------------------------------------------------------------------------
 
 
 def test_counts_patterns_and_pairs_by_hand():
@@ -161,8 +191,12 @@ def test_missingness_that_tells_the_target_is_warned_of(rng):
     y = rng.integers(0, 2, 400)
     lab = np.where((y == 1) & (rng.random(400) < 0.6), np.nan, rng.normal(size=400))
     noise = np.where(rng.random(400) < 0.3, np.nan, rng.normal(size=400))
-    frame = pl.DataFrame({"lab": lab, "noise": noise, "died": y}).with_columns(pl.col("lab", "noise").fill_nan(None))
-    cohort = Cohort(frame, (Column("lab", "number"), Column("noise", "number"), Column("died", "boolean", "target")))
+    frame = pl.DataFrame({"lab": lab, "noise": noise, "died": y}).with_columns(
+        pl.col("lab", "noise").fill_nan(None)
+    )
+    cohort = Cohort(
+        frame, (Column("lab", "number"), Column("noise", "number"), Column("died", "boolean", "target"))
+    )
     found = Missing().run(cohort, MissingOptions())
     assert [("'lab'" in w) for w in found.facts["warnings"]] == [True]
     assert found.cohort.table["column"].to_list() == ["lab", "noise"]
@@ -191,8 +225,9 @@ def test_little_does_not_reject_under_mcar_and_does_under_mar():
 
 
 def test_little_for_two_columns_and_one_pattern_of_missing_by_hand(rng):
-    """With y missing in some rows and x complete: d2 = sum over patterns of n_j (mean_j - mean)' S^-1 (mean_j - mean), where the
-    complete rows enter with both columns and the others with x only; degrees of freedom 2 + 1 - 2 = 1."""
+    """With y missing in some rows and x complete: d2 = sum over patterns of n_j (mean_j - mean)' S^-1
+    (mean_j - mean), where the complete rows enter with both columns and the others with x only; degrees of
+    freedom 2 + 1 - 2 = 1."""
     x = rng.normal(size=100)
     y = 0.5 * x + rng.normal(size=100)
     gone = np.arange(100) < 30
@@ -229,7 +264,8 @@ def test_pairs_are_symmetric_in_column_order(rng):
 
 
 def test_a_small_total_cannot_be_worked_out_from_the_other_totals():
-    """Three rows of sex "other" among 100: their total is hidden, and so is a second total, since all totals add up to 100."""
+    """Three rows of sex "other" among 100: their total is hidden, and so is a second total, since all
+    totals add up to 100."""
     sex = ["f"] * 50 + ["m"] * 47 + ["other"] * 3
     found = TableOne().run(table(sex=sex, arm=(["a", "b"] * 50)), TableOneOptions(group="arm"))
     totals = [cell(found, "sex", level, "all") for level in ("f", "m", "other")]
@@ -244,10 +280,15 @@ def test_real_table_against_polars_and_scipy(mirror):
     """UCI heart, Cleveland: what is printed is what polars and scipy compute."""
     from osler import catalogue
 
-    raw = catalogue.table("heart_cleveland").with_columns(ill=pl.when(pl.col("num") > 0).then(pl.lit("yes")).otherwise(pl.lit("no")))
+    raw = catalogue.table("heart_cleveland").with_columns(
+        ill=pl.when(pl.col("num") > 0).then(pl.lit("yes")).otherwise(pl.lit("no"))
+    )
     frame = raw.select("age", "thalach", "oldpeak", pl.col("cp").cast(pl.String), "ill")
     kinds = {"cp": "category", "ill": "category"}
-    cohort = Cohort(frame, tuple(Column(c, kinds.get(c, "number"), "target" if c == "ill" else "input") for c in frame.columns))
+    cohort = Cohort(
+        frame,
+        tuple(Column(c, kinds.get(c, "number"), "target" if c == "ill" else "input") for c in frame.columns),
+    )
     found = TableOne().run(cohort, TableOneOptions(p_values=True, digits=2))
     for name in ("age", "thalach"):
         for group in ("no", "yes"):
@@ -256,7 +297,17 @@ def test_real_table_against_polars_and_scipy(mirror):
     ill, well = (frame.filter(pl.col("ill") == v) for v in ("yes", "no"))
     quartiles = [ill["oldpeak"].quantile(q, "linear") for q in (0.5, 0.25, 0.75)]
     assert cell(found, "oldpeak", "", "yes") == f"{quartiles[0]:.2f} [{quartiles[1]:.2f}, {quartiles[2]:.2f}]"
-    assert cell(found, "age", "", "p") == groups.p_text(stats.ttest_ind(ill["age"], well["age"], equal_var=False).pvalue)
-    assert cell(found, "oldpeak", "", "p") == groups.p_text(stats.mannwhitneyu(well["oldpeak"], ill["oldpeak"]).pvalue)
-    counts = frame.group_by("cp", "ill").len().pivot(on="ill", index="cp", values="len").select("no", "yes").to_numpy()
+    assert cell(found, "age", "", "p") == groups.p_text(
+        stats.ttest_ind(ill["age"], well["age"], equal_var=False).pvalue
+    )
+    assert cell(found, "oldpeak", "", "p") == groups.p_text(
+        stats.mannwhitneyu(well["oldpeak"], ill["oldpeak"]).pvalue
+    )
+    counts = (
+        frame.group_by("cp", "ill")
+        .len()
+        .pivot(on="ill", index="cp", values="len")
+        .select("no", "yes")
+        .to_numpy()
+    )
     assert cell(found, "cp", "1.0", "p") == groups.p_text(stats.chi2_contingency(counts).pvalue)

@@ -1,4 +1,4 @@
-"""Association rules: the sets against brute force, the numbers by hand, the false discoveries by shuffling."""
+"""Association rules: sets against brute force, numbers by hand, false discoveries by shuffling."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def test_numbers_by_hand():
 
 
 def test_intervals_of_share_and_lift_cover():
-    """Wilson for 10 of 50 is 0.1124 to 0.3304 (Newcombe's formula by hand); the lift's interval agrees with a bootstrap."""
+    """Wilson for 10 of 50 is 0.1124 to 0.3304 (Newcombe's formula by hand); the lift's interval agrees with
+    a bootstrap."""
     low, high = wilson(np.array([10]), np.array([50]))
     assert (low[0], high[0]) == pytest.approx((0.1124, 0.3304), abs=1e-4)
     rng = np.random.default_rng(5)
@@ -80,7 +81,9 @@ def test_adjustment_is_scipys_and_counts_untested_hypotheses(rng):
     p = rng.random(30) ** 3
     assert adjust(p, 30, "bh") == pytest.approx(stats.false_discovery_control(p, method="bh"))
     assert adjust(p, 30, "by") == pytest.approx(stats.false_discovery_control(p, method="by"))
-    assert adjust(p, 50, "bh") == pytest.approx(stats.false_discovery_control(np.concatenate([p, np.ones(20)]), method="bh")[:30])
+    assert adjust(p, 50, "bh") == pytest.approx(
+        stats.false_discovery_control(np.concatenate([p, np.ones(20)]), method="bh")[:30]
+    )
 
 
 def test_a_planted_rule_is_found_and_chance_is_not():
@@ -100,7 +103,8 @@ def test_a_rule_that_follows_from_a_part_is_dropped():
 
 
 def test_false_discoveries_on_shuffled_tables():
-    """Nothing is true in a table whose columns are shuffled: at most the bound of the tables may report anything."""
+    """Nothing is true in a table whose columns are shuffled: at most the bound of the tables may report
+    anything."""
     rng = np.random.default_rng(11)
     reported = 0
     for _ in range(60):
@@ -114,10 +118,15 @@ def test_long_form_counts_units_not_rows():
     """A patient with an item twenty times is one basket."""
     unit = [f"p{i % 40}" for i in range(200)]
     item = ["aspirin" if i % 2 == 0 else "statin" if i % 3 else "aspirin" for i in range(200)]
-    cohort = Cohort(pl.DataFrame({"who": unit, "drug": item}), (Column("who", "category", "unit"), Column("drug", "category")))
+    cohort = Cohort(
+        pl.DataFrame({"who": unit, "drug": item}),
+        (Column("who", "category", "unit"), Column("drug", "category")),
+    )
     found = Rules().run(cohort, RulesOptions(items="drug", fdr=1.0))
     assert found.facts["units"] == 40
-    both = len({u for u, i in zip(unit, item) if i == "aspirin"} & {u for u, i in zip(unit, item) if i == "statin"})
+    both = len(
+        {u for u, i in zip(unit, item) if i == "aspirin"} & {u for u, i in zip(unit, item) if i == "statin"}
+    )
     assert set(found.cohort.table["n_both"]) == {both}
     with pytest.raises(ColumnError, match="unit"):
         Rules().run(cohort.declare(columns={"who": {"role": "input"}}), RulesOptions(items="drug"))
@@ -150,12 +159,23 @@ def test_real_side_effects(mirror):
     """SIDER: nausea and vomiting go together among 1,430 drugs."""
     from osler import catalogue
 
-    table = catalogue.table("sider4_all_se").filter(pl.col("meddra_type") == "PT").select("stitch_flat", "side_effect")
+    table = (
+        catalogue.table("sider4_all_se")
+        .filter(pl.col("meddra_type") == "PT")
+        .select("stitch_flat", "side_effect")
+    )
     cohort = Cohort(table, (Column("stitch_flat", "category", "unit"), Column("side_effect", "category")))
-    found = Rules().run(cohort, RulesOptions(items="side_effect", min_support=0.4, longest=2, algorithm="eclat"))
+    found = Rules().run(
+        cohort, RulesOptions(items="side_effect", min_support=0.4, longest=2, algorithm="eclat")
+    )
     assert found.facts["units"] == 1430
-    row = found.cohort.table.filter((pl.col("antecedent") == "Vomiting") & (pl.col("consequent") == "Nausea")).row(0, named=True)
+    row = found.cohort.table.filter(
+        (pl.col("antecedent") == "Vomiting") & (pl.col("consequent") == "Nausea")
+    ).row(0, named=True)
     sets = table.group_by("side_effect").agg(pl.col("stitch_flat").unique())
-    drugs = {r["side_effect"]: set(r["stitch_flat"]) for r in sets.filter(pl.col("side_effect").is_in(["Nausea", "Vomiting"])).rows(named=True)}
+    drugs = {
+        r["side_effect"]: set(r["stitch_flat"])
+        for r in sets.filter(pl.col("side_effect").is_in(["Nausea", "Vomiting"])).rows(named=True)
+    }
     assert row["n_both"] == len(drugs["Nausea"] & drugs["Vomiting"])
     assert row["lift_low"] > 1

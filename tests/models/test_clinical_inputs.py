@@ -27,7 +27,8 @@ def levels(names: list[str], *values: float):
     return dense(np.array(values, dtype=float)[:, None], ["x"], kinds=["categorical"], levels=[names])
 
 
-# -- finding columns ----------------------------------------------------------------------------------------------------
+# -- finding columns
+# ------------------------------------------------------------------------------
 
 
 def test_names_are_compared_without_case_spaces_and_units():
@@ -54,7 +55,13 @@ def test_columns_that_are_no_predictors_are_passed_over(role):
     assert match([HDL], [Column("hdl", "number", role)], {}) == {}
 
 
-# -- units ----------------------------------------------------------------------------------------------------------------
+# -- units
+#
+#
+#
+#
+#
+# ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("unit", ["mmol/L", "mmol/l", " MMOL / L "])
@@ -62,7 +69,10 @@ def test_a_written_unit_counts_however_it_is_written(unit):
     assert factor_of(HDL, unit, np.array([50.0])) == ("mmol/L", 38.67)
 
 
-@pytest.mark.parametrize(("values", "unit"), [([50, 60, 45], "mg/dL"), ([1.3, 1.1, 1.6], "mmol/L"), ([np.nan], "mg/dL"), ([5000], "mg/dL")])
+@pytest.mark.parametrize(
+    ("values", "unit"),
+    [([50, 60, 45], "mg/dL"), ([1.3, 1.1, 1.6], "mmol/L"), ([np.nan], "mg/dL"), ([5000], "mg/dL")],
+)
 def test_an_unwritten_unit_is_told_by_the_median(values, unit):
     assert factor_of(HDL, "", np.array(values, dtype=float))[0] == unit
 
@@ -73,7 +83,13 @@ def test_micro_has_two_signs():
         assert factor_of(creatinine, sign, np.array([88.4]))[0] == "umol/L"
 
 
-# -- reading ----------------------------------------------------------------------------------------------------------------
+# -- reading
+#
+#
+#
+#
+#
+# ------------------------------------------------------------------------------
 
 
 def test_sex_by_words():
@@ -97,7 +113,11 @@ def test_sex_by_the_marked_code():
 
 
 def test_race_by_words_and_code():
-    assert read(RACE, levels(["African American", "White", "black"], 0, 1, 2), "", "race").tolist() == [1, 0, 1]
+    assert read(RACE, levels(["African American", "White", "black"], 0, 1, 2), "", "race").tolist() == [
+        1,
+        0,
+        1,
+    ]
     assert read(RACE, codes(3, 1), "3", "race").tolist() == [1, 0]
     assert read(RACE, codes(1, 0), "", "black").tolist() == [1, 0]
     assert np.isnan(read(RACE, codes(1, 2), "", "race")).all()
@@ -115,13 +135,20 @@ def test_numbers_that_were_read_as_classes():
     assert np.isnan(got[2])
 
 
-# -- how scores move ---------------------------------------------------------------------------------------------------------
+# -- how scores move
+# ------------------------------------------------------------------------------
 
 WHO = {
-    "age": st.floats(45, 69), "sex": st.sampled_from([0.0, 1.0]), "total_cholesterol": st.floats(150, 300), "hdl_cholesterol": st.floats(30, 80),
-    "sbp": st.floats(105, 175), "bp_treated": st.sampled_from([0.0, 1.0]), "smoker": st.just(0.0), "diabetes": st.just(0.0),
+    "age": st.floats(45, 69),
+    "sex": st.sampled_from([0.0, 1.0]),
+    "total_cholesterol": st.floats(150, 300),
+    "hdl_cholesterol": st.floats(30, 80),
+    "sbp": st.floats(105, 175),
+    "bp_treated": st.sampled_from([0.0, 1.0]),
+    "smoker": st.just(0.0),
+    "diabetes": st.just(0.0),
     "race": st.sampled_from([0.0, 1.0]),
-}  # fmt: skip
+}
 
 
 def risk(name: str, who: dict[str, float]) -> float:
@@ -147,11 +174,22 @@ def test_diabetes_raises_a_cardiovascular_risk(name, who):
 
 @given(who=st.fixed_dictionaries(WHO))
 def test_more_hdl_lowers_framingham(who):
-    assert risk("framingham", {**who, "hdl_cholesterol": who["hdl_cholesterol"] + 5}) < risk("framingham", who)
+    assert risk("framingham", {**who, "hdl_cholesterol": who["hdl_cholesterol"] + 5}) < risk(
+        "framingham", who
+    )
 
 
-LABS = {"bilirubin": st.floats(0.2, 40), "inr": st.floats(0.8, 8), "creatinine": st.floats(0.4, 8), "sodium": st.floats(115, 150)}
-LABS |= {"albumin": st.floats(1, 5), "sex": st.sampled_from([0.0, 1.0]), "dialysis": st.sampled_from([0.0, 1.0])}
+LABS = {
+    "bilirubin": st.floats(0.2, 40),
+    "inr": st.floats(0.8, 8),
+    "creatinine": st.floats(0.4, 8),
+    "sodium": st.floats(115, 150),
+}
+LABS |= {
+    "albumin": st.floats(1, 5),
+    "sex": st.sampled_from([0.0, 1.0]),
+    "dialysis": st.sampled_from([0.0, 1.0]),
+}
 
 
 @pytest.mark.parametrize("name", ["meld", "meld_na", "meld3"])
@@ -168,6 +206,9 @@ def test_meld_is_whole_bounded_and_grows_with_inr(name, labs):
 def test_points_are_known_only_where_all_inputs_are(name):
     model = models.get(name)
     for missing in model.inputs:
-        x = {i.name: np.array([np.nan if i is missing else 60.0 if i.kind == "number" else 1.0]) for i in model.inputs}
+        x = {
+            i.name: np.array([np.nan if i is missing else 60.0 if i.kind == "number" else 1.0])
+            for i in model.inputs
+        }
         got = model.values(x)[0]
         assert np.isnan(got) or missing.name == "hypercapnic", missing.name

@@ -10,7 +10,8 @@ from osler.registry import optional
 
 
 def embed(x: np.ndarray, components: int, neighbours: int, min_distance: float, seed: int) -> np.ndarray:
-    """(n, components) UMAP embedding of x (n, p); one thread and a fixed seed, so the same numbers every time.
+    """(n, components) UMAP embedding of x (n, p); one thread and a fixed seed, so the same numbers every
+    time.
 
     Source: McInnes, Healy, Melville, arXiv:1802.03426.
 
@@ -21,6 +22,10 @@ def embed(x: np.ndarray, components: int, neighbours: int, min_distance: float, 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = umap.UMAP(
-            n_components=components, n_neighbors=min(neighbours, len(x) - 1), min_dist=min_distance, random_state=seed, n_jobs=1
+            n_components=components,
+            n_neighbors=min(neighbours, len(x) - 1),
+            min_dist=min_distance,
+            random_state=seed,
+            n_jobs=1,
         )
         return np.asarray(model.fit_transform(x), dtype=np.float64)

@@ -1,4 +1,5 @@
-"""The index of public data sets: who made them, under which licence, where they are and what their bytes must be."""
+"""The index of public data sets: who made them, under which licence, where they are and what their bytes
+must be."""
 
 from __future__ import annotations
 
@@ -68,7 +69,9 @@ def entry(name: str) -> Entry:
     """
     known = {e.name: e for e in entries()}
     if name not in known:
-        raise InputError(f"data set must be in the catalogue, was '{name}': {nearest(name, known)}", "data-unknown")
+        raise InputError(
+            f"data set must be in the catalogue, was '{name}': {nearest(name, known)}", "data-unknown"
+        )
     return known[name]
 
 

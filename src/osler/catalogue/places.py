@@ -1,4 +1,5 @@
-"""Where a data set's file is: inside an installed package, in a folder of the user, or (only if asked) at its address."""
+"""Where a data set's file is: inside an installed package, in a folder of the user, or (only if asked) at
+its address."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ def find(entry: Entry, *, allow_network: bool = False) -> Path:
     """The file of an entry, its SHA-256 checked.
 
     Raises:
-        InputError: code `data-absent` if no local place has it (and the network was not allowed or has no such file).
+        InputError: code `data-absent` if no local place has it (and the network was not allowed or has no
+            such file).
         ReadError: code `data-hash` if a file is there with other bytes.
     """
     local = locate(entry)
@@ -106,7 +108,9 @@ def download(entry: Entry, folder: Path) -> Path:
         check(part, entry)
         part.replace(target)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        raise InputError(f"{entry.official_url} must answer, it did not ({type(error).__name__}): try later", "data-absent") from error
+        raise InputError(
+            f"{entry.official_url} must answer, it did not ({type(error).__name__}): try later", "data-absent"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
     return target
@@ -117,7 +121,10 @@ class _OnlyHttps(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if not newurl.startswith("https://"):
-            raise InputError("a download must stay on https, the server redirected elsewhere: fetch the file by hand", "address")
+            raise InputError(
+                "a download must stay on https, the server redirected elsewhere: fetch the file by hand",
+                "address",
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -132,7 +139,9 @@ def _copy(source: BinaryIO, out: BinaryIO, entry: Entry) -> None:
     while chunk := source.read(1 << 16):
         left -= len(chunk)
         if left < 0:
-            raise LimitError(f"download of '{entry.name}' must be {entry.bytes} bytes, more came: it is another file")
+            raise LimitError(
+                f"download of '{entry.name}' must be {entry.bytes} bytes, more came: it is another file"
+            )
         out.write(chunk)
 
 
@@ -143,7 +152,17 @@ def _sha256(path: Path) -> str:
 
 def _absent(entry: Entry) -> str:
     if entry.package:
-        return f"data set '{entry.name}' comes with the Python package '{entry.package}', which must be installed and is not"
+        return (
+            f"data set '{entry.name}' comes with the Python package '{entry.package}', "
+            f"which must be installed and is not"
+        )
     looked = ", ".join(f"{path} ({what})" for what, path in folders())
-    how = "allow the network (--network)" if entry.has_file_address else f"get it by hand from {entry.official_url}"
-    return f"data set '{entry.name}' must be in a local place, {entry.file} was not in {looked}: set {MIRROR_VARIABLE}, or {how}"
+    how = (
+        "allow the network (--network)"
+        if entry.has_file_address
+        else f"get it by hand from {entry.official_url}"
+    )
+    return (
+        f"data set '{entry.name}' must be in a local place, {entry.file} was not in "
+        f"{looked}: set {MIRROR_VARIABLE}, or {how}"
+    )

@@ -1,4 +1,5 @@
-"""How a clinical table of the catalogue becomes a cohort: who is a patient, what is asked, what means "not measured"."""
+"""How a clinical table of the catalogue becomes a cohort: who is a patient, what is asked, what means "not
+measured"."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ class Recipe:
     """What must be known about one table.
 
     Attributes:
-        parts: entries stacked one under the other (`site` is then the part's name); empty: the entry of the recipe's name.
+        parts: entries stacked one under the other (`site` is then the part's name); empty: the entry of the
+            recipe's name.
         header: column names of a file without a header.
         where: which rows are kept, or None.
         missing: column → texts or numbers that stand for "not measured"; the key "*" is every column.
@@ -52,21 +54,71 @@ def _heart(*parts: str) -> Recipe:
         ignore=("num",),
         site="site" if parts else "",
         target="disease",
-        note="disease = num > 0 (any vessel narrowed by more than half); a cholesterol or pressure of 0 means not measured",
+        note="disease = num > 0 (any vessel narrowed by more than half); "
+        "a cholesterol or pressure of 0 means not measured",
     )
 
 
 _FRAMINGHAM_LATER = (
-    "TIME", "PERIOD", "HDLC", "LDLC", "DEATH", "ANGINA", "HOSPMI", "MI_FCHD", "ANYCHD", "STROKE", "CVD", "HYPERTEN", "TIMEAP",
-    "TIMEMI", "TIMEMIFC", "TIMECHD", "TIMESTRK", "TIMECVD", "TIMEDTH", "TIMEHYP",
-)  # fmt: skip
+    "TIME",
+    "PERIOD",
+    "HDLC",
+    "LDLC",
+    "DEATH",
+    "ANGINA",
+    "HOSPMI",
+    "MI_FCHD",
+    "ANYCHD",
+    "STROKE",
+    "CVD",
+    "HYPERTEN",
+    "TIMEAP",
+    "TIMEMI",
+    "TIMEMIFC",
+    "TIMECHD",
+    "TIMESTRK",
+    "TIMECVD",
+    "TIMEDTH",
+    "TIMEHYP",
+)
 
 _OPT_INPUTS = (
-    "Age", "Black", "White", "Nat.Am", "Asian", "Hisp", "Education", "Public.Asstce", "Hypertension", "Diabetes", "BL.Diab.Type",
-    "BMI", "Use.Tob", "BL.Cig.Day", "Use.Alc", "BL.Drks.Day", "Drug.Add", "Prev.preg", "N.prev.preg", "Live.PTB",
-    "Any.stillbirth", "Spont.ab", "Induced.ab", "N.living.kids", "N.qualifying.teeth", "BL.GE", "BL..BOP", "BL.PD.avg",
-    "BL..PD.4", "BL..PD.5", "BL.CAL.avg", "BL..CAL.2", "BL..CAL.3", "BL.Calc.I", "BL.Pl.I",
-)  # fmt: skip
+    "Age",
+    "Black",
+    "White",
+    "Nat.Am",
+    "Asian",
+    "Hisp",
+    "Education",
+    "Public.Asstce",
+    "Hypertension",
+    "Diabetes",
+    "BL.Diab.Type",
+    "BMI",
+    "Use.Tob",
+    "BL.Cig.Day",
+    "Use.Alc",
+    "BL.Drks.Day",
+    "Drug.Add",
+    "Prev.preg",
+    "N.prev.preg",
+    "Live.PTB",
+    "Any.stillbirth",
+    "Spont.ab",
+    "Induced.ab",
+    "N.living.kids",
+    "N.qualifying.teeth",
+    "BL.GE",
+    "BL..BOP",
+    "BL.PD.avg",
+    "BL..PD.4",
+    "BL..PD.5",
+    "BL.CAL.avg",
+    "BL..CAL.2",
+    "BL..CAL.3",
+    "BL.Calc.I",
+    "BL.Pl.I",
+)
 
 _SITES = ("heart_cleveland", "heart_hungarian", "heart_switzerland", "heart_va")
 
@@ -78,14 +130,18 @@ RECIPES: dict[str, Recipe] = {
         target="diabetes",
         note="a 0 in glucose, pressure, triceps, insulin or mass means not measured",
     ),
-    "ckd_uci": Recipe(target="class", note="cases and controls come from different clinics: missingness itself tells the class"),
+    "ckd_uci": Recipe(
+        target="class",
+        note="cases and controls come from different clinics: missingness itself tells the class",
+    ),
     "framingham_teaching": Recipe(
         where=lambda: (pl.col("PERIOD") == 1) & (pl.col("PREVCHD") == 0),
         derive={"cvd_10y": _yes(lambda: (pl.col("CVD") == 1) & (pl.col("TIMECVD") <= 3652))},
         ignore=(*_FRAMINGHAM_LATER, "PREVCHD", "PREVAP", "PREVMI"),
         unit="RANDID",
         target="cvd_10y",
-        note="altered teaching data: methods only, no findings; first examination, without earlier coronary disease, "
+        note="altered teaching data: methods only, no findings; first examination, "
+        "without earlier coronary disease, "
         "cardiovascular event within 3,652 days (deaths before it count as no event)",
     ),
     "colon": Recipe(
@@ -130,13 +186,16 @@ RECIPES: dict[str, Recipe] = {
         ignore=("encounter_id", "readmitted"),
         unit="patient_nbr",
         target="readmitted_30d",
-        note="first encounter per person; discharge to death or hospice (discharge_disposition_id 11, 13, 14, 19, 20, 21) "
+        note="first encounter per person; discharge to death or hospice "
+        "(discharge_disposition_id 11, 13, 14, 19, 20, 21) "
         "cannot be readmitted and is still inside",
     ),
     "rotterdam": Recipe(
         derive={
             "rfs": lambda: pl.max_horizontal("recur", "death"),
-            "rfs_days": lambda: pl.when(pl.col("recur") == 1).then(pl.col("rtime")).otherwise(pl.col("dtime")),
+            "rfs_days": lambda: pl.when(pl.col("recur") == 1)
+            .then(pl.col("rtime"))
+            .otherwise(pl.col("dtime")),
         },
         ignore=("rtime", "recur", "dtime", "death"),
         unit="pid",

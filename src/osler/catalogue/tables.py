@@ -42,7 +42,10 @@ def table(name: str, *, allow_network: bool = False) -> pl.DataFrame:
         return _from_sklearn(name, allow_network)
     plain = known.file.removesuffix(".gz")
     if not plain.endswith((".csv", ".tsv")):
-        raise ReadError(f"data set '{name}' must be a CSV or TSV table to be read as one, it is {known.file}: use its path")
+        raise ReadError(
+            f"data set '{name}' must be a CSV or TSV table to be read as one, it is "
+            f"{known.file}: use its path"
+        )
     options = {"separator": "\t"} if plain.endswith(".tsv") else {}
     header = {"has_header": False, "new_columns": list(recipe.header)} if recipe.header else {}
     source = path(name, allow_network=allow_network)
@@ -53,14 +56,18 @@ def read(name: str, *, allow_network: bool = False) -> Cohort:
     """A cohort of a data set: missing codes emptied (and in the ledger), target derived, roles declared.
 
     Raises:
-        InputError: also where the catalogue has no recipe for the name (read the file with `osler.read` instead).
+        InputError: also where the catalogue has no recipe for the name (read the file with `osler.read`
+            instead).
         ReadError: as `table`.
     """
     from osler.cohort.read import read as read_cohort
 
     if name not in RECIPES:
         entry(name)
-        raise InputError(f"data set '{name}' must have a recipe to become a cohort, it has none: read its file with osler.read")
+        raise InputError(
+            f"data set '{name}' must have a recipe to become a cohort, it has none: read "
+            f"its file with osler.read"
+        )
     recipe = RECIPES[name]
     raw = table(name, allow_network=allow_network)
     frame, ledger = prepare(raw, recipe)
@@ -77,7 +84,8 @@ def read(name: str, *, allow_network: bool = False) -> Cohort:
 
 
 def prepare(raw: pl.DataFrame, recipe: Recipe) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """A raw table after its recipe, with `_row` (row number in the raw table), and the ledger of emptied cells."""
+    """A raw table after its recipe, with `_row` (row number in the raw table), and the ledger of emptied
+    cells."""
     text = [c for c, kind in raw.schema.items() if kind == pl.String]
     frame = raw.with_columns(pl.col(text).str.strip_chars()).with_columns(pl.col(text).replace({"": None}))
     frame = frame.with_row_index("_row", offset=1).with_columns(pl.col("_row").cast(pl.Int64))
@@ -90,7 +98,9 @@ def prepare(raw: pl.DataFrame, recipe: Recipe) -> tuple[pl.DataFrame, pl.DataFra
             rows = frame.filter(stands_for_missing)["_row"].to_list()
             if rows:
                 ledger.append(refusals(rows, name, "the value stands for 'not measured'", "set missing"))
-                frame = frame.with_columns(pl.when(stands_for_missing).then(None).otherwise(pl.col(name)).alias(name))
+                frame = frame.with_columns(
+                    pl.when(stands_for_missing).then(None).otherwise(pl.col(name)).alias(name)
+                )
                 frame = frame.with_columns(_as_numbers(frame[name]))
     for name, expression in recipe.derive.items():
         frame = frame.with_columns(expression().alias(name))
@@ -110,7 +120,9 @@ def _with_rows(cohort: Cohort, rows: pl.Series, ledger: pl.DataFrame) -> Cohort:
     """The cohort with the raw table's row numbers in place of the prepared table's."""
     to_raw = dict(enumerate(rows.to_list(), start=1))
     renumbered = cohort.table.with_columns(pl.col("_row").replace_strict(to_raw, return_dtype=pl.Int64))
-    earlier = cohort.refusals.with_columns(pl.col("row").replace_strict(to_raw, default=pl.col("row"), return_dtype=pl.Int64))
+    earlier = cohort.refusals.with_columns(
+        pl.col("row").replace_strict(to_raw, default=pl.col("row"), return_dtype=pl.Int64)
+    )
     return replace(cohort, table=renumbered, refusals=pl.concat([ledger, earlier]))
 
 
@@ -122,7 +134,9 @@ def _from_sklearn(name: str, allow_network: bool) -> pl.DataFrame:
     if name == "breast_cancer":
         bunch = datasets.load_breast_cancer()
         frame = pl.DataFrame(bunch.data, schema=[str(f) for f in bunch.feature_names])
-        return frame.with_columns(diagnosis=pl.Series([str(bunch.target_names[code]) for code in bunch.target]))
+        return frame.with_columns(
+            diagnosis=pl.Series([str(bunch.target_names[code]) for code in bunch.target])
+        )
     path("diabetes_target", allow_network=allow_network)
     bunch = datasets.load_diabetes(scaled=False)
     frame = pl.DataFrame(bunch.data, schema=list(bunch.feature_names))

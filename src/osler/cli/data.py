@@ -12,7 +12,9 @@ def data(
     action: Annotated[str, typer.Argument(help="list, get or where")] = "list",
     name: Annotated[str, typer.Argument(help="a data set's name (for get), or part of one (for list)")] = "",
     out: Annotated[Path | None, typer.Option(help="folder that `get` copies the file to")] = None,
-    network: Annotated[bool, typer.Option("--network", help="allow `get` to fetch from the official address")] = False,
+    network: Annotated[
+        bool, typer.Option("--network", help="allow `get` to fetch from the official address")
+    ] = False,
 ) -> None:
     """List public data sets, get one (its SHA-256 checked), or say where they are looked for.
 

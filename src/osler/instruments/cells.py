@@ -1,8 +1,9 @@
 """Small counts are hidden, and with them whatever would let a reader work them out.
 
-A count from 1 to `SMALL` - 1 describes so few people that they may be known by it. Hiding it alone is not enough where a total
-stands beside it, so a second cell of the same row and column is hidden too (complementary suppression; Willenborg and de Waal,
-Elements of Statistical Disclosure Control, 2001, chapter 4).
+A count from 1 to `SMALL` - 1 describes so few people that they may be known by it. Hiding it alone is not
+enough where a total stands beside it, so a second cell of the same row and column is hidden too
+(complementary suppression; Willenborg and de Waal, Elements of Statistical Disclosure Control, 2001,
+chapter 4).
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ def hide(counts: np.ndarray) -> np.ndarray:
     """(rows, groups) bool, true where a count must not be shown.
 
     Args:
-        counts: (rows, columns) int, rows that add up to a published total per column, and columns that add up to a published
-            total per row or hold that total among them.
+        counts: (rows, columns) int, rows that add up to a published total per column, and columns that add
+            up to a published total per row or hold that total among them.
     """
     counts = np.asarray(counts)
     hidden = (counts > 0) & (counts < SMALL)

@@ -24,17 +24,28 @@ _MOST_ROWS_HDBSCAN = 20_000
 class ClusterOptions:
     """Options of `osler cluster`."""
 
-    columns: tuple[str, ...] = field(default=(), metadata={"help": "columns to compare patients by; all inputs if none is named"})
-    method: str = field(default="kmeans", metadata={"help": "kmeans, gmm (Gaussian mixture) or hdbscan (density)"})
-    k: int = field(default=0, metadata={"help": "number of clusters; 0 chooses it, and may answer that there are none"})
+    columns: tuple[str, ...] = field(
+        default=(), metadata={"help": "columns to compare patients by; all inputs if none is named"}
+    )
+    method: str = field(
+        default="kmeans", metadata={"help": "kmeans, gmm (Gaussian mixture) or hdbscan (density)"}
+    )
+    k: int = field(
+        default=0, metadata={"help": "number of clusters; 0 chooses it, and may answer that there are none"}
+    )
     k_max: int = field(default=6, metadata={"help": "largest number of clusters to try"})
-    references: int = field(default=20, metadata={"help": "tables without clusters that the data are compared with, of each kind"})
-    resamples: int = field(default=50, metadata={"help": "half samples of the patients for the stability of each cluster"})
+    references: int = field(
+        default=20, metadata={"help": "tables without clusters that the data are compared with, of each kind"}
+    )
+    resamples: int = field(
+        default=50, metadata={"help": "half samples of the patients for the stability of each cluster"}
+    )
     seed: int = field(default=0, metadata={"help": "seed of all random draws"})
 
 
 class Cluster(Instrument):
-    """Clusters with a test whether there are any, a choice of their number, their stability and their profile."""
+    """Clusters with a test whether there are any, a choice of their number, their stability and their
+    profile."""
 
     name = "cluster"
     summary = "find groups of similar patients, or say that there are none"
@@ -74,7 +85,9 @@ class Cluster(Instrument):
             "clusters": _profile(cohort, columns, labels, stability),
         }
         text = pl.Series([str(v) if v > 0 else "noise" for v in labels.tolist()], dtype=pl.String)
-        out = cohort.with_column(text, Column("cluster", "category", "prediction", reason=f"osler cluster, {options.method}"))
+        out = cohort.with_column(
+            text, Column("cluster", "category", "prediction", reason=f"osler cluster, {options.method}")
+        )
         step = Step("cluster", len(cohort), len(cohort), {"method": options.method, "k": int(labels.max())})
         return Findings(Cohort(out.table, out.columns, (*out.lineage, step), out.root, out.refusals), facts)
 
@@ -86,22 +99,33 @@ def _check(cohort: Cohort, options: ClusterOptions) -> None:
     within("references", options.references, 5, 1000)
     within("resamples", options.resamples, 5, 1000)
     if options.method == "hdbscan" and len(cohort) > _MOST_ROWS_HDBSCAN:
-        raise LimitError(f"method hdbscan must have at most {_MOST_ROWS_HDBSCAN:,} rows, the table has {len(cohort):,}: use kmeans")
+        raise LimitError(
+            f"method hdbscan must have at most {_MOST_ROWS_HDBSCAN:,} rows, the table has "
+            f"{len(cohort):,}: use kmeans"
+        )
 
 
-def _profile(cohort: Cohort, columns: list[Column], labels: np.ndarray, stability: list[float]) -> list[dict[str, Any]]:
-    """One dict per cluster: how many, how stable, and each column's mean and SD or commonest level; small ones hidden."""
+def _profile(
+    cohort: Cohort, columns: list[Column], labels: np.ndarray, stability: list[float]
+) -> list[dict[str, Any]]:
+    """One dict per cluster: how many, how stable, and each column's mean and SD or commonest level; small
+    ones hidden."""
     out = []
     for number in sorted(set(labels.tolist()), key=lambda v: (v == 0, v)):
         rows = labels == number
         n = int(rows.sum())
-        one: dict[str, Any] = {"cluster": str(number) if number else "noise", "n": HIDDEN if is_small(n) else n}
+        one: dict[str, Any] = {
+            "cluster": str(number) if number else "noise",
+            "n": HIDDEN if is_small(n) else n,
+        }
         if number and stability:
             mean = stability[number - 1]
             verdict = "stable" if mean >= 0.75 else "doubtful" if mean >= 0.6 else "not stable"
             one |= {"jaccard": round(mean, 3), "verdict": verdict}
         if not is_small(n):
-            one["profile"] = {c.name: _describe(cohort.values(c.name).filter(pl.Series(rows)), c) for c in columns}
+            one["profile"] = {
+                c.name: _describe(cohort.values(c.name).filter(pl.Series(rows)), c) for c in columns
+            }
         out.append(one)
     return out
 

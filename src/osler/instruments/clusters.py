@@ -1,10 +1,12 @@
-"""The workers of `osler cluster`: partitions, the test against tables without clusters, the choice of k, stability.
+"""The workers of `osler cluster`: partitions, the test against tables without clusters, the choice of k,
+stability.
 
-The test: a statistic of the data is compared with the same statistic of tables that hold one population only, of two kinds: a
-normal distribution with the data's covariance, and a uniform one in the box of the principal axes; columns of classes keep
-their shares and are drawn independently. The data must lie above both (one-sided prediction interval, level `ALPHA`), else the
-answer is "no clusters". The statistic is, for k-means, the best mean silhouette over k; for a Gaussian mixture, the gain in BIC
-over one component; for HDBSCAN, the mean membership when it finds two clusters or more.
+The test: a statistic of the data is compared with the same statistic of tables that hold one population
+only, of two kinds: a normal distribution with the data's covariance, and a uniform one in the box of the
+principal axes; columns of classes keep their shares and are drawn independently. The data must lie above
+both (one-sided prediction interval, level `ALPHA`), else the answer is "no clusters". The statistic is, for
+k-means, the best mean silhouette over k; for a Gaussian mixture, the gain in BIC over one component; for
+HDBSCAN, the mean membership when it finds two clusters or more.
 """
 
 from __future__ import annotations
@@ -51,7 +53,10 @@ def choose(x: np.ndarray, state: dict[str, Any], options: Settings, rng: np.rand
     worst = 0.0
     gap: list[float] = []
     for kind in ("normal", "uniform"):
-        draws = [_measure(_without_clusters(sample, spans, kind, rng), options.method, k_max, rng) for _ in range(options.references)]
+        draws = [
+            _measure(_without_clusters(sample, spans, kind, rng), options.method, k_max, rng)
+            for _ in range(options.references)
+        ]
         p = _above(seen.statistic, np.array([d.statistic for d in draws]))
         facts[f"p_against_{kind}"] = round(p, 5)
         worst = max(worst, p)
@@ -82,7 +87,8 @@ def assign(x: np.ndarray, k: int, method: str, rng: np.random.Generator) -> np.n
 def stability(
     x: np.ndarray, labels: np.ndarray, unit: np.ndarray, k: int, options: Settings, rng: np.random.Generator
 ) -> list[float]:
-    """Mean best Jaccard of each cluster over half samples of the units (Hennig 2007): 0.75 and more is stable."""
+    """Mean best Jaccard of each cluster over half samples of the units (Hennig 2007): 0.75 and more is
+    stable."""
     found = int(labels.max())
     total = np.zeros(found)
     n_units = int(unit.max()) + 1
@@ -122,7 +128,9 @@ def _measure(x: np.ndarray, method: str, k_max: int, rng: np.random.Generator) -
             inertia.append(max(within, 1e-12))
             shape[k] = silhouette(distance, labels)
         best = max(shape, key=lambda k: shape[k])
-        return _Measured(shape[best], best, {str(k): round(v, 4) for k, v in shape.items()}, "mean silhouette", inertia)
+        return _Measured(
+            shape[best], best, {str(k): round(v, 4) for k, v in shape.items()}, "mean silhouette", inertia
+        )
     if method == "gmm":
         bic = {k: _mixture(x, k, seed, 2)[1] for k in range(1, k_max + 1)}
         best = min(bic, key=lambda k: bic[k])
@@ -134,7 +142,9 @@ def _measure(x: np.ndarray, method: str, k_max: int, rng: np.random.Generator) -
     return _Measured(statistic, max(found, 1), {}, "HDBSCAN", [])
 
 
-def _without_clusters(x: np.ndarray, spans: list[tuple[int, int, bool]], kind: str, rng: np.random.Generator) -> np.ndarray:
+def _without_clusters(
+    x: np.ndarray, spans: list[tuple[int, int, bool]], kind: str, rng: np.random.Generator
+) -> np.ndarray:
     """A table of the same size with one population: normal or uniform numbers, independent classes."""
     out = np.empty_like(x)
     smooth = [i for start, stop, discrete in spans if not discrete for i in range(start, stop)]
@@ -199,7 +209,9 @@ def _mixture(x: np.ndarray, k: int, seed: int, starts: int) -> tuple[Any, float]
     for shape in ("full", "diag"):
         if shape == "full" and k * x.shape[1] * (x.shape[1] + 3) / 2 > len(x) / 3:
             continue
-        model = GaussianMixture(k, covariance_type=shape, n_init=starts, random_state=seed, reg_covar=1e-3, max_iter=200).fit(x)
+        model = GaussianMixture(
+            k, covariance_type=shape, n_init=starts, random_state=seed, reg_covar=1e-3, max_iter=200
+        ).fit(x)
         bic = float(model.bic(x))
         if best is None or bic < best[1]:
             best = (model, bic)

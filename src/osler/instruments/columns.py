@@ -28,11 +28,15 @@ def pick(cohort: Cohort, names: Sequence[str], modalities: Iterable[str] = PLAIN
         for column in columns:
             if column.modality not in fitting:
                 wanted = ", ".join(fitting)
-                raise ColumnError(f"column '{column.name}' must be one of {wanted}, it is {column.modality}", "column-kind")
+                raise ColumnError(
+                    f"column '{column.name}' must be one of {wanted}, it is {column.modality}", "column-kind"
+                )
         return columns
     columns = [c for c in cohort.role("input") if c.modality in fitting]
     if not columns:
-        raise ColumnError(f"the table must have an input column of kind {' or '.join(fitting)}, it has none: name columns")
+        raise ColumnError(
+            f"the table must have an input column of kind {' or '.join(fitting)}, it has none: name columns"
+        )
     return columns
 
 
@@ -51,7 +55,11 @@ def words(values: pl.Series) -> np.ndarray:
         else:
             values = values.fill_nan(None)
     text = values.cast(pl.String).str.strip_chars().fill_null("")
-    return text.zip_with(~is_missing_word(text), pl.Series([""] * len(text), dtype=pl.String)).to_numpy().astype(str)
+    return (
+        text.zip_with(~is_missing_word(text), pl.Series([""] * len(text), dtype=pl.String))
+        .to_numpy()
+        .astype(str)
+    )
 
 
 def yes(values: pl.Series) -> np.ndarray:
@@ -59,7 +67,9 @@ def yes(values: pl.Series) -> np.ndarray:
     if values.dtype == pl.Boolean:
         values = values.cast(pl.Int8)
     lower = np.char.lower(words(values))
-    return np.where(np.isin(lower, list(TRUE_WORDS)), 1.0, np.where(np.isin(lower, list(FALSE_WORDS)), 0.0, np.nan))
+    return np.where(
+        np.isin(lower, list(TRUE_WORDS)), 1.0, np.where(np.isin(lower, list(FALSE_WORDS)), 0.0, np.nan)
+    )
 
 
 def missing(values: pl.Series) -> np.ndarray:
@@ -75,7 +85,9 @@ def units(cohort: Cohort) -> np.ndarray:
     names = [c.name for c in cohort.role("unit")]
     if not names:
         return np.arange(len(cohort), dtype=np.int64)
-    keys = np.array(["\x1f".join(parts) for parts in zip(*(words(cohort.values(n)).tolist() for n in names), strict=True)])
+    keys = np.array(
+        ["\x1f".join(parts) for parts in zip(*(words(cohort.values(n)).tolist() for n in names), strict=True)]
+    )
     alone = keys == "\x1f".join([""] * len(names))
     keys = np.where(alone, [f"\x1e{i}" for i in range(len(keys))], keys)
     return np.unique(keys, return_inverse=True)[1].astype(np.int64)

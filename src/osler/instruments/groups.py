@@ -8,29 +8,35 @@ import numpy as np
 
 
 def smd_numbers(parts: list[np.ndarray]) -> float:
-    """The largest absolute standardised mean difference of any two groups: difference over the root of the mean variance."""
+    """The largest absolute standardised mean difference of any two groups: difference over the root of the
+    mean variance."""
     return max(_smd(a, b) for a, b in combinations(parts, 2))
 
 
 def smd_classes(counts: np.ndarray) -> float:
-    """The same for classes, from counts (groups, levels): Mahalanobis distance of the shares (Yang and Dalton 2012)."""
+    """The same for classes, from counts (groups, levels): Mahalanobis distance of the shares (Yang and
+    Dalton 2012)."""
     shares = counts / counts.sum(axis=1, keepdims=True)
     return max(_smd_shares(a, b) for a, b in combinations(shares, 2))
 
 
 def p_numbers(parts: list[np.ndarray], ranks: bool) -> float:
-    """Welch's t for two groups, one-way analysis of variance for more; Mann-Whitney or Kruskal-Wallis on ranks."""
+    """Welch's t for two groups, one-way analysis of variance for more; Mann-Whitney or Kruskal-Wallis on
+    ranks."""
     from scipy import stats
 
     if all((part == parts[0][0]).all() for part in parts):
         return 1.0
     if len(parts) == 2:
-        return float(stats.mannwhitneyu(*parts).pvalue if ranks else stats.ttest_ind(*parts, equal_var=False).pvalue)
+        return float(
+            stats.mannwhitneyu(*parts).pvalue if ranks else stats.ttest_ind(*parts, equal_var=False).pvalue
+        )
     return float(stats.kruskal(*parts).pvalue if ranks else stats.f_oneway(*parts).pvalue)
 
 
 def p_classes(counts: np.ndarray) -> float:
-    """Pearson's chi-squared without correction; Fisher's exact test for 2 x 2 where an expected count is below 5."""
+    """Pearson's chi-squared without correction; Fisher's exact test for 2 x 2 where an expected count is
+    below 5."""
     from scipy import stats
 
     counts = counts[:, counts.sum(axis=0) > 0]

@@ -1,8 +1,9 @@
 """All sets of items that at least so many baskets hold: FP-growth, and the same answer from bit sets.
 
-FP-growth (Han, Pei, Yin, SIGMOD 2000) packs the baskets into a prefix tree with the commonest items nearest the root and grows
-each set from the tree of the baskets that hold its last item. Eclat (Zaki, IEEE TKDE 2000) keeps for each item the set of its
-baskets and intersects them. Both give every frequent set once, with its exact count.
+FP-growth (Han, Pei, Yin, SIGMOD 2000) packs the baskets into a prefix tree with the commonest items nearest
+the root and grows each set from the tree of the baskets that hold its last item. Eclat (Zaki, IEEE TKDE
+2000) keeps for each item the set of its baskets and intersects them. Both give every frequent set once,
+with its exact count.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class _Node:
 
 
 def fp_growth(baskets: Sequence[Sequence[int]], least: int, longest: int) -> dict[Itemset, int]:
-    """Frequent sets of at most `longest` items, each sorted, with the number of baskets that hold it (at least `least`).
+    """Frequent sets of at most `longest` items, each sorted, with the number of baskets that hold it (at
+    least `least`).
 
     Raises:
         LimitError: more than `MOST_SETS` sets.
@@ -56,16 +58,25 @@ def _collect(found: Iterator[tuple[Itemset, int]]) -> dict[Itemset, int]:
     for items, count in found:
         out[items] = count
         if len(out) > MOST_SETS:
-            raise LimitError(f"rules must come from at most {MOST_SETS:,} item sets, there are more: raise --min-support or lower --longest")
+            raise LimitError(
+                f"rules must come from at most {MOST_SETS:,} item sets, there are more: "
+                f"raise --min-support or lower --longest"
+            )
     return out
 
 
-def _grow(baskets: list[tuple[Itemset, int]], least: int, longest: int, tail: Itemset) -> Iterator[tuple[Itemset, int]]:
+def _grow(
+    baskets: list[tuple[Itemset, int]], least: int, longest: int, tail: Itemset
+) -> Iterator[tuple[Itemset, int]]:
     counts: Counter[int] = Counter()
     for items, times in baskets:
         for item in set(items):
             counts[item] += times
-    order = {i: r for r, (i, n) in enumerate(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))) if n >= least}
+    order = {
+        i: r
+        for r, (i, n) in enumerate(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+        if n >= least
+    }
     if not order:
         return
     if len(tail) + 1 == longest:
@@ -104,10 +115,16 @@ def _path(node: _Node) -> Itemset:
     return tuple(items)
 
 
-def _intersect(items: list[tuple[int, int]], least: int, longest: int, head: Itemset) -> Iterator[tuple[Itemset, int]]:
+def _intersect(
+    items: list[tuple[int, int]], least: int, longest: int, head: Itemset
+) -> Iterator[tuple[Itemset, int]]:
     for place, (item, bits) in enumerate(items):
         grown = (*head, item)
         yield grown, bits.bit_count()
         if len(grown) < longest:
-            rest = [(other, both) for other, more in items[place + 1 :] if (both := bits & more).bit_count() >= least]
+            rest = [
+                (other, both)
+                for other, more in items[place + 1 :]
+                if (both := bits & more).bit_count() >= least
+            ]
             yield from _intersect(rest, least, longest, grown)

@@ -10,11 +10,12 @@ _MOST_COLUMNS = 50
 
 
 def littles_test(x: np.ndarray) -> dict[str, Any]:
-    """The statistic d2, its degrees of freedom and p (Little, JASA 1988, equation 2.1) of x (n, p) with NaN.
+    """The statistic d2, its degrees of freedom and p (Little, JASA 1988, equation 2.1) of x (n, p) with
+    NaN.
 
-    The means of the rows with each pattern are compared with the maximum-likelihood mean and covariance of all rows (EM). A
-    small p says that what is missing depends on what is seen. Without missing cells, or with fewer than two columns, a word says why
-    there is no test.
+    The means of the rows with each pattern are compared with the maximum-likelihood mean and covariance of
+    all rows (EM). A small p says that what is missing depends on what is seen. Without missing cells, or
+    with fewer than two columns, a word says why there is no test.
     """
     from scipy import stats
 
@@ -40,13 +41,20 @@ def littles_test(x: np.ndarray) -> dict[str, Any]:
     if degrees < 1:
         return {"note": "no test: every row has the same pattern"}
     p = float(stats.chi2.sf(statistic, degrees))
-    return {"d2": round(statistic, 4), "df": degrees, "p": round(p, 6), "columns": int(z.shape[1]), "patterns": len(patterns)}
+    return {
+        "d2": round(statistic, 4),
+        "df": degrees,
+        "p": round(p, 6),
+        "columns": int(z.shape[1]),
+        "patterns": len(patterns),
+    }
 
 
 def em_normal(
     z: np.ndarray, patterns: np.ndarray, which: np.ndarray, steps: int = 200, tolerance: float = 1e-7
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Maximum-likelihood mean (p,) and covariance (p, p) of normal rows z (n, p) with NaN (Dempster, Laird, Rubin 1977).
+    """Maximum-likelihood mean (p,) and covariance (p, p) of normal rows z (n, p) with NaN (Dempster, Laird,
+    Rubin 1977).
 
     Args:
         patterns: (m, p) bool, the distinct patterns of missing cells.
@@ -62,7 +70,9 @@ def em_normal(
                 continue
             slope = np.linalg.pinv(covariance[np.ix_(seen, seen)]) @ covariance[np.ix_(seen, gone)]
             filled[np.ix_(rows, gone)] = mean[gone] + (z[np.ix_(rows, seen)] - mean[seen]) @ slope
-            spare[np.ix_(gone, gone)] += len(rows) * (covariance[np.ix_(gone, gone)] - covariance[np.ix_(gone, seen)] @ slope)
+            spare[np.ix_(gone, gone)] += len(rows) * (
+                covariance[np.ix_(gone, gone)] - covariance[np.ix_(gone, seen)] @ slope
+            )
         new = filled.mean(axis=0)
         around = filled - new
         moved = (around.T @ around + spare) / n

@@ -26,18 +26,24 @@ _LEVEL = 0.05
 class MissingOptions:
     """Options of `osler missing`."""
 
-    columns: tuple[str, ...] = field(default=(), metadata={"help": "columns to look at; all but ids and ignored ones if none is named"})
+    columns: tuple[str, ...] = field(
+        default=(), metadata={"help": "columns to look at; all but ids and ignored ones if none is named"}
+    )
     group: str = field(default="", metadata={"help": "column to compare missingness by, such as the site"})
     patterns: int = field(default=10, metadata={"help": "how many of the commonest patterns to show"})
 
 
 class Missing(Instrument):
-    """Missing cells by column, by pattern and by group, Little's test, and warnings where missingness tells the target."""
+    """Missing cells by column, by pattern and by group, Little's test, and warnings where missingness tells
+    the target."""
 
     name = "missing"
     summary = "missing-data patterns, Little's test, and missingness that tells the target"
     example = "osler missing patients.csv --target died --group site"
-    gives = "a table with one row per column: how many are missing, the share with its interval, p against the target"
+    gives = (
+        "a table with one row per column: how many are missing, the share with its "
+        "interval, p against the target"
+    )
     references = (
         "Little: A test of missing completely at random for multivariate data with missing values. JASA 1988",
         "Lex et al.: UpSet: visualization of intersecting sets. IEEE TVCG 2014",
@@ -58,11 +64,22 @@ class Missing(Instrument):
         gone = np.stack([missing(cohort.values(n)) for n in names], axis=1)
         told = _against_target(cohort, gone)
         low, high = wilson(gone.sum(axis=0), np.full(len(names), len(cohort)))
-        table = pl.DataFrame({
-            "column": names, "missing": gone.sum(axis=0).astype(np.int64), "share": gone.mean(axis=0),
-            "share_low": low, "share_high": high, "p_target": told[0], "q_target": told[1],
-        })  # fmt: skip
-        warnings = [f"whether '{n}' is missing tells the target: ask how it was recorded" for n, q in zip(names, told[1]) if q < _LEVEL]
+        table = pl.DataFrame(
+            {
+                "column": names,
+                "missing": gone.sum(axis=0).astype(np.int64),
+                "share": gone.mean(axis=0),
+                "share_low": low,
+                "share_high": high,
+                "p_target": told[0],
+                "q_target": told[1],
+            }
+        )
+        warnings = [
+            f"whether '{n}' is missing tells the target: ask how it was recorded"
+            for n, q in zip(names, told[1])
+            if q < _LEVEL
+        ]
         facts: dict[str, Any] = {
             "rows": len(cohort),
             "complete_rows": shown(int((~gone.any(axis=1)).sum()), False),
@@ -101,10 +118,22 @@ def _patterns(gone: np.ndarray, names: list[str], most: int) -> list[dict[str, A
     for place in order[:most]:
         n = int(counts[place])
         absent = [name for name, is_gone in zip(names, patterns[place], strict=True) if is_gone]
-        out.append({"missing": absent, "n": shown(n, False), "share": None if is_small(n) else round(n / len(gone), 4)})
+        out.append(
+            {
+                "missing": absent,
+                "n": shown(n, False),
+                "share": None if is_small(n) else round(n / len(gone), 4),
+            }
+        )
     rest = int(counts[order[most:]].sum())
     if rest:
-        out.append({"missing": ["(other patterns)"], "n": shown(rest, False), "share": None if is_small(rest) else round(rest / len(gone), 4)})
+        out.append(
+            {
+                "missing": ["(other patterns)"],
+                "n": shown(rest, False),
+                "share": None if is_small(rest) else round(rest / len(gone), 4),
+            }
+        )
     return out
 
 
@@ -117,7 +146,13 @@ def _together(gone: np.ndarray, names: list[str]) -> list[dict[str, Any]]:
         for j in range(i + 1, len(names)):
             union = alone[i] + alone[j] - both[i, j]
             if both[i, j] >= SMALL and both[i, j] >= 0.5 * union:
-                pairs.append({"columns": [names[i], names[j]], "n": int(both[i, j]), "jaccard": round(float(both[i, j] / union), 4)})
+                pairs.append(
+                    {
+                        "columns": [names[i], names[j]],
+                        "n": int(both[i, j]),
+                        "jaccard": round(float(both[i, j] / union), 4),
+                    }
+                )
     return sorted(pairs, key=lambda p: (-p["jaccard"], p["columns"]))
 
 
@@ -140,7 +175,9 @@ def _against_target(cohort: Cohort, gone: np.ndarray) -> tuple[np.ndarray, np.nd
                 p[j] = float(stats.mannwhitneyu(a, b).pvalue)
             else:
                 first, second = Counter(a.tolist()), Counter(b.tolist())
-                cells = np.array([[count[level] for level in sorted(first | second)] for count in (first, second)])
+                cells = np.array(
+                    [[count[level] for level in sorted(first | second)] for count in (first, second)]
+                )
                 p[j] = float(stats.chi2_contingency(cells).pvalue) if cells.shape[1] > 1 else 1.0
     return p, adjust(p, len(p), "bh")
 
@@ -158,5 +195,7 @@ def _by_group(cohort: Cohort, gone: np.ndarray, names: list[str], group: str) ->
             continue
         n = np.array([gone[held == level, j].sum() for level in levels])
         hidden = hide(np.stack([n, sizes - n]))[0]
-        out.append({"column": name, **{v: shown(int(k), bool(h)) for v, k, h in zip(levels, n, hidden, strict=True)}})
+        out.append(
+            {"column": name, **{v: shown(int(k), bool(h)) for v, k, h in zip(levels, n, hidden, strict=True)}}
+        )
     return out or [{"note": f"no level of '{group}' has {HIDDEN.strip('<')} rows"}]

@@ -1,8 +1,9 @@
 """Numbers, yes-or-no and classes as one matrix in which every column weighs the same (total variance 1).
 
-A strongly skewed number is made symmetric first (Yeo and Johnson, Biometrika 2000); a class of k levels becomes k indicators divided
-by the square root of their summed variance (the Gini index), so that distances treat it as one column. Missing cells get the
-median or the commonest level. The state is JSON and encoding is row by row, so new rows can be placed among old ones.
+A strongly skewed number is made symmetric first (Yeo and Johnson, Biometrika 2000); a class of k levels
+becomes k indicators divided by the square root of their summed variance (the Gini index), so that distances
+treat it as one column. Missing cells get the median or the commonest level. The state is JSON and encoding
+is row by row, so new rows can be placed among old ones.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def fit(cohort: Cohort, columns: Sequence[Column]) -> dict[str, Any]:
         ColumnError: fewer than ten rows, or no column varies.
     """
     if len(cohort) < _MIN_ROWS:
-        raise ColumnError(f"the table must have at least {_MIN_ROWS} rows for this, it has {len(cohort)}", "input")
+        raise ColumnError(
+            f"the table must have at least {_MIN_ROWS} rows for this, it has {len(cohort)}", "input"
+        )
     states = [_fit_number(cohort, c) if c.modality == "number" else _fit_levels(cohort, c) for c in columns]
     kept = [s for s in states if s is not None]
     if not kept:
@@ -48,7 +51,11 @@ def encode(cohort: Cohort, state: dict[str, Any]) -> np.ndarray:
 
 def names(state: dict[str, Any]) -> list[str]:
     """p feature names: the column, or COLUMN=LEVEL."""
-    return [n for s in state["columns"] for n in ([s["name"]] if s["kind"] == "number" else [f"{s['name']}={v}" for v in _levels(s)])]
+    return [
+        n
+        for s in state["columns"]
+        for n in ([s["name"]] if s["kind"] == "number" else [f"{s['name']}={v}" for v in _levels(s)])
+    ]
 
 
 def is_discrete(state: dict[str, Any]) -> list[tuple[int, int, bool]]:
@@ -71,7 +78,15 @@ def _fit_number(cohort: Cohort, column: Column) -> dict[str, Any] | None:
     if len(x) < 2 or x.std() == 0:
         return None
     centre, spread = float(np.median(x)), float(x.std())
-    state = {"name": column.name, "kind": "number", "centre": centre, "spread": spread, "power": 1.0, "mean": 0.0, "sd": 1.0}
+    state = {
+        "name": column.name,
+        "kind": "number",
+        "centre": centre,
+        "spread": spread,
+        "power": 1.0,
+        "mean": 0.0,
+        "sd": 1.0,
+    }
     z = (x - centre) / spread
     if abs(((z - z.mean()) ** 3).mean() / z.std() ** 3) > SKEWED and len(np.unique(x)) > 2:
         from scipy import stats
@@ -89,15 +104,21 @@ def _fit_levels(cohort: Cohort, column: Column) -> dict[str, Any] | None:
     levels = common + (["(other)"] if len(common) < len(counts) else [])
     if len(levels) < 2:
         return None
-    shares = np.array([counts[v] / n if v != "(other)" else 1 - sum(counts[c] for c in common) / n for v in levels])
+    shares = np.array(
+        [counts[v] / n if v != "(other)" else 1 - sum(counts[c] for c in common) / n for v in levels]
+    )
     gini = float((shares * (1 - shares)).sum())
     used = shares[1:] if len(levels) == 2 else shares
     weight = float(np.sqrt(gini / 2)) if len(levels) == 2 else float(np.sqrt(gini))
     commonest = levels[int(shares.argmax())]
     return {
-        "name": column.name, "kind": column.modality, "levels": levels, "shares": used.tolist(), "weight": weight,
+        "name": column.name,
+        "kind": column.modality,
+        "levels": levels,
+        "shares": used.tolist(),
+        "weight": weight,
         "missing": commonest,
-    }  # fmt: skip
+    }
 
 
 def _encode(cohort: Cohort, state: dict[str, Any]) -> np.ndarray:

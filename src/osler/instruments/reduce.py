@@ -22,9 +22,13 @@ _PERMUTATIONS = 20
 class ReduceOptions:
     """Options of `osler reduce`."""
 
-    columns: tuple[str, ...] = field(default=(), metadata={"help": "columns to reduce; all inputs if none is named"})
+    columns: tuple[str, ...] = field(
+        default=(), metadata={"help": "columns to reduce; all inputs if none is named"}
+    )
     method: str = field(default="pca", metadata={"help": "pca or umap"})
-    components: int = field(default=2, metadata={"help": "how many; 0 (pca only) keeps those above chance by parallel analysis"})
+    components: int = field(
+        default=2, metadata={"help": "how many; 0 (pca only) keeps those above chance by parallel analysis"}
+    )
     neighbours: int = field(default=15, metadata={"help": "umap: size of the neighbourhood"})
     min_distance: float = field(default=0.1, metadata={"help": "umap: how tightly points may lie together"})
     seed: int = field(default=0, metadata={"help": "seed of all random draws"})
@@ -49,19 +53,27 @@ class Reduce(Instrument):
         """Encode, reduce, add the columns; facts hold the state that `project` places new rows with (pca).
 
         Raises:
-            InputError: too few rows, no column that varies, or an option out of range; MissingExtraError for umap.
+            InputError: too few rows, no column that varies, or an option out of range; MissingExtraError
+                for umap.
         """
         one_of("method", options.method, ("pca", "umap"))
         columns = pick(cohort, options.columns)
         state = mixed.fit(cohort, columns)
         x = mixed.encode(cohort, state)
-        facts: dict[str, Any] = {"rows": len(cohort), "features": x.shape[1], "constant_columns": state["constant"]}
+        facts: dict[str, Any] = {
+            "rows": len(cohort),
+            "features": x.shape[1],
+            "constant_columns": state["constant"],
+        }
         if options.method == "umap":
             from osler.adapters.umap import embed
 
             within("components", options.components, 1, 50)
             within("neighbours", options.neighbours, 2, max(len(x) - 1, 2))
-            scores, head = embed(x, options.components, options.neighbours, options.min_distance, options.seed), "umap"
+            scores, head = (
+                embed(x, options.components, options.neighbours, options.min_distance, options.seed),
+                "umap",
+            )
             facts["note"] = "distances between far groups and the size of a group mean nothing in a UMAP plot"
         else:
             within("components", options.components, 0, min(x.shape))
@@ -71,16 +83,22 @@ class Reduce(Instrument):
             facts["state"] = {**state, "loadings": pca["loadings"].tolist()}
         out = cohort
         for i in range(scores.shape[1]):
-            column = Column(f"{head}{i + 1}", "number", "prediction", reason=f"osler reduce, {options.method}")
+            column = Column(
+                f"{head}{i + 1}", "number", "prediction", reason=f"osler reduce, {options.method}"
+            )
             out = out.with_column(pl.Series(column.name, scores[:, i]), column)
-        step = Step("reduce", len(cohort), len(cohort), {"method": options.method, "components": int(scores.shape[1])})
+        step = Step(
+            "reduce", len(cohort), len(cohort), {"method": options.method, "components": int(scores.shape[1])}
+        )
         return Findings(Cohort(out.table, out.columns, (*out.lineage, step), out.root, out.refusals), facts)
 
 
 def fit_pca(x: np.ndarray, components: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Principal axes of x (n, p), whose columns have mean 0: loadings (k, p), each with its largest entry positive, variances (p,).
+    """Principal axes of x (n, p), whose columns have mean 0: loadings (k, p), each with its largest entry
+    positive, variances (p,).
 
-    With `components` 0, k is the number of variances above the 95th percentile of those of column-wise permuted tables (Horn).
+    With `components` 0, k is the number of variances above the 95th percentile of those of column-wise
+    permuted tables (Horn).
     """
     _, singular, axes = np.linalg.svd(x, full_matrices=False)
     variances = singular**2 / len(x)
@@ -105,7 +123,10 @@ def _permuted_variances(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _pca_facts(pca: dict[str, np.ndarray], names: list[str], kept: int) -> dict[str, Any]:
     share = pca["variances"] / pca["variances"].sum()
-    loadings = {f"pc{i + 1}": dict(zip(names, np.round(pca["loadings"][i], 4).tolist(), strict=True)) for i in range(kept)}
+    loadings = {
+        f"pc{i + 1}": dict(zip(names, np.round(pca["loadings"][i], 4).tolist(), strict=True))
+        for i in range(kept)
+    }
     return {
         "explained": np.round(share[:kept], 4).tolist(),
         "explained_together": round(float(share[:kept].sum()), 4),

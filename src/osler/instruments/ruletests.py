@@ -21,8 +21,11 @@ def wilson(hits: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
 
 
-def lift_interval(both: np.ndarray, left: np.ndarray, right: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """95 % interval of P(A and B) / (P(A) P(B)) on the log scale, by the delta method for four multinomial cells, (r,) each."""
+def lift_interval(
+    both: np.ndarray, left: np.ndarray, right: np.ndarray, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """95 % interval of P(A and B) / (P(A) P(B)) on the log scale, by the delta method for four multinomial
+    cells, (r,) each."""
     p11, pa, pb = both / n, left / n, right / n
     p10, p01 = pa - p11, pb - p11
     d11, d10, d01 = 1 / p11 - 1 / pa - 1 / pb, -1 / pa, -1 / pb
@@ -32,11 +35,14 @@ def lift_interval(both: np.ndarray, left: np.ndarray, right: np.ndarray, n: int)
     return lift * np.exp(-_Z * spread), lift * np.exp(_Z * spread)
 
 
-def improvement_p(rules: Sequence[tuple[Itemset, int, int]], counts: dict[Itemset, int], n: int) -> np.ndarray:
-    """(r,) the largest of Fisher's one-sided p against independence and against every simpler rule (Webb 2007).
+def improvement_p(
+    rules: Sequence[tuple[Itemset, int, int]], counts: dict[Itemset, int], n: int
+) -> np.ndarray:
+    """(r,) the largest of Fisher's one-sided p against independence and against every simpler rule (Webb
+    2007).
 
-    For A → B and an item i of A: among the units that hold A without i, is i associated with B? A rule whose right side follows
-    from a part of its left side alone has a large p.
+    For A → B and an item i of A: among the units that hold A without i, is i associated with B? A rule
+    whose right side follows from a part of its left side alone has a large p.
 
     Args:
         rules: (left, right, units with both).
@@ -62,7 +68,8 @@ def improvement_p(rules: Sequence[tuple[Itemset, int, int]], counts: dict[Itemse
 
 
 def adjust(p: np.ndarray, m: int, control: str) -> np.ndarray:
-    """(r,) q values of r p values among m hypotheses (the others count as p = 1): step-up of Benjamini-Hochberg or -Yekutieli."""
+    """(r,) q values of r p values among m hypotheses (the others count as p = 1): step-up of
+    Benjamini-Hochberg or -Yekutieli."""
     m = max(m, len(p))
     factor = float(m) if control == "bh" else m * float((1 / np.arange(1, m + 1)).sum())
     order = np.argsort(p, kind="stable")

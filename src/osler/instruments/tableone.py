@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,15 +24,23 @@ _EVERYONE = "all"
 class TableOneOptions:
     """Options of `osler tableone`."""
 
-    group: str = field(default="", metadata={"help": "column whose levels become the table's columns; treatment or target if none is named"})
-    columns: tuple[str, ...] = field(default=(), metadata={"help": "variables to describe; all inputs if none is named"})
+    group: str = field(
+        default="",
+        metadata={
+            "help": "column whose levels become the table's columns; treatment or target if none is named"
+        },
+    )
+    columns: tuple[str, ...] = field(
+        default=(), metadata={"help": "variables to describe; all inputs if none is named"}
+    )
     summary: str = field(default="auto", metadata={"help": "auto (median if skewed), mean or median"})
     digits: int = field(default=1, metadata={"help": "digits after the point"})
     p_values: bool = field(default=False, metadata={"help": "add p values (not for a randomised comparison)"})
 
 
 class TableOne(Instrument):
-    """Mean (SD), median [quartiles] or n (%) by group, standardised mean differences, missing cells, small counts hidden."""
+    """Mean (SD), median [quartiles] or n (%) by group, standardised mean differences, missing cells, small
+    counts hidden."""
 
     name = "tableone"
     summary = "table one by group: means, medians, counts, standardised differences"
@@ -41,7 +48,8 @@ class TableOne(Instrument):
     gives = "a table of text cells, and the same as Markdown and HTML"
     references = (
         "Austin: Balance diagnostics for comparing the distribution of baseline covariates. Stat Med 2009",
-        "Yang, Dalton: A unified approach to measuring the effect size between two groups. SAS Global Forum 2012, paper 335",
+        "Yang, Dalton: A unified approach to measuring the effect size between two groups. "
+        "SAS Global Forum 2012, paper 335",
     )
     Options = TableOneOptions
 
@@ -53,7 +61,9 @@ class TableOne(Instrument):
         """
         one_of("summary", options.summary, ("auto", "mean", "median"))
         within("digits", options.digits, 0, 6)
-        group = options.group or next((c.name for role in ("treatment", "target") for c in cohort.role(role)), "")
+        group = options.group or next(
+            (c.name for role in ("treatment", "target") for c in cohort.role(role)), ""
+        )
         columns = [c for c in pick(cohort, options.columns) if c.name != group]
         kept, masks, notes = _groups(cohort, group)
         rows = [_sizes(masks, len(kept))]
@@ -69,14 +79,18 @@ class TableOne(Instrument):
             "html": to_html(table),
         }
         step = Step("tableone", len(cohort), table.height, {"group": group})
-        return Findings(Cohort(table, tuple(Column(c, "text") for c in table.columns), (*cohort.lineage, step)), facts)
+        return Findings(
+            Cohort(table, tuple(Column(c, "text") for c in table.columns), (*cohort.lineage, step)), facts
+        )
 
 
 def markdown(table: pl.DataFrame) -> str:
     """The table as Markdown, with "|" in names escaped."""
     lines = [[c if c != "_row" else "" for c in table.columns], ["---"] * table.width]
     lines += [["" if v is None else v for v in row] for row in table.rows()]
-    return "\n".join("| " + " | ".join(v.replace("|", "\\|").replace("\n", " ") for v in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(v.replace("|", "\\|").replace("\n", " ") for v in line) + " |" for line in lines
+    )
 
 
 def to_html(table: pl.DataFrame) -> str:
@@ -84,7 +98,7 @@ def to_html(table: pl.DataFrame) -> str:
     head = "".join(f'<th scope="col">{html.escape(c)}</th>' for c in table.columns)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(v or '')}</td>" for v in row) + "</tr>" for row in table.rows()
-    )  # fmt: skip
+    )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -94,7 +108,8 @@ def _header(masks: dict[str, np.ndarray], options: TableOneOptions) -> list[str]
 
 
 def _groups(cohort: Cohort, group: str) -> tuple[Cohort, dict[str, np.ndarray], list[str]]:
-    """The rows that are described, and each group's mask over them; groups below ten rows are left out of every number."""
+    """The rows that are described, and each group's mask over them; groups below ten rows are left out of
+    every number."""
     if not group:
         if len(cohort) < SMALL:
             raise ColumnError(f"the table must have at least {SMALL} rows, it has {len(cohort)}", "input")
@@ -103,30 +118,55 @@ def _groups(cohort: Cohort, group: str) -> tuple[Cohort, dict[str, np.ndarray], 
     levels, counts = np.unique(held[held != ""], return_counts=True)
     large = [str(v) for v, n in zip(levels, counts, strict=True) if n >= SMALL]
     if not large:
-        raise ColumnError(f"column '{group}' must have a level with {SMALL} rows or more, it has none", "column-kind")
+        raise ColumnError(
+            f"column '{group}' must have a level with {SMALL} rows or more, it has none", "column-kind"
+        )
     inside = np.isin(held, large)
     notes = []
     if len(large) < len(levels):
         notes.append(f"{len(levels) - len(large)} groups below {SMALL} rows are left out of all numbers")
     if (held == "").any():
-        notes.append(f"rows without a value of '{group}' are left out of all numbers: {shown(int((held == '').sum()), False)}")
+        notes.append(
+            f"rows without a value of '{group}' are left out of all numbers: "
+            f"{shown(int((held == '').sum()), False)}"
+        )
     name = lambda v: f"{group}={v}" if v in ("variable", "level", "statistic", "smd", "p", _EVERYONE) else v  # noqa: E731
-    return cohort.where(inside, "tableone"), {_EVERYONE: np.ones(inside.sum(), dtype=bool), **{name(v): held[inside] == v for v in large}}, notes
+    return (
+        cohort.where(inside, "tableone"),
+        {_EVERYONE: np.ones(inside.sum(), dtype=bool), **{name(v): held[inside] == v for v in large}},
+        notes,
+    )
 
 
 def _sizes(masks: dict[str, np.ndarray], n: int) -> dict[str, str]:
-    return {"variable": "rows", "level": "", "statistic": "n", **{g: f"{int(m.sum()):,}" for g, m in masks.items()}}
+    return {
+        "variable": "rows",
+        "level": "",
+        "statistic": "n",
+        **{g: f"{int(m.sum()):,}" for g, m in masks.items()},
+    }
 
 
-def _number(cohort: Cohort, column: Column, masks: dict[str, np.ndarray], options: TableOneOptions) -> list[dict[str, str]]:
+def _number(
+    cohort: Cohort, column: Column, masks: dict[str, np.ndarray], options: TableOneOptions
+) -> list[dict[str, str]]:
     """One line of the summary, and one of the missing cells if there are any."""
     x = numbers(cohort.values(column.name))
     known = x[~np.isnan(x)]
-    skewed = len(known) > 2 and known.std() > 0 and abs(((known - known.mean()) ** 3).mean() / known.std() ** 3) > 1
+    skewed = (
+        len(known) > 2
+        and known.std() > 0
+        and abs(((known - known.mean()) ** 3).mean() / known.std() ** 3) > 1
+    )
     median = options.summary == "median" or (options.summary == "auto" and skewed)
     cells = {g: _summary(x[m & ~np.isnan(x)], median, options.digits) for g, m in masks.items()}
     unit = f", {column.unit}" if column.unit else ""
-    line = {"variable": f"{column.name}{unit}", "level": "", "statistic": "median [quartiles]" if median else "mean (SD)", **cells}
+    line = {
+        "variable": f"{column.name}{unit}",
+        "level": "",
+        "statistic": "median [quartiles]" if median else "mean (SD)",
+        **cells,
+    }
     split = [x[m & ~np.isnan(x)] for m in list(masks.values())[1:]]
     if len(split) > 1 and all(len(part) >= SMALL for part in split):
         line["smd"] = f"{groups.smd_numbers(split):.3f}"
@@ -147,13 +187,17 @@ def _summary(x: np.ndarray, median: bool, digits: int) -> str:
 def _missing(name: str, gone: np.ndarray, masks: dict[str, np.ndarray]) -> list[dict[str, str]]:
     if not gone.any():
         return []
-    counts = np.array([[int((gone & m).sum()) for m in masks.values()], [int((~gone & m).sum()) for m in masks.values()]])
+    counts = np.array(
+        [[int((gone & m).sum()) for m in masks.values()], [int((~gone & m).sum()) for m in masks.values()]]
+    )
     hidden = hide(counts)[0]
     cells = {g: shown(int(n), bool(h)) for g, n, h in zip(masks, counts[0], hidden, strict=True)}
     return [{"variable": name, "level": "(missing)", "statistic": "n", **cells}]
 
 
-def _classes(cohort: Cohort, column: Column, masks: dict[str, np.ndarray], options: TableOneOptions) -> list[dict[str, str]]:
+def _classes(
+    cohort: Cohort, column: Column, masks: dict[str, np.ndarray], options: TableOneOptions
+) -> list[dict[str, str]]:
     """One line per level: n (%) of the rows that are not missing."""
     values = cohort.values(column.name)
     held = words(values)
@@ -168,7 +212,9 @@ def _classes(cohort: Cohort, column: Column, masks: dict[str, np.ndarray], optio
     out = []
     for i, level in enumerate(lines):
         if level:
-            cells = {g: _share(counts[i, j], known[j], hidden[i, j], options.digits) for j, g in enumerate(masks)}
+            cells = {
+                g: _share(counts[i, j], known[j], hidden[i, j], options.digits) for j, g in enumerate(masks)
+            }
         else:
             cells = {g: shown(int(counts[i, j]), bool(hidden[i, j])) for j, g in enumerate(masks)}
         label = column.coding.get(level, level) if level else "(missing)"

@@ -1,9 +1,10 @@
 """What a published score is: named inputs with units, a formula, and no learning.
 
-A score of kind `risk` gives a probability by its own equation, whatever the data. A score of kind `points` gives points, which
-order patients; to stand beside models that give probabilities, `fit` learns an intercept and one slope from points to the
-outcome in the training rows, and nothing else. In both, a missing input takes the training rows' median, so that the score
-answers for the same rows as the models; `values` itself never fills anything in.
+A score of kind `risk` gives a probability by its own equation, whatever the data. A score of kind `points`
+gives points, which order patients; to stand beside models that give probabilities, `fit` learns an
+intercept and one slope from points to the outcome in the training rows, and nothing else. In both, a
+missing input takes the training rows' median, so that the score answers for the same rows as the models;
+`values` itself never fills anything in.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class ScoreOptions:
 class ClinicalScore(Estimator):
     """A published score.
 
-    Class attributes: `inputs`; `kind` ("risk" or "points"); `outcome` (what it was made to predict, in words);
+    Class attributes: `inputs`; `kind` ("risk" or "points"); `outcome` (what it was made to predict, in
+        words);
     `horizon_years` (of a risk); `reference`; `applies_to` (whom it is meant for, in words).
     """
 
@@ -63,14 +65,19 @@ class ClinicalScore(Estimator):
 
     @abstractmethod
     def values(self, x: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(n,) risk (0 to 1) or points from input arrays (n,) in the units of `inputs`; NaN where a needed one is missing."""
+        """(n,) risk (0 to 1) or points from input arrays (n,) in the units of `inputs`; NaN where a needed
+        one is missing."""
 
     @final
     def applicable(self, cohort: Cohort) -> list[str]:
         """Inputs that no column of the cohort gives; empty if the score can be computed."""
         found = match(self.inputs, cohort.columns, _pairs(self.options.columns, "columns"))
         lost = [i.name for i in self.inputs if i.name not in found and i.default is None]
-        unread = [i.name for i in self.inputs if i.name in found and i.kind in ("sex", "race") and not self._reads(cohort, i, found)]
+        unread = [
+            i.name
+            for i in self.inputs
+            if i.name in found and i.kind in ("sex", "race") and not self._reads(cohort, i, found)
+        ]
         return lost + unread
 
     @final
@@ -82,7 +89,10 @@ class ClinicalScore(Estimator):
         """
         lost = self.applicable(cohort)
         if lost:
-            raise ColumnError(f"score '{self.name}' needs the columns {', '.join(lost)}, which were not found: name them with columns=INPUT=COLUMN")
+            raise ColumnError(
+                f"score '{self.name}' needs the columns {', '.join(lost)}, which were not "
+                f"found: name them with columns=INPUT=COLUMN"
+            )
         found = match(self.inputs, cohort.columns, _pairs(self.options.columns, "columns"))
         units = _pairs(self.options.units, "units")
         for i in self.inputs:
@@ -90,11 +100,13 @@ class ClinicalScore(Estimator):
                 column = cohort.column(found[i.name])
                 x = cohort.values(column.name).cast(pl.Float64, strict=False).to_numpy()
                 units[i.name] = factor_of(i, units.get(i.name, column.unit), x)[0]
-        bound = ScoreOptions(**{
-            **self.options.__dict__,
-            "columns": tuple(f"{k}={v}" for k, v in found.items()),
-            "units": tuple(f"{k}={v}" for k, v in units.items()),
-        })  # fmt: skip
+        bound = ScoreOptions(
+            **{
+                **self.options.__dict__,
+                "columns": tuple(f"{k}={v}" for k, v in found.items()),
+                "units": tuple(f"{k}={v}" for k, v in units.items()),
+            }
+        )
         return type(self)(bound)
 
     @final
@@ -110,14 +122,20 @@ class ClinicalScore(Estimator):
 
     @final
     def outside(self, cohort: Cohort) -> dict[str, int]:
-        """How many rows lie outside the range that each input was made for (they are computed all the same)."""
+        """How many rows lie outside the range that each input was made for (they are computed all the
+        same)."""
         bound = self.bind(cohort)
         x = bound._read({c: _block(cohort, c) for c in _pairs(bound.options.columns, "columns").values()})
-        counts = {i.name: int(((x[i.name] < i.low) | (x[i.name] > i.high)).sum()) for i in self.inputs if i.kind == "number"}
+        counts = {
+            i.name: int(((x[i.name] < i.low) | (x[i.name] > i.high)).sum())
+            for i in self.inputs
+            if i.kind == "number"
+        }
         return {name: n for name, n in counts.items() if n}
 
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
-        """Learn no coefficient: training medians for missing inputs, and for points the map to a probability."""
+        """Learn no coefficient: training medians for missing inputs, and for points the map to a
+        probability."""
         data = batches.all()
         x = self._read(data.blocks)
         fill = {k: float(np.nanmedian(v)) for k, v in x.items() if not np.isnan(v).all()}
@@ -140,7 +158,10 @@ class ClinicalScore(Estimator):
         found = match(self.inputs, list(blocks), named)
         lost = [i.name for i in self.inputs if i.name not in found and i.default is None]
         if lost:
-            raise ColumnError(f"score '{self.name}' needs the columns {', '.join(lost)}, which were not found: name them with columns=INPUT=COLUMN")
+            raise ColumnError(
+                f"score '{self.name}' needs the columns {', '.join(lost)}, which were not "
+                f"found: name them with columns=INPUT=COLUMN"
+            )
         return found
 
     def _read(self, blocks: Mapping[str, Block]) -> dict[str, np.ndarray]:
@@ -164,8 +185,9 @@ class ClinicalScore(Estimator):
 
 
 def logistic_map(points: np.ndarray, y: np.ndarray, steps: int = 50) -> list[float]:
-    """Intercept and slope of a logistic regression of y on points, (n,) each, by Newton's method with a ridge of 0.01 on the
-    slope per standard deviation (so that separable data stay finite). Rows without points take no part."""
+    """Intercept and slope of a logistic regression of y on points, (n,) each, by Newton's method with a
+    ridge of 0.01 on the slope per standard deviation (so that separable data stay finite). Rows without
+    points take no part."""
     known = ~np.isnan(points)
     points, y = points[known], y[known]
     spread = float(points.std()) or 1.0
@@ -204,5 +226,7 @@ def _block(cohort: Cohort, name: str) -> Block:
         return dense(values.cast(pl.Float64).to_numpy()[:, None], [name])
     text = values.cast(pl.String).str.strip_chars()
     levels = text.drop_nulls().unique().sort().to_list()
-    codes = text.replace_strict({v: float(k) for k, v in enumerate(levels)}, default=None, return_dtype=pl.Float64)
+    codes = text.replace_strict(
+        {v: float(k) for k, v in enumerate(levels)}, default=None, return_dtype=pl.Float64
+    )
     return dense(codes.to_numpy()[:, None], [name], kinds=["categorical"], levels=[levels])

@@ -18,19 +18,38 @@ SEX = Input("sex", "sex", ("gender", "male", "female", "is_male", "is_female"))
 SMOKER = Input("smoker", "yes", ("smoking", "current_smoker", "cursmoke", "smoke", "currentsmoker", "smk"))
 DIABETES = Input("diabetes", "yes", ("dm", "diabetic", "diab", "diabetes_mellitus"))
 TREATED = Input(
-    "bp_treated", "yes",
-    ("bpmeds", "bp_meds", "bp_med", "antihypertensive", "hypertension_treatment", "treated_bp", "hbpmed", "htn_rx"),
-)  # fmt: skip
+    "bp_treated",
+    "yes",
+    (
+        "bpmeds",
+        "bp_meds",
+        "bp_med",
+        "antihypertensive",
+        "hypertension_treatment",
+        "treated_bp",
+        "hbpmed",
+        "htn_rx",
+    ),
+)
 
 
 def age(low: float, high: float) -> Input:
     """Age in years, with the range of an equation."""
-    return Input("age", "number", ("age_years", "ageyears", "age_y"), {"years": 1.0, "year": 1.0, "y": 1.0}, low, high)
+    return Input(
+        "age", "number", ("age_years", "ageyears", "age_y"), {"years": 1.0, "year": 1.0, "y": 1.0}, low, high
+    )
 
 
 def systolic(low: float, high: float) -> Input:
     """Systolic blood pressure in mmHg."""
-    return Input("sbp", "number", ("sysbp", "systolic", "systolic_bp", "systolic_blood_pressure", "trestbps"), {"mmHg": 1.0}, low, high)
+    return Input(
+        "sbp",
+        "number",
+        ("sysbp", "systolic", "systolic_bp", "systolic_blood_pressure", "trestbps"),
+        {"mmHg": 1.0},
+        low,
+        high,
+    )
 
 
 def total_mg(low: float, high: float) -> Input:

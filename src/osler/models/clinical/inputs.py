@@ -15,7 +15,15 @@ from osler.errors import OptionError, nearest
 
 _FEMALE = {"f", "female", "woman", "women", "w"}
 _MALE = {"m", "male", "man", "men"}
-_BLACK = {"black", "african american", "african-american", "aa", "black or african american", "africanamerican", "black/african american"}
+_BLACK = {
+    "black",
+    "african american",
+    "african-american",
+    "aa",
+    "black or african american",
+    "africanamerican",
+    "black/african american",
+}
 
 
 @dataclass(frozen=True)
@@ -26,9 +34,11 @@ class Input:
         name: the score's word for it.
         kind: "number", "yes" (1 or 0), "sex" (1 male, 0 female) or "race" (1 African American, 0 other).
         aliases: column names that mean it, compared without case, spaces and punctuation.
-        units: unit → factor to the score's unit, which comes first with factor 1; empty for a number without units.
+        units: unit → factor to the score's unit, which comes first with factor 1; empty for a number
+            without units.
         low, high: the range the score was made for, in its unit.
-        default: what an absent column means (0 for a disease that nobody has recorded), or None if it is needed.
+        default: what an absent column means (0 for a disease that nobody has recorded), or None if it is
+            needed.
     """
 
     name: str
@@ -45,8 +55,11 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", re.sub(r"[\(\[].*?[\)\]]", "", name.lower()))
 
 
-def match(inputs: Iterable[Input], columns: Sequence[Column] | Sequence[str], named: Mapping[str, str]) -> dict[str, str]:
-    """Input name → column name, by what the user named and then by alias; targets and ignored columns are passed over.
+def match(
+    inputs: Iterable[Input], columns: Sequence[Column] | Sequence[str], named: Mapping[str, str]
+) -> dict[str, str]:
+    """Input name → column name, by what the user named and then by alias; targets and ignored columns are
+    passed over.
 
     Raises:
         OptionError: the user named an input that the score has not.
@@ -55,8 +68,14 @@ def match(inputs: Iterable[Input], columns: Sequence[Column] | Sequence[str], na
     unknown = set(named) - {i.name for i in inputs}
     if unknown:
         first = sorted(unknown)[0]
-        raise OptionError(f"input must be one of the score's, was '{first}': {nearest(first, [i.name for i in inputs])}")
-    held = [c if isinstance(c, str) else c.name for c in columns if isinstance(c, str) or c.role in ("input", "treatment", "time")]
+        raise OptionError(
+            f"input must be one of the score's, was '{first}': {nearest(first, [i.name for i in inputs])}"
+        )
+    held = [
+        c if isinstance(c, str) else c.name
+        for c in columns
+        if isinstance(c, str) or c.role in ("input", "treatment", "time")
+    ]
     by_plain: dict[str, str] = {}
     for name in held:
         by_plain.setdefault(plain(name), name)
@@ -71,7 +90,8 @@ def match(inputs: Iterable[Input], columns: Sequence[Column] | Sequence[str], na
 def factor_of(i: Input, unit: str, x: np.ndarray) -> tuple[str, float]:
     """The unit a column is in and the factor to the score's unit.
 
-    A unit that is not written is taken to be the first one in which the median lies inside the score's range.
+    A unit that is not written is taken to be the first one in which the median lies inside the score's
+    range.
 
     Raises:
         OptionError: the unit is written but is none that the score knows.
@@ -103,12 +123,19 @@ def read(i: Input, block: Block, marked: str, column: str) -> np.ndarray:
         return np.where(np.isfinite(codes), codes, np.nan)
     if marked:
         try:
-            one = float({**dict.fromkeys(TRUE_WORDS, "1"), **dict.fromkeys(FALSE_WORDS, "0")}.get(marked.lower(), marked))
+            one = float(
+                {**dict.fromkeys(TRUE_WORDS, "1"), **dict.fromkeys(FALSE_WORDS, "0")}.get(
+                    marked.lower(), marked
+                )
+            )
         except ValueError:
             return np.full(len(codes), np.nan)
         return np.where(np.isnan(codes), np.nan, (codes == one).astype(np.float64))
     name = plain(column)
-    says = {"sex": {"male": 1.0, "ismale": 1.0, "female": -1.0, "isfemale": -1.0}, "race": {"black": 1.0, "africanamerican": 1.0}}
+    says = {
+        "sex": {"male": 1.0, "ismale": 1.0, "female": -1.0, "isfemale": -1.0},
+        "race": {"black": 1.0, "africanamerican": 1.0},
+    }
     sign = says[i.kind].get(name, 0.0)
     if sign == 0.0:
         return np.full(len(codes), np.nan)

@@ -10,8 +10,12 @@ from osler.models.clinical.base import ClinicalScore
 from osler.models.clinical.cardiovascular import SEX
 from osler.models.clinical.inputs import Input
 
-_BILIRUBIN = Input("bilirubin", "number", ("bili", "total_bilirubin", "tbili"), {"mg/dL": 1.0, "umol/L": 1 / 17.1}, 0.1, 60)
-_CREATININE = Input("creatinine", "number", ("creat", "serum_creatinine", "scr"), {"mg/dL": 1.0, "umol/L": 1 / 88.4}, 0.2, 15)
+_BILIRUBIN = Input(
+    "bilirubin", "number", ("bili", "total_bilirubin", "tbili"), {"mg/dL": 1.0, "umol/L": 1 / 17.1}, 0.1, 60
+)
+_CREATININE = Input(
+    "creatinine", "number", ("creat", "serum_creatinine", "scr"), {"mg/dL": 1.0, "umol/L": 1 / 88.4}, 0.2, 15
+)
 _INR = Input("inr", "number", ("international_normalized_ratio", "pt_inr"), {"": 1.0}, 0.5, 15)
 _SODIUM = Input("sodium", "number", ("na", "serum_sodium"), {"mmol/L": 1.0, "mEq/L": 1.0}, 100, 170)
 _ALBUMIN = Input("albumin", "number", ("alb", "serum_albumin"), {"g/dL": 1.0, "g/L": 0.1}, 0.5, 6)
@@ -24,7 +28,10 @@ class Meld(ClinicalScore):
     name = "meld"
     kind = "points"
     outcome = "death within three months"
-    reference = "Kamath et al., Hepatology 2001;33:464-470; United Network for Organ Sharing 2002 (bounds 1 and 4 mg/dL, 6 to 40)"
+    reference = (
+        "Kamath et al., Hepatology 2001;33:464-470; United Network for Organ "
+        "Sharing 2002 (bounds 1 and 4 mg/dL, 6 to 40)"
+    )
     applies_to = "adults with end-stage liver disease"
     inputs = (_BILIRUBIN, _INR, _CREATININE, _DIALYSIS)
 

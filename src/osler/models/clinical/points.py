@@ -10,9 +10,15 @@ from osler.models.clinical.base import ClinicalScore
 from osler.models.clinical.cardiovascular import DIABETES, SEX, flag
 from osler.models.clinical.inputs import Input
 
-_AGE = Input("age", "number", ("age_years", "ageyears", "age_y"), {"years": 1.0, "year": 1.0, "y": 1.0}, 16, 120)
-_SYSTOLIC = Input("sbp", "number", ("sysbp", "systolic", "systolic_bp", "systolic_blood_pressure"), {"mmHg": 1.0}, 40, 300)
-_RESPIRATION = Input("respiratory_rate", "number", ("rr", "resp_rate", "resprate", "respiration_rate"), {"/min": 1.0}, 4, 70)
+_AGE = Input(
+    "age", "number", ("age_years", "ageyears", "age_y"), {"years": 1.0, "year": 1.0, "y": 1.0}, 16, 120
+)
+_SYSTOLIC = Input(
+    "sbp", "number", ("sysbp", "systolic", "systolic_bp", "systolic_blood_pressure"), {"mmHg": 1.0}, 40, 300
+)
+_RESPIRATION = Input(
+    "respiratory_rate", "number", ("rr", "resp_rate", "resprate", "respiration_rate"), {"/min": 1.0}, 4, 70
+)
 
 
 class Cha2ds2Vasc(ClinicalScore):
@@ -24,16 +30,23 @@ class Cha2ds2Vasc(ClinicalScore):
     reference = "Lip et al., Chest 2010;137:263-272"
     applies_to = "adults with non-valvular atrial fibrillation without anticoagulation"
     inputs = (
-        _AGE, SEX, Input("heart_failure", "yes", ("chf", "congestive_heart_failure", "hf")),
-        Input("hypertension", "yes", ("htn", "hypertens", "high_blood_pressure", "prevhyp")), DIABETES,
+        _AGE,
+        SEX,
+        Input("heart_failure", "yes", ("chf", "congestive_heart_failure", "hf")),
+        Input("hypertension", "yes", ("htn", "hypertens", "high_blood_pressure", "prevhyp")),
+        DIABETES,
         Input("stroke", "yes", ("prior_stroke", "stroke_tia", "tia", "thromboembolism", "prevstrk")),
-        Input("vascular_disease", "yes", ("vascular", "pvd", "peripheral_vascular_disease", "cad", "prior_mi")),
-    )  # fmt: skip
+        Input(
+            "vascular_disease", "yes", ("vascular", "pvd", "peripheral_vascular_disease", "cad", "prior_mi")
+        ),
+    )
 
     def values(self, x: Mapping[str, np.ndarray]) -> np.ndarray:
         """(n,) points."""
         ones = sum(flag(x[k]) for k in ("heart_failure", "hypertension", "diabetes", "vascular_disease"))
-        return ones + 2 * flag(x["stroke"]) + _at_least(x["age"], 65) + _at_least(x["age"], 75) + (1 - x["sex"])
+        return (
+            ones + 2 * flag(x["stroke"]) + _at_least(x["age"], 65) + _at_least(x["age"], 75) + (1 - x["sex"])
+        )
 
 
 class Curb65(ClinicalScore):
@@ -45,18 +58,37 @@ class Curb65(ClinicalScore):
     reference = "Lim et al., Thorax 2003;58:377-382"
     applies_to = "adults with community-acquired pneumonia"
     inputs = (
-        _AGE, Input("confusion", "yes", ("confused", "new_confusion", "disorientation")),
-        Input("urea", "number", ("bun", "blood_urea_nitrogen", "blood_urea", "bu"), {"mmol/L": 1.0, "mg/dL": 0.357}, 0.5, 80),
-        _RESPIRATION, _SYSTOLIC,
-        Input("dbp", "number", ("diabp", "diastolic", "diastolic_bp", "diastolic_blood_pressure"), {"mmHg": 1.0}, 20, 200),
-    )  # fmt: skip
+        _AGE,
+        Input("confusion", "yes", ("confused", "new_confusion", "disorientation")),
+        Input(
+            "urea",
+            "number",
+            ("bun", "blood_urea_nitrogen", "blood_urea", "bu"),
+            {"mmol/L": 1.0, "mg/dL": 0.357},
+            0.5,
+            80,
+        ),
+        _RESPIRATION,
+        _SYSTOLIC,
+        Input(
+            "dbp",
+            "number",
+            ("diabp", "diastolic", "diastolic_bp", "diastolic_blood_pressure"),
+            {"mmHg": 1.0},
+            20,
+            200,
+        ),
+    )
 
     def values(self, x: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(n,) points: confusion, urea above 7 mmol/L, 30 or more breaths, SBP below 90 or DBP up to 60, 65 years or more."""
+        """(n,) points: confusion, urea above 7 mmol/L, 30 or more breaths, SBP below 90 or DBP up to 60, 65
+        years or more."""
         known = np.where(np.isnan(x["sbp"]) | np.isnan(x["dbp"]), np.nan, 0.0)
         low = known + ((x["sbp"] < 90) | (x["dbp"] <= 60))
         urea = np.where(np.isnan(x["urea"]), np.nan, (x["urea"] > 7).astype(np.float64))
-        return flag(x["confusion"]) + urea + _at_least(x["respiratory_rate"], 30) + low + _at_least(x["age"], 65)
+        return (
+            flag(x["confusion"]) + urea + _at_least(x["respiratory_rate"], 30) + low + _at_least(x["age"], 65)
+        )
 
 
 class News2(ClinicalScore):
@@ -68,13 +100,17 @@ class News2(ClinicalScore):
     reference = "Royal College of Physicians, National Early Warning Score (NEWS) 2, London 2017, chart 1"
     applies_to = "adults of 16 years or more in acute care, not pregnant"
     inputs = (
-        _RESPIRATION, Input("spo2", "number", ("oxygen_saturation", "sao2", "o2sat", "sats"), {"%": 1.0}, 40, 100),
-        Input("oxygen", "yes", ("supplemental_oxygen", "on_oxygen", "o2")), _SYSTOLIC,
+        _RESPIRATION,
+        Input("spo2", "number", ("oxygen_saturation", "sao2", "o2sat", "sats"), {"%": 1.0}, 40, 100),
+        Input("oxygen", "yes", ("supplemental_oxygen", "on_oxygen", "o2")),
+        _SYSTOLIC,
         Input("pulse", "number", ("heart_rate", "heartrate", "heartrte", "hr"), {"/min": 1.0}, 20, 250),
         Input("not_alert", "yes", ("altered_consciousness", "cvpu", "confusion", "new_confusion")),
         Input("temperature", "number", ("temp", "temp_c", "body_temperature"), {"C": 1.0}, 25, 45),
-        Input("hypercapnic", "yes", ("scale_2", "spo2_scale_2", "hypercapnic_respiratory_failure"), default=0.0),
-    )  # fmt: skip
+        Input(
+            "hypercapnic", "yes", ("scale_2", "spo2_scale_2", "hypercapnic_respiratory_failure"), default=0.0
+        ),
+    )
 
     def values(self, x: Mapping[str, np.ndarray]) -> np.ndarray:
         """(n,) points; the second saturation scale where `hypercapnic` is yes."""
@@ -104,12 +140,23 @@ class Charlson(ClinicalScore):
     name = "charlson"
     kind = "points"
     outcome = "death within ten years"
-    reference = "Charlson et al., J Chronic Dis 1987;40:373-383; age: Charlson et al., J Clin Epidemiol 1994;47:1245-1251"
+    reference = (
+        "Charlson et al., J Chronic Dis 1987;40:373-383; age: Charlson et al., J "
+        "Clin Epidemiol 1994;47:1245-1251"
+    )
     applies_to = "adults"
     one_point = (
-        "myocardial_infarction", "heart_failure", "peripheral_vascular_disease", "stroke", "dementia", "copd",
-        "connective_tissue_disease", "peptic_ulcer", "mild_liver_disease", "diabetes",
-    )  # fmt: skip
+        "myocardial_infarction",
+        "heart_failure",
+        "peripheral_vascular_disease",
+        "stroke",
+        "dementia",
+        "copd",
+        "connective_tissue_disease",
+        "peptic_ulcer",
+        "mild_liver_disease",
+        "diabetes",
+    )
     two_points = ("hemiplegia", "kidney_disease", "diabetes_with_damage", "tumour", "leukaemia", "lymphoma")
     inputs = (
         _AGE,
@@ -135,14 +182,21 @@ class Charlson(ClinicalScore):
     )
 
     def values(self, x: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(n,) points; the milder of two grades of one disease does not count beside the graver; 1 point per decade from 50."""
-        mild = {"diabetes": "diabetes_with_damage", "mild_liver_disease": "severe_liver_disease", "tumour": "metastasis"}
+        """(n,) points; the milder of two grades of one disease does not count beside the graver; 1 point
+        per decade from 50."""
+        mild = {
+            "diabetes": "diabetes_with_damage",
+            "mild_liver_disease": "severe_liver_disease",
+            "tumour": "metastasis",
+        }
         weights = {**dict.fromkeys(self.one_point, 1), **dict.fromkeys(self.two_points, 2)}
         weights |= {"severe_liver_disease": 3, "metastasis": 6, "aids": 6}
         points = np.clip(np.floor((x["age"] - 40) / 10), 0, 4)
         for disease, weight in weights.items():
             present = flag(x[disease])
-            points = points + weight * (present * (1 - flag(x[mild[disease]])) if disease in mild else present)
+            points = points + weight * (
+                present * (1 - flag(x[mild[disease]])) if disease in mild else present
+            )
         return points
 
     def ten_year_survival(self, points: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ from osler.errors import OptionError
 from osler.models.clinical.base import ClinicalScore
 from osler.models.clinical.cardiovascular import SEX, SMOKER, age, flag, hdl_mmol, systolic, total_mmol
 
-#: age, smoker, SBP, total cholesterol, HDL, and their products with age in the same order (smoker, SBP, total, HDL);
+#: age, smoker, SBP, total cholesterol, HDL, and their products with age in the same order (smoker, SBP,
+#: total, HDL);
 #: baseline survival at 10 years. Supplementary methods, table 2.
 _MEN = (0.3742, 0.6012, 0.2777, 0.1458, -0.2698, -0.0755, -0.0255, -0.0281, 0.0426, 0.9605)
 _WOMEN = (0.4648, 0.7744, 0.3131, 0.1002, -0.2606, -0.1088, -0.0277, -0.0226, 0.0613, 0.9776)
@@ -25,7 +26,8 @@ REGIONS = {
 
 
 class Score2(ClinicalScore):
-    """10-year risk of a first fatal or non-fatal cardiovascular event, 40 to 69 years, by risk region of Europe."""
+    """10-year risk of a first fatal or non-fatal cardiovascular event, 40 to 69 years, by risk region of
+    Europe."""
 
     name = "score2"
     kind = "risk"
@@ -43,7 +45,9 @@ class Score2(ClinicalScore):
         """
         region = self.options.region.replace("_", " ")
         if region not in REGIONS:
-            raise OptionError(f"option 'region' must be one of {', '.join(REGIONS)}, was '{self.options.region}'")
+            raise OptionError(
+                f"option 'region' must be one of {', '.join(REGIONS)}, was '{self.options.region}'"
+            )
         scale_men, scale_women = REGIONS[region]
         men, women = _risk(x, _MEN, scale_men), _risk(x, _WOMEN, scale_women)
         return np.where(np.isnan(x["sex"]), np.nan, np.where(x["sex"] == 1, men, women))
