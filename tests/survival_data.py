@@ -43,7 +43,9 @@ def encoded(name: str) -> Encoded:
         if column.dtype == pl.String:
             levels = sorted(column.drop_nulls().unique())
             codes = column.replace_strict(levels, list(range(len(levels))), return_dtype=pl.Float64)
-            blocks[column.name] = dense(codes.to_numpy()[:, None], [column.name], kinds=["categorical"], levels=[levels])
+            blocks[column.name] = dense(
+                codes.to_numpy()[:, None], [column.name], kinds=["categorical"], levels=[levels]
+            )
         else:
             blocks[column.name] = dense(column.cast(pl.Float64).to_numpy()[:, None], [column.name])
     return Encoded(blocks, target(name), np.arange(len(table(name))))

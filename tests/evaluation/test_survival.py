@@ -1,7 +1,7 @@
 """Survival metrics: by hand on a few people, against scikit-survival 0.28.0 on real tables, and invariants.
 
-The reference numbers were computed with scikit-survival (GPL, not a dependency) in an environment of its own, on the tables
-that ship with lifelines 0.30 and the risks of `survival_data.score_of`.
+The reference numbers were computed with scikit-survival (GPL, not a dependency) in an environment of its own, on the
+tables that ship with lifelines 0.30 and the risks of `survival_data.score_of`.
 """
 
 from __future__ import annotations
@@ -41,18 +41,22 @@ def curves(risk: np.ndarray, times: np.ndarray, h: float) -> Prediction:
 
 def simple(time, event, horizon=None, weight=None) -> Target:
     weight = None if weight is None else np.asarray(weight, dtype=float)
-    return Target("survival", ("t", "e"), np.asarray(time, float), np.asarray(event, bool), horizon=horizon, weight=weight)
+    return Target(
+        "survival", ("t", "e"), np.asarray(time, float), np.asarray(event, bool), horizon=horizon, weight=weight
+    )
 
 
 # -- concordance ------------------------------------------------------------------------------------------------------
 
 
 def test_concordance_by_hand_with_every_kind_of_tie():
-    # Times 1+, 2x, 2x, 2o, 3x, 4o (x event, o censored). Pairs that count: for row 1 (2x): the censored one at 2, 3x and
-    # 4o; the same for row 2; the two events at 2 do not count; for row 4 (3x): 4o; row 0 is censored and leads no pair.
+    # Times 1+, 2x, 2x, 2o, 3x, 4o (x event, o censored). Pairs that count: for row 1 (2x): the censored one at 2, 3x
+    # and 4o; the same for row 2; the two events at 2 do not count; for row 4 (3x): 4o; row 0 is censored and leads no
+    # pair.
     time, event = [1, 2, 2, 2, 3, 4], [0, 1, 1, 0, 1, 0]
     risk = [9.0, 5.0, 1.0, 1.0, 3.0, 3.0]
-    # Row 1 (risk 5): beats 1, 3, 3 = 3. Row 2 (risk 1): ties with 1, loses to 3 and 3 = 0.5. Row 4 (3): ties with 3 = 0.5.
+    # Row 1 (risk 5): beats 1, 3, 3 = 3. Row 2 (risk 1): ties with 1, loses to 3 and 3 = 0.5. Row 4 (3): ties with 3 =
+    # 0.5.
     found = concordance(np.array(time, float), np.array(event, bool), np.array(risk))
     assert found.n_pairs == 7
     assert found.value == pytest.approx(4.0 / 7.0)
@@ -180,8 +184,8 @@ def test_without_censoring_brier_is_the_mean_squared_error_and_auroc_the_plain_o
 
 
 def test_brier_with_censoring_by_hand():
-    # One of four censored at 2, G = 1 until then and 2/3 after (three at risk). At time 3: the event at 1 weighs 1, the
-    # censored row 0, the event at 3 1 / (2/3), the one followed until 4 1 / (2/3).
+    # One of four censored at 2, G = 1 until then and 2/3 after (three at risk). At time 3: the event at 1 weighs 1,
+    # the censored row 0, the event at 3 1 / (2/3), the one followed until 4 1 / (2/3).
     target = simple([1, 2, 3, 4], [1, 0, 1, 1])
     prediction = Prediction(np.array([[0.5], [0.5], [0.2], [0.6]]), np.array([3.0]))
     want = (0.25 * 1 + 0 + 0.04 * 1.5 + 0.16 * 1.5) / 4
@@ -199,7 +203,7 @@ def test_events_on_the_day_on_which_follow_up_ends_keep_their_weight():
 
 
 def drawn(rng, n=4000, slope=1.0, factor=1.0):
-    """People with hazard exp(x) / 10, censored evenly in 0 ... 20, and curves with log hazard slope * x + log factor."""
+    """People with hazard exp(x) / 10, censored evenly in 0 ... 20, curves with log hazard slope * x + log factor."""
     x = rng.normal(size=n) * 0.8
     time, lost = rng.exponential(10 * np.exp(-x)), rng.uniform(0, 20, n)
     target = simple(np.minimum(time, lost), time <= lost, horizon=10.0)
@@ -218,7 +222,9 @@ def test_a_right_model_is_calibrated(rng):
 
 def test_a_model_that_is_too_extreme_or_too_high_is_told(rng):
     target, extreme = drawn(rng, slope=2.0)
-    assert metrics.score_survival(target, extreme, None, rng, 50)["calibration_slope"]["value"] == pytest.approx(0.5, abs=0.05)
+    assert metrics.score_survival(target, extreme, None, rng, 50)["calibration_slope"]["value"] == pytest.approx(
+        0.5, abs=0.05
+    )
     target, high = drawn(rng, factor=2.0)
     scored = metrics.score_survival(target, high, None, rng, 50)
     assert scored["calibration_intercept"]["value"] == pytest.approx(-np.log(2), abs=0.08)
@@ -236,7 +242,7 @@ def test_calibration_bins_add_up_and_hold_the_truth(rng):
     assert facts["slope"] == metrics.score_survival(target, prediction, None, rng, 0)["calibration_slope"]["value"]
 
 
-# -- the whole table ---------------------------------------------------------------------------------------------------
+# -- the whole table -----------------------------------------------------------------------------------------
 
 
 def test_every_metric_of_the_task_is_scored_with_an_interval(rng):
@@ -256,7 +262,9 @@ def test_case_weights_are_copies(rng):
     times = np.arange(1.0, 13.0)
     again = np.repeat(np.arange(40), weight.astype(int))
     weighted = metrics.score_survival(simple(time, event, 12.0, weight), Prediction(value, times), None, rng, 0)
-    copied = metrics.score_survival(simple(time[again], event[again], 12.0), Prediction(value[again], times), None, rng, 0)
+    copied = metrics.score_survival(
+        simple(time[again], event[again], 12.0), Prediction(value[again], times), None, rng, 0
+    )
     for name in ("c_harrell", "c_uno", "ibs", "auroc", "brier", "calibration_intercept", "observed_expected"):
         assert weighted[name]["value"] == pytest.approx(copied[name]["value"]), name
 

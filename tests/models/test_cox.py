@@ -60,7 +60,8 @@ def test_weights_are_treated_as_lifelines_and_r_do(rng):
 
 
 def test_efron_likelihood_by_hand():
-    # Three at risk with hazards a, b, c; the first two die together: log a + log b - log(a+b+c) - log(a+b+c - (a+b)/2).
+    # Three at risk with hazards a, b, c; the first two die together: log a + log b - log(a+b+c) - log(a+b+c -
+    # (a+b)/2).
     eta = np.array([0.3, -0.2, 0.5])
     a, b, c = np.exp(eta)
     want = eta[0] + eta[1] - np.log(a + b + c) - np.log(a + b + c - (a + b) / 2)
@@ -117,7 +118,9 @@ def test_more_predictors_than_rows_gives_the_same_answer_in_either_space(rng):
     direct = cox.ridge_path(sets, x, [3.0])[0]
     # Each column split into two equal halves of it: 50 predictors of 40 rows, whose sum must act as before.
     wide = np.hstack([x, x]) / np.sqrt(2)
-    assert cox.ridge_path(sets, wide, [3.0])[0].reshape(2, -1).sum(axis=0) / np.sqrt(2) == pytest.approx(direct, abs=1e-6)
+    assert cox.ridge_path(sets, wide, [3.0])[0].reshape(2, -1).sum(axis=0) / np.sqrt(2) == pytest.approx(
+        direct, abs=1e-6
+    )
 
 
 def test_a_column_twice_shares_the_effect_without_penalty(rng):

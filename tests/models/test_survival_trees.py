@@ -132,14 +132,18 @@ def test_weights_move_the_answer_towards_the_heavy_rows(estimator, rng):
     heavy = np.where(data.target.event, 3.0, 1.0)
     target = Target("survival", data.target.names, data.target.y, data.target.event, horizon=12.0, weight=heavy)
     light = estimator.predict(estimator.fit(data, np.random.default_rng(1)), data.blocks)
-    loaded = estimator.predict(estimator.fit(Encoded(data.blocks, target, data.groups), np.random.default_rng(1)), data.blocks)
+    loaded = estimator.predict(
+        estimator.fit(Encoded(data.blocks, target, data.groups), np.random.default_rng(1)), data.blocks
+    )
     assert loaded.event_probability(12.0).mean() > light.event_probability(12.0).mean() + 0.05
 
 
 @BOTH
 def test_a_table_of_a_few_rows_is_survived(estimator, rng):
     x = np.arange(6.0)[:, None]
-    target = Target("survival", ("t", "e"), np.array([3.0, 1, 4, 1, 5, 9]), np.array([1, 0, 1, 1, 0, 1], bool), horizon=5.0)
+    target = Target(
+        "survival", ("t", "e"), np.array([3.0, 1, 4, 1, 5, 9]), np.array([1, 0, 1, 1, 0, 1], bool), horizon=5.0
+    )
     data = Encoded({"x": dense(x, ["a"])}, target, np.arange(6))
     answer = estimator.predict(estimator.fit(data, rng), data.blocks)
     assert np.isfinite(answer.value).all()

@@ -116,7 +116,9 @@ def test_a_coding_names_the_codes():
     frame = cohort([5.0, 6, 7, 8], [1, 2, 1, 2])
     coded = frame.declare(columns={"status": {"coding": {"1": "alive", "2": "dead"}}})
     assert TASK.target_of(coded).event.tolist() == [False, True, False, True]
-    asked = frame.declare(columns={"status": {"coding": {"1": "left", "2": "moved"}, "options": {"event_value": "moved"}}})
+    asked = frame.declare(
+        columns={"status": {"coding": {"1": "left", "2": "moved"}, "options": {"event_value": "moved"}}}
+    )
     assert TASK.target_of(asked).event.tolist() == [False, True, False, True]
 
 
@@ -251,8 +253,8 @@ def target_of(time, event, horizon) -> Target:
 
 
 def test_loss_by_hand():
-    # Constant hazard 0.1 per unit until 12: one step is one unit. Event at 2.5: 0.25 - log 0.1; censored at 2.5: 0.25; an
-    # event after the horizon counts as followed until the horizon: 1.2.
+    # Constant hazard 0.1 per unit until 12: one step is one unit. Event at 2.5: 0.25 - log 0.1; censored at 2.5: 0.25;
+    # an event after the horizon counts as followed until the horizon: 1.2.
     times = time_grid(12.0)
     prediction = Prediction(np.exp(-0.1 * np.tile(times, (3, 1))), times)
     loss = TASK.loss(target_of([2.5, 2.5, 20.0], [1, 0, 1], 12.0), prediction)

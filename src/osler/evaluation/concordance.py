@@ -1,7 +1,7 @@
 """Concordance of a risk with censored times, in O(n log^2 n) operations of numpy, with intervals that respect units.
 
-A pair counts if it is known who came first: i has an event, and j is still followed after it, or is censored at the very
-same time. Two events at one time do not count; equal risks count half.
+A pair counts if it is known who came first: i has an event, and j is still followed after it, or is censored at the
+very same time. Two events at one time do not count; equal risks count half.
 
 Sources: Harrell, Lee & Mark 1996 (Stat Med 15:361); Uno et al. 2011 (Stat Med 30:1105), which weighs a pair by
 1 / G(t_i)^2 and so does not depend on how people were censored.
@@ -95,7 +95,7 @@ def _ranked(risk: np.ndarray) -> np.ndarray:
 
 
 def _places(time: np.ndarray, event: np.ndarray) -> np.ndarray:
-    """(n,) place from the last to the first; at one time censored rows stand before events, tied events share a place."""
+    """(n,) place from the last to the first; at one time censored rows come before events, which share a place."""
     order = np.lexsort((event, -np.asarray(time, dtype=np.float64)))
     t, e = np.asarray(time)[order], np.asarray(event, dtype=bool)[order]
     place = np.empty(len(order), dtype=np.int64)
@@ -106,8 +106,8 @@ def _places(time: np.ndarray, event: np.ndarray) -> np.ndarray:
 def _earlier(place: np.ndarray, rank: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each row the weight of the rows at earlier places: of lower rank (n,), of equal rank (n,), and of all (n,).
 
-    Places are halved bit by bit: at each level rows of a left half are earlier than those of its right half, and one sort
-    by rank with a running sum counts them.
+    Places are halved bit by bit: at each level rows of a left half are earlier than those of its right half, and one
+    sort by rank with a running sum counts them.
     """
     n = len(place)
     less, at_most = np.zeros(n), np.zeros(n)

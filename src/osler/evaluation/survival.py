@@ -1,8 +1,9 @@
 """How good survival curves are: concordance, time-dependent AUROC, Brier score and calibration at a horizon.
 
-Censoring is dealt with by inverse-probability-of-censoring weights: a row counts 1 / G at the time at which its state is
-known, G being the Kaplan-Meier curve of being censored. As in scikit-survival (whose numbers these functions reproduce), G
-is taken at that time itself. G comes from the evaluated rows unless `censored_by` gives others (the training rows).
+Censoring is dealt with by inverse-probability-of-censoring weights: a row counts 1 / G at the time at which its state
+is known, G being the Kaplan-Meier curve of being censored. As in scikit-survival (whose numbers these functions
+reproduce), G is taken at that time itself. G comes from the evaluated rows unless `censored_by` gives others (the
+training rows).
 
 Sources: Graf et al. 1999 (Stat Med 18:2529) for the Brier score; Uno et al. 2007 (JASA 102:527) and Hung & Chiang 2010
 (Can J Stat 38:8) for the AUROC; Crowson, Atkinson & Therneau 2016 (Stat Methods Med Res 25:1692) for calibration.
@@ -27,7 +28,7 @@ from osler.tasks.survival import horizon_of
 Score = dict[str, "float | int | None"]
 
 
-# -- discrimination ----------------------------------------------------------------------------------------------------
+# -- discrimination ------------------------------------------------------------------------------------------
 
 
 def harrell_c(target: Target, risk: np.ndarray) -> Concordance:
@@ -46,7 +47,7 @@ def uno_c(
 
 
 def auroc_at(target: Target, risk: np.ndarray, time: float, censored_by: Target | None = None) -> float:
-    """Cumulative/dynamic AUROC: who has had the event by `time` against who is still without it; NaN without one side."""
+    """Cumulative/dynamic AUROC: who has the event by `time` against who is still without; NaN without one side."""
     return float(_auroc(target, risk, time, censored_by)(_case(target)))
 
 
@@ -63,8 +64,8 @@ def _case(target: Target) -> np.ndarray:
 
 
 def _inverse(target: Target, at: np.ndarray, censored_by: Target | None) -> np.ndarray:
-    """1 / G(at). Where the last of all were censored at that very time (follow-up ends for everybody on one day), 1 / G just
-    before it; 0 where nobody could have been followed so long.
+    """1 / G(at). Where the last of all were censored at that very time (follow-up ends for everybody on one day), 1 /
+    G just before it; 0 where nobody could have been followed so long.
     """
     by = target if censored_by is None else censored_by
     curve = censoring(by.y, by.event, by.weight)
@@ -73,7 +74,7 @@ def _inverse(target: Target, at: np.ndarray, censored_by: Target | None) -> np.n
     return np.divide(1.0, g, out=np.zeros_like(g), where=g > 0)
 
 
-# -- Brier -------------------------------------------------------------------------------------------------------------
+# -- Brier ---------------------------------------------------------------------------------------------------
 
 
 def brier_rows(
@@ -88,9 +89,7 @@ def brier_rows(
     return np.where(had, curve**2 * at_event, 0.0) + np.where(later, (1.0 - curve) ** 2 * at_time, 0.0)
 
 
-def brier(
-    target: Target, prediction: Prediction, times: np.ndarray, censored_by: Target | None = None
-) -> np.ndarray:
+def brier(target: Target, prediction: Prediction, times: np.ndarray, censored_by: Target | None = None) -> np.ndarray:
     """(t,) Brier score at each time."""
     return np.average(brier_rows(target, prediction, times, censored_by), axis=0, weights=target.weight)
 
@@ -113,7 +112,7 @@ def curve_at(prediction: Prediction, times: np.ndarray) -> np.ndarray:
     return np.where(at >= 0, prediction.value[:, np.maximum(at, 0)], 1.0)
 
 
-# -- calibration -------------------------------------------------------------------------------------------------------
+# -- calibration ---------------------------------------------------------------------------------------------
 
 
 def calibration_at(target: Target, prediction: Prediction, horizon: float, bins: int = 10) -> dict[str, Any]:
@@ -195,7 +194,7 @@ def _intercept(target: Target, prediction: Prediction, horizon: float) -> Callab
     return of
 
 
-# -- all of it ---------------------------------------------------------------------------------------------------------
+# -- all of it -----------------------------------------------------------------------------------------------
 
 
 def score_survival(
@@ -203,10 +202,10 @@ def score_survival(
 ) -> dict[str, Score]:
     """Every survival metric as {"value", "low", "high", "n"}, None where it is not defined.
 
-    `c_harrell` and `c_uno` (pairs before the horizon) get infinitesimal-jackknife intervals over units, `calibration_slope`
-    Wald's, all others the cluster bootstrap with the censoring weights held fixed. `ibs` averages the Brier score over the
-    prediction's times up to the horizon; `auroc`, `brier` and `observed_expected` are at the horizon; `calibration_intercept`
-    is the log of observed over expected events over everybody's own follow-up.
+    `c_harrell` and `c_uno` (pairs before the horizon) get infinitesimal-jackknife intervals over units,
+    `calibration_slope` Wald's, all others the cluster bootstrap with the censoring weights held fixed. `ibs` averages
+    the Brier score over the prediction's times up to the horizon; `auroc`, `brier` and `observed_expected` are at the
+    horizon; `calibration_intercept` is the log of observed over expected events over everybody's own follow-up.
 
     Args:
         groups: (n,) codes of the unit of independence; None: every row is its own.
@@ -232,7 +231,16 @@ def score_survival(
     slope, error = calibration_slope(target, p, horizon)
     half = intervals.normal_quantile() * error if n_boot else math.nan
     out["calibration_slope"] = _entry(slope, (slope - half, slope + half), n)
-    names = ("c_harrell", "c_uno", "ibs", "auroc", "brier", "calibration_slope", "calibration_intercept", "observed_expected")
+    names = (
+        "c_harrell",
+        "c_uno",
+        "ibs",
+        "auroc",
+        "brier",
+        "calibration_slope",
+        "calibration_intercept",
+        "observed_expected",
+    )
     return {name: out[name] for name in names}
 
 
@@ -242,7 +250,9 @@ def _weighted(
     """The metrics that are functions of row weights (..., n)."""
     times = prediction.times[prediction.times <= horizon]
     at_horizon = brier_rows(target, prediction, np.array([horizon]))[:, 0]
-    whole = _over_time(brier_rows(target, prediction, times), times) if len(times) > 1 else np.full(len(target), np.nan)
+    whole = (
+        _over_time(brier_rows(target, prediction, times), times) if len(times) > 1 else np.full(len(target), np.nan)
+    )
     return {
         "ibs": lambda w: (w @ whole) / w.sum(axis=-1),
         "auroc": _auroc(target, p, horizon, None),

@@ -1,7 +1,8 @@
 """Cox's proportional hazards with Efron's ties, a ridge penalty and optional bent (spline) effects.
 
-The penalty, and whether effects may bend, are chosen inside `fit` by the cross-validated partial likelihood of Verweij &
-van Houwelingen (1993, Stat Med 12:2305) on inner folds that keep whole units together. Spline terms are restricted cubic
+The penalty, and whether effects may bend, are chosen inside `fit` by the cross-validated partial likelihood of Verweij
+& van Houwelingen (1993, Stat Med 12:2305) on inner folds that keep whole units together. Spline terms are restricted
+cubic
 splines (Harrell, Regression Modeling Strategies, section 2.4.5): straight beyond the outer knots.
 """
 
@@ -36,7 +37,8 @@ class CoxOptions:
     Attributes:
         penalty: ridge penalty (prior precision of a coefficient of a standardised predictor); None chooses it by
             cross-validated partial likelihood.
-        spline: "no", "yes" (restricted cubic splines with five knots), or "auto" (whichever predicts inner folds better).
+        spline: "no", "yes" (restricted cubic splines with five knots), or "auto" (whichever predicts inner folds
+            better).
         folds: inner folds behind the choice.
     """
 
@@ -63,8 +65,9 @@ class Cox(Estimator):
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
         """Choose penalty and shape on inner folds, then fit all rows.
 
-        Params: `coefficient` (p,), design and spline arrays, `times` and `baseline` (t,); meta has the names of the terms,
-        the penalty, whether splines were used, the null and final log likelihood and the rank of the predictors.
+        Params: `coefficient` (p,), design and spline arrays, `times` and `baseline` (t,); meta has the names of the
+            terms, the penalty, whether splines were used, the null and final log likelihood and the rank of the
+            predictors.
         """
         data = batches.all()
         design = Design.fit(data.blocks)
@@ -122,7 +125,8 @@ class Cox(Estimator):
 
 
 def cross_validated(x: np.ndarray, target: Target, fold: np.ndarray, penalties: np.ndarray) -> np.ndarray:
-    """(m,) cross-validated log partial likelihood of each penalty: sum over folds of l(all rows) - l(rows without the fold).
+    """(m,) cross-validated log partial likelihood of each penalty: sum over folds of l(all rows) - l(rows without the
+    fold).
 
     Args:
         x: (n, p) predictors. fold: (n,) codes. penalties: (m,) from strong to weak.
@@ -141,7 +145,8 @@ def cross_validated(x: np.ndarray, target: Target, fold: np.ndarray, penalties: 
 
 
 def ridge_path(sets: RiskSets, x: np.ndarray, penalties: np.ndarray | list[float]) -> np.ndarray:
-    """(m, p) coefficients that maximise log partial likelihood - penalty / 2 * sum of squares, each starting at the last.
+    """(m, p) coefficients that maximise log partial likelihood - penalty / 2 * sum of squares, each starting at the
+    last.
 
     With more predictors than rows the problem is solved in the rows' own space, which holds the same answer.
 
@@ -170,7 +175,8 @@ def _newton(sets: RiskSets, x: np.ndarray, penalty: float, beta: np.ndarray, ste
     for _ in range(steps):
         slope = slope - penalty * beta
         step = np.linalg.lstsq(hessian + penalty * np.eye(len(beta)), slope, rcond=1e-12)[0]
-        # A separated direction runs away for ever: no coefficient of a standardised predictor moves by more than 2 at once.
+        # A separated direction runs away for ever: no coefficient of a standardised predictor moves by more than 2 at
+        # once.
         step *= min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-300))
         decrement, size = float(slope @ step), 1.0
         while True:
@@ -186,11 +192,13 @@ def _newton(sets: RiskSets, x: np.ndarray, penalty: float, beta: np.ndarray, ste
     return beta
 
 
-# -- bent effects ------------------------------------------------------------------------------------------------------
+# -- bent effects --------------------------------------------------------------------------------------------
 
 
 def spline_knots(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Knots (q, 5) of the q columns of x (n, p) with enough distinct values for five distinct knots, and which they are."""
+    """Knots (q, 5) of the q columns of x (n, p) with enough distinct values for five distinct knots, and which they
+    are.
+    """
     knots, which = [], []
     for i in range(x.shape[1]):
         at = np.quantile(x[:, i], KNOTS)

@@ -1,7 +1,7 @@
 """Cox's partial likelihood with Efron's ties: value, gradient and Hessian in a few vector operations.
 
-Risk sets come from one sort by falling time and cumulative sums, so a pass costs O(n p + events p^2). Case weights follow
-the survival package of R: a tied set of deaths counts with the mean of its weights.
+Risk sets come from one sort by falling time and cumulative sums, so a pass costs O(n p + events p^2). Case weights
+follow the survival package of R: a tied set of deaths counts with the mean of its weights.
 
 Sources: Cox 1972 (J R Stat Soc B 34:187), Efron 1977 (JASA 72:557), Therneau & Grambsch 2000, section 3.3.
 """

@@ -1,13 +1,13 @@
 """Survival forests and boosted survival trees of our own, on scikit-learn's and LightGBM's tree growing.
 
-`survival_forest` grows bagged trees by the relative-risk deviance of LeBlanc & Crowley (1992, Biometrics 48:411): a split
-is judged by the Poisson deviance of events against expected events, each row expecting its own Nelson-Aalen cumulative
-hazard. Leaves then hold their own Nelson-Aalen curve, and the curves of all trees are averaged (Ishwaran et al. 2008, Ann
-Appl Stat 2:841), so hazards need not be proportional.
+`survival_forest` grows bagged trees by the relative-risk deviance of LeBlanc & Crowley (1992, Biometrics 48:411): a
+split is judged by the Poisson deviance of events against expected events, each row expecting its own Nelson-Aalen
+cumulative hazard. Leaves then hold their own Nelson-Aalen curve, and the curves of all trees are averaged (Ishwaran et
+al. 2008, Ann Appl Stat 2:841), so hazards need not be proportional.
 
-`survival_boosting` boosts Cox's partial likelihood with Efron's ties, once per inner fold, each time without the rows of
-that fold. The mean of these boosters is the model; the number of trees, the slope of their sum and the baseline hazard come
-from the rows that each booster did not see.
+`survival_boosting` boosts Cox's partial likelihood with Efron's ties, once per inner fold, each time without the rows
+of that fold. The mean of these boosters is the model; the number of trees, the slope of their sum and the baseline
+hazard come from the rows that each booster did not see.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class SurvivalForest(Estimator):
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
         """Grow the trees, then fill their leaves with cumulative hazards.
 
-        Params: design and node arrays (a leaf's value is its row in `hazard`), `hazard` (leaves, t) float32, `times` (t,).
+        Params: design and node arrays (a leaf's value is its row in `hazard`), `hazard` (leaves, t) float32, `times`
+            (t,).
         """
         data = batches.all()
         design = TreeDesign.fit(data.blocks)
@@ -176,7 +177,8 @@ class SurvivalBoostingOptions:
         min_leaf: fewest training rows in a leaf (a tenth of the rows where that is fewer).
         rounds: number of trees; 0 lets inner folds decide when to stop, up to `max_rounds`.
         max_rounds: most trees that inner folds may ask for.
-        features: share of the columns that each tree sees, at least three columns (one alone could hold no interaction).
+        features: share of the columns that each tree sees, at least three columns (one alone could hold no
+            interaction).
         rows: share of the rows that each tree sees.
         ridge: L2 penalty on leaf values.
         folds: inner folds.
@@ -204,8 +206,8 @@ class SurvivalBoosting(Estimator):
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
         """Boost without each inner fold in turn.
 
-        Params: design and node arrays (the mean of the boosters), `times` and `baseline` (t,); meta has the boosters as text
-        models, the rounds of each and the slope.
+        Params: design and node arrays (the mean of the boosters), `times` and `baseline` (t,); meta has the boosters
+            as text models, the rounds of each and the slope.
         """
         data = batches.all()
         target = data.target
@@ -224,7 +226,10 @@ class SurvivalBoosting(Estimator):
         meta, arrays = design.to_params()
         node_meta, node_arrays = trees.to_params()
         facts = {"texts": texts, "rounds": rounds, "leaves": sizes[best], "slope": slope}
-        return Params({"design": meta, "nodes": node_meta, **facts}, {**arrays, **node_arrays, "times": times, "baseline": baseline})
+        return Params(
+            {"design": meta, "nodes": node_meta, **facts},
+            {**arrays, **node_arrays, "times": times, "baseline": baseline},
+        )
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Survival curves (n, t) on the time grid."""
@@ -257,15 +262,18 @@ class SurvivalBoosting(Estimator):
     def _boosters(
         self, x: np.ndarray, target: Target, fold: np.ndarray, settings: dict[str, Any]
     ) -> tuple[float, list[str], int, np.ndarray]:
-        """The best cross-validated partial likelihood, text models, their number of trees, and every row's sum of trees (n,)
-        from the booster that did not see it. Without inner folds: one booster of all rows, and its own sums.
+        """The best cross-validated partial likelihood, text models, their number of trees, and every row's sum of
+        trees (n,) from the booster that did not see it. Without inner folds: one booster of all rows, and its own
+        sums.
         """
         fixed, k = self.options.rounds, int(fold.max()) + 1
         if k < 2:
             rounds = fixed or 50
             model, _ = _boost(x, target, np.ones(len(x), dtype=bool), settings, rounds)
             return 0.0, [model.model_to_string()], rounds, model.predict(x, raw_score=True, num_threads=1)
-        boosted = [_boost(x, target, fold != i, settings, fixed or self.options.max_rounds, stop=not fixed) for i in range(k)]
+        boosted = [
+            _boost(x, target, fold != i, settings, fixed or self.options.max_rounds, stop=not fixed) for i in range(k)
+        ]
         longest = max(len(curve) for _, curve in boosted)
         gains = sum(np.pad(curve, (0, longest - len(curve)), mode="edge") for _, curve in boosted)
         rounds = fixed or int(np.argmax(gains)) + 1
@@ -293,9 +301,11 @@ def _mean_of(parts: list[Nodes]) -> Nodes:
 def _boost(
     x: np.ndarray, target: Target, train: np.ndarray, settings: dict[str, Any], rounds: int, stop: bool = False
 ) -> tuple[Any, np.ndarray]:
-    """A booster of the rows `train` (n,), and its cross-validated partial likelihood after each tree (0 if all rows train).
+    """A booster of the rows `train` (n,), and its cross-validated partial likelihood after each tree (0 if all rows
+    train).
 
-    With `stop` it ends when that has not risen for a while. A training part without any event gives a booster of flat trees.
+    With `stop` it ends when that has not risen for a while. A training part without any event gives a booster of flat
+    trees.
     """
     import lightgbm
 
@@ -320,7 +330,8 @@ def _boost(
     if stop:
         calls.append(lightgbm.early_stopping(patience, verbose=False))
     model = lightgbm.train(
-        settings, data, num_boost_round=rounds, valid_sets=[lightgbm.Dataset(x, label=np.zeros(len(x)), reference=data)],
+        settings, data, num_boost_round=rounds,
+        valid_sets=[lightgbm.Dataset(x, label=np.zeros(len(x)), reference=data)],
         valid_names=["all"], feval=gain, callbacks=calls,
     )  # fmt: skip
     return model, np.array(seen["all"]["gain"])

@@ -76,14 +76,15 @@ def split_event(text: str, names: Iterable[str]) -> tuple[str, str | None]:
 class Survival(Task):
     """Right-censored time to an event.
 
-    The option `event_value` of the event column names the code (or list of codes) that is the event; every other code then
-    counts as censored. Without it the column must hold two codes that say themselves which is which.
+    The option `event_value` of the event column names the code (or list of codes) that is the event; every other code
+    then counts as censored. Without it the column must hold two codes that say themselves which is which.
     """
 
     kind = "survival"
     needs = ("duration", "event")
     metrics = (
-        "c_harrell", "c_uno", "ibs", "auroc", "brier", "calibration_slope", "calibration_intercept", "observed_expected",
+        "c_harrell", "c_uno", "ibs", "auroc", "brier",
+        "calibration_slope", "calibration_intercept", "observed_expected",
     )  # fmt: skip
     primary = "c_harrell"
     bigger_is_better = True
@@ -110,28 +111,43 @@ class Survival(Task):
         if not usable.any():
             reasons = {r: int(m.sum()) for r, m in self.problems(cohort).items() if m.any()}
             worst = max(reasons, key=reasons.get) if reasons else "there are no rows"
-            raise TargetError(f"survival needs rows with a positive duration '{duration.name}' and a known event '{event.name}', none is left: mostly because {worst}", "target-rows")
+            raise TargetError(
+                f"survival needs rows with a positive duration '{duration.name}' and a known event '{event.name}', "
+                f"none is left: mostly because {worst}",
+                "target-rows",
+            )
         happened = _happened(cohort, event) & usable
         if not happened.any():
-            raise TargetError(f"event '{event.name}' must happen in some rows, all {int(usable.sum())} usable rows are censored: name another event column, or its option event_value", "target-constant")
+            raise TargetError(
+                f"event '{event.name}' must happen in some rows, all {int(usable.sum())} usable rows are censored: "
+                "name another event column, or its option event_value",
+                "target-constant",
+            )
         reading.need_units(cohort, event.name, happened)
 
     def target_of(self, cohort: Cohort, like: Target | None = None) -> Target:
-        """Durations and events of every row; `like` fixes the horizon, else the duration column's option `horizon`, else
-        `default_horizon`.
+        """Durations and events of every row; `like` fixes the horizon, else the duration column's option `horizon`,
+        else `default_horizon`.
 
         Raises:
-            TargetError: a row has no duration above zero or no event code (row numbers in the message), or as in `check`.
+            TargetError: a row has no duration above zero or no event code (row numbers in the message), or as in
+                `check`.
         """
         duration, event = _columns(cohort)
         for reason, mask in self.problems(cohort).items():
             if mask.any():
-                raise TargetError(f"every row that is used must have a positive duration and a known event, but {reason} in {reading.row_list(cohort, mask)}: keep only rows where Task.usable(cohort) is true", "target-rows")
+                raise TargetError(
+                    f"every row that is used must have a positive duration and a known event, but {reason} in "
+                    f"{reading.row_list(cohort, mask)}: keep only rows where Task.usable(cohort) is true",
+                    "target-rows",
+                )
         happened = _happened(cohort, event)
         time = reading.numbers(cohort, duration)
         horizon = like.horizon if like is not None and like.horizon else _declared_horizon(duration)
         horizon = horizon or (default_horizon(time, happened) if len(time) else None)
-        return Target(self.kind, (duration.name, event.name), time, happened, horizon=horizon, weight=reading.weights(cohort))
+        return Target(
+            self.kind, (duration.name, event.name), time, happened, horizon=horizon, weight=reading.weights(cohort)
+        )
 
     def baseline(self, target: Target) -> dict[str, Any]:
         """The Kaplan-Meier curve of the training rows on the time grid."""
@@ -145,11 +161,12 @@ class Survival(Task):
         return Prediction(np.tile(np.asarray(baseline["survival"], dtype=np.float64), (n, 1)), times)
 
     def loss(self, target: Target, prediction: Prediction) -> np.ndarray:
-        """(n,) censored negative log likelihood on the grid, follow-up beyond the last time (at most the horizon) cut off.
+        """(n,) censored negative log likelihood on the grid, follow-up beyond the last time (at most the horizon) cut.
 
-        The curve is read at 12 equally spaced times with a constant hazard between them, so a row censored inside a step
-        keeps the credit for the part that it was followed (piecewise exponential likelihood). Time is in steps, which makes
-        the loss free of the unit of time. Proper for the curve at these times: the true one has the least expected loss.
+        The curve is read at 12 equally spaced times with a constant hazard between them, so a row censored inside a
+        step keeps the credit for the part that it was followed (piecewise exponential likelihood). Time is in steps,
+        which makes the loss free of the unit of time. Proper for the curve at these times: the true one has the least
+        expected loss.
         """
         last = float(prediction.times[-1])
         if target.horizon:
@@ -166,7 +183,7 @@ class Survival(Task):
         return before + (followed - step) * own - np.where(happened, np.log(own), 0.0)
 
 
-# -- the two columns ---------------------------------------------------------------------------------------------------
+# -- the two columns -----------------------------------------------------------------------------------------
 
 
 def _columns(cohort: Cohort) -> tuple[Column, Column]:
@@ -175,7 +192,10 @@ def _columns(cohort: Cohort) -> tuple[Column, Column]:
         columns = reading.target_columns(cohort, role)
         if len(columns) > 1:
             names = ", ".join(f"'{c.name}'" for c in columns[:5])
-            raise TargetError(f"survival needs one {role} column, {len(columns)} were declared ({names}): name one", "target-absent")
+            raise TargetError(
+                f"survival needs one {role} column, {len(columns)} were declared ({names}): name one",
+                "target-absent",
+            )
         found.append(columns[0])
     return found[0], found[1]
 
@@ -203,7 +223,11 @@ def _declared_horizon(duration: Column) -> float | None:
     except (TypeError, ValueError):
         horizon = -1.0
     if not 0 < horizon < np.inf:
-        raise TargetError(f"option horizon of column '{duration.name}' must be a time above zero: give it in the unit of the durations", "option")
+        raise TargetError(
+            f"option horizon of column '{duration.name}' must be a time above zero: give it in the unit of the "
+            "durations",
+            "option",
+        )
     return horizon
 
 
@@ -217,7 +241,11 @@ def _happened(cohort: Cohort, event: Column) -> np.ndarray:
     """(n,) bool, true where the event was seen; false where its code is missing."""
     labels = reading.labels(cohort, event)
     names = sorted({v for v in labels if v is not None})
-    chosen = _chosen(event, names) if "event_value" in event.options else _told(event, names, int((~_missing(labels)).sum()))
+    chosen = (
+        _chosen(event, names)
+        if "event_value" in event.options
+        else _told(event, names, int((~_missing(labels)).sum()))
+    )
     return np.array([v in chosen for v in labels], dtype=bool)
 
 
@@ -229,7 +257,11 @@ def _chosen(event: Column, names: list[str]) -> set[str]:
     chosen = {coding.get(reading.label(v), reading.label(v)) for v in asked}
     unknown = chosen - set(names)
     if unknown:
-        raise TargetError(f"option event_value of column '{event.name}' must be a code that occurs in it, {len(unknown)} of {len(chosen)} do not: it holds {len(names)} codes, check the spelling", "target-class")
+        raise TargetError(
+            f"option event_value of column '{event.name}' must be a code that occurs in it, {len(unknown)} of "
+            f"{len(chosen)} do not: it holds {len(names)} codes, check the spelling",
+            "target-class",
+        )
     return chosen
 
 
@@ -243,24 +275,28 @@ def _shown(names: list[str], n: int) -> tuple[str, str]:
 def _told(event: Column, names: list[str], n: int) -> set[str]:
     """The label that says by itself that the event was seen; n rows have one."""
     if len(names) > MOST_CODES:
-        raise TargetError(f"event '{event.name}' must say whether the event was seen, holds {len(names)} different values: name a column of 0 and 1", "target-class")
+        raise TargetError(
+            f"event '{event.name}' must say whether the event was seen, holds {len(names)} different values: name a "
+            "column of 0 and 1",
+            "target-class",
+        )
     shown, last = _shown(names, n)
     if len(names) > 2:
         raise TargetError(
             f"event '{event.name}' must have two codes, has {len(names)}{shown}, which reads as competing events, "
-            f"and those are not supported yet: name the code that is the event (--event '{event.name}=={last}', or the column's "
-            "option event_value), every other code then counts as censored",
+            f"and those are not supported yet: name the code that is the event (--event '{event.name}=={last}', or "
+            "the column's option event_value), every other code then counts as censored",
             "target-competing",
         )
     yes = [n for n in names if _word(n) in reading.YES]
     no = [n for n in names if _word(n) in reading.NO]
     if len(yes) <= 1 and len(no) <= 1 and len(yes) + len(no) == len(names):
         return set(yes)
-    # A word for yes or no explains the other word; a number does not (1 and 2: R's survival package means 2, others 1).
+    # A word for yes or no explains the other word; a number does not (1 and 2: R means 2, others 1).
     if len(names) == 2 and len(yes) + len(no) == 1 and not any(_word(n).replace(".", "").isdigit() for n in names):
         return set(yes) if yes else {n for n in names if n not in no}
     raise TargetError(
-        f"event '{event.name}' must be 0 or 1, false or true, or words that say which is the event, has {len(names)} codes{shown}: name "
-        f"the code that is the event (--event '{event.name}=={last}', or the column's option event_value)",
+        f"event '{event.name}' must be 0 or 1, false or true, or words that say which is the event, "
+        f"has {len(names)} codes{shown}: name the code that is the event (--event '{event.name}=={last}', or the column's option event_value)",
         "target-class",
     )
