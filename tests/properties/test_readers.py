@@ -7,6 +7,7 @@ import importlib.util
 import io
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import polars as pl
 import pytest
@@ -95,15 +96,26 @@ def read(data: bytes, suffix: str = ".csv") -> osler.Cohort:
         return osler.read(path)
 
 
-@pytest.mark.parametrize("seed", [11])
-def test_mutated_files_crash_nothing(seed: int):
+@pytest.fixture(scope="module")
+def fuzz() -> ModuleType:
+    """The script `tests/safety/fuzz_readers.py`."""
     path = Path(__file__).parents[1] / "safety" / "fuzz_readers.py"
     spec = importlib.util.spec_from_file_location("fuzz_readers", path)
     assert spec is not None
     assert spec.loader is not None
-    fuzz = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fuzz)
-    outcomes, wrong = fuzz.run(300, seed)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_mutated_files_crash_nothing(fuzz: ModuleType):
+    outcomes, wrong = fuzz.run(300, 11)
     assert wrong == []
     assert sum(n for kind, n in outcomes.items() if kind != "peak MiB") == 300
     assert outcomes["csv read"] > 20
+
+
+def test_files_that_once_failed_are_refused(fuzz: ModuleType):
+    kept = sorted(p for p in fuzz.CORPUS.iterdir() if p.is_file())
+    assert kept
+    assert [p.name for p in kept if not fuzz.outcome(p).startswith("refused")] == []

@@ -206,8 +206,9 @@ def _ragged(n: int, width: int) -> str:
 def _careful(data: bytes, delimiter: str, width: int, first_row: int, last: bool) -> tuple[Block, bytes]:
     """Records line by line; a line whose quotes never close, or that does not fit, is refused and the next one starts afresh."""
     csv.field_size_limit(limits.MAX_CELL * 4)
-    lines = data.decode("utf-8", "replace").split("\n")
-    tail = lines.pop()
+    octets = data.split(b"\n")
+    tail = octets.pop()  # may end inside a character, so that only whole lines are decoded
+    lines = [line.decode("utf-8", "replace") for line in octets]
     cells, rows, refused = [], [], []
     row, i = first_row, 0
     while i < len(lines):
@@ -224,8 +225,8 @@ def _careful(data: bytes, delimiter: str, width: int, first_row: int, last: bool
             refused.append((row, why or _ragged(len(record or ()), width)))
             span = 1
         row, i = row + 1, i + max(span, 1)
-    rest = "\n".join([*lines[i:], tail]) if not last else ""
-    return Block(np.asarray(rows, dtype=np.int64), refused, b"", cells), rest.encode("utf-8")
+    rest = b"\n".join([*octets[i:], tail]) if not last else b""
+    return Block(np.asarray(rows, dtype=np.int64), refused, b"", cells), rest
 
 
 def _record(lines: list[str], i: int, delimiter: str) -> tuple[list[str] | None, int, str]:
