@@ -202,6 +202,13 @@ def test_missingness_that_tells_the_target_is_warned_of(rng):
     assert found.cohort.table["column"].to_list() == ["lab", "noise"]
 
 
+def test_the_target_can_be_named_as_an_option():
+    y = ["no"] * 40 + ["yes"] * 40
+    found = Missing().run(table(lab=[None] * 40 + [1.0] * 40, y=y), MissingOptions(target="y"))
+    assert found.cohort.table["column"].to_list() == ["lab"]
+    assert len(found.facts["warnings"]) == 1
+
+
 def test_by_group_hides_small_counts():
     a = [None if i % 4 == 0 else 1.0 for i in range(80)]
     site = ["x"] * 40 + ["y"] * 36 + ["z"] * 4

@@ -132,6 +132,13 @@ def test_long_form_counts_units_not_rows():
         Rules().run(cohort.declare(columns={"who": {"role": "input"}}), RulesOptions(items="drug"))
 
 
+def test_the_unit_can_be_named_as_an_option():
+    who = [f"p{i % 50}" for i in range(100)]
+    frame = pl.DataFrame({"who": who, "drug": ["x", "y"] * 50})
+    cohort = Cohort(frame, (Column("who", "category"), Column("drug", "category")))
+    assert Rules().run(cohort, RulesOptions(items="drug", unit="who")).facts["units"] == 50
+
+
 def test_both_algorithms_and_a_consequent_give_the_same_rules():
     grown = Rules().run(wide(), RulesOptions()).cohort.table
     assert grown.equals(Rules().run(wide(), RulesOptions(algorithm="eclat")).cohort.table)

@@ -29,6 +29,10 @@ class MissingOptions:
     columns: tuple[str, ...] = field(
         default=(), metadata={"help": "columns to look at; all but ids and ignored ones if none is named"}
     )
+    target: str = field(
+        default="",
+        metadata={"help": "column that missingness must not tell, if the table does not say which it is"},
+    )
     group: str = field(default="", metadata={"help": "column to compare missingness by, such as the site"})
     patterns: int = field(default=10, metadata={"help": "how many of the commonest patterns to show"})
 
@@ -59,6 +63,7 @@ class Missing(Instrument):
         within("patterns", options.patterns, 1, 1000)
         if len(cohort) == 0:
             raise ColumnError("the table must have rows, it has none", "input")
+        cohort = cohort.declare(target=options.target) if options.target else cohort
         columns = _columns(cohort, options)
         names = [c.name for c in columns]
         gone = np.stack([missing(cohort.values(n)) for n in names], axis=1)

@@ -49,6 +49,9 @@ class RulesOptions:
             "help": "column with one item per row (long form); else each yes and each class is an item"
         },
     )
+    unit: str = field(
+        default="", metadata={"help": "column of the patient or drug, if the table does not say which it is"}
+    )
     columns: tuple[str, ...] = field(
         default=(), metadata={"help": "wide form: columns to use; all inputs if none is named"}
     )
@@ -98,6 +101,7 @@ class Rules(Instrument):
             InputError: no item column, an unknown consequent, too few baskets, or an option out of range.
         """
         _check(options)
+        cohort = cohort.declare(unit=options.unit) if options.unit else cohort
         names, baskets = _baskets(cohort, options)
         if len(baskets) < 2 * _FEWEST:
             raise ColumnError(
