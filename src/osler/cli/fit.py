@@ -13,7 +13,9 @@ from osler.engine.study import Study, read_config
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
-def _fit(path: str, out: Path, config: Path | None, labels: Path | None, workers: int, quiet: bool, options: Study) -> int:
+def _fit(
+    path: str, out: Path, config: Path | None, labels: Path | None, ask: list[str], workers: int, quiet: bool, options: Study
+) -> int:  # fmt: skip
     """Learn from a table, with a report and a certificate that nothing leaked.
 
     Example: osler fit heart.csv --target num --positive '>0' --out runs/heart
@@ -29,7 +31,7 @@ def _fit(path: str, out: Path, config: Path | None, labels: Path | None, workers
 
         source = read(path, labels=labels)
     run = fit_verb(source, out, study, workers=workers, silent=quiet)
-    show_run(run)
+    show_run(run, [dict(pair.partition("=")[::2] for pair in row.split(",")) for row in ask])
     return 0 if run.certificate["verdict"] == "clean" else 1
 
 
@@ -41,6 +43,7 @@ fit = flags_from(
         inspect.Parameter("out", _KEYWORD, annotation=Path, default=typer.Option(Path("runs/latest"), "--out", help="run folder to write")),
         inspect.Parameter("config", _KEYWORD, annotation=Path | None, default=typer.Option(None, "--config", help="study file (YAML or JSON); flags win over it")),
         inspect.Parameter("labels", _KEYWORD, annotation=Path | None, default=typer.Option(None, "--labels", help="second table, joined on the column both share")),
+        inspect.Parameter("ask", _KEYWORD, annotation=list[str], default=typer.Option([], "--ask", help="one new row to answer, e.g. age=61,sex=F (may be repeated)")),
         inspect.Parameter("workers", _KEYWORD, annotation=int, default=typer.Option(0, "--workers", help="processes; 0 is one per core; never changes the answer")),
         inspect.Parameter("quiet", _KEYWORD, annotation=bool, default=typer.Option(False, "--quiet", help="no progress")),
     ],

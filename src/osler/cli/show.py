@@ -44,8 +44,28 @@ def show_scores(scores: dict[str, Any], task: str, console: Console | None = Non
         console.print()
 
 
-def show_run(run: Any) -> None:
-    """Scores, certificate and where to look next."""
+def show_answers(run: Any, rows: list[dict[str, str]], console: Console) -> None:
+    """The predictor's answer for rows typed on the command line, unknown column names refused."""
+    from osler.engine.predict import rows_cohort
+    from osler.errors import ColumnError, nearest
+
+    known = [c.name for c in run.predictor.inputs]
+    for row in rows:
+        for name in set(row) - set(known):
+            raise ColumnError(f"--ask must name predictors, was '{name}': {nearest(name, known)}")
+        answered = run.predictor.predict(rows_cohort(run.predictor, [row]))
+        asked = ", ".join(f"{k}={v}" for k, v in row.items())
+        facts = {c.name: answered.table[c.name][0] for c in answered.role("prediction")}
+        text = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in facts.items())
+        console.print(f"for {asked}: {text}", markup=False)
+        target = run.predictor.target[0]
+        if f"{target}_least" in facts:
+            low, high = facts[f"{target}_least"], facts[f"{target}_most"]
+            console.print(f"  every value from {low:.1f} to {high:.1f} is a least-squares answer, depending on how columns are scaled", markup=False)
+
+
+def show_run(run: Any, ask: list[dict[str, str]] | None = None) -> None:
+    """Scores, certificate, answers for asked rows, and where to look next."""
     console = Console()
     show_scores(run.scores, run.study.task, console)
     facts = run.json("facts.json")
@@ -54,13 +74,44 @@ def show_run(run: Any) -> None:
         f"rows read {facts['rows_read']} = used {facts['rows_used']} + refused {facts['rows_refused']}; units {facts['units']}"
     )
     for name, rank in facts.get("rank", {}).items():
-        if rank and rank.get("deficient"):
-            console.print(f"[yellow]{name}: {rank['message']}[/]")
+        for sentence in rank["sentences"]:
+            console.print(f"{name}: {sentence}: any answer that depends on it is a choice, not a finding", style="yellow", markup=False)
     console.print(f"certificate: [{'green' if verdict == 'clean' else 'red'}]{verdict}[/] ({len(run.certificate['checks'])} checks)")
     for check in run.certificate["checks"]:
         if check["verdict"] == "violated":
             console.print(f"  [red]{check['name']}[/]: {check['detail']}")
+    show_answers(run, ask or [], console)
     console.print(f"* answers. Report: {run.folder / 'report.html'}", markup=False, highlight=False)
+
+
+def show_external(found: Any) -> None:
+    """Shared and empty predictors, and the scores of the untouched predictor and of every repair."""
+    console = Console()
+    facts = found.facts
+    console.print(f"{facts['rows']} rows; predictors shared: {len(facts['shared'])}; {facts['message']}", markup=False)
+    if "refit" in facts:
+        console.print(f"refit: {facts['refit']}", markup=False)
+    if facts["recalibration_rows"]:
+        console.print(f"recalibration learnt on {facts['recalibration_rows']} rows and judged on the others")
+    parts = {part: models for part, models in found.scores["parts"].items()}
+    rows = {part: next(iter(models.values())) for part, models in parts.items()}
+    names = ("auroc", "brier", "observed_expected") if "auroc" in next(iter(rows.values())) else None
+    table = Table(box=None, pad_edge=False)
+    table.add_column("part")
+    names = names or tuple(list(next(iter(rows.values())))[:3])
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    for part, metrics in rows.items():
+        table.add_row(part.replace("_", " "), *(number(metrics.get(n)) for n in names))
+    console.print(table)
+
+
+def show_foreign(found: dict[str, Any]) -> None:
+    """Scores of each model, and paired differences where there are several."""
+    console = Console()
+    for line in found.get("notes", []):
+        console.print(line, markup=False)
+    show_scores(found, found["task"], console)
 
 
 def show_findings(findings: Any, out: Path | None) -> None:

@@ -11,6 +11,7 @@ from osler.blocks import Block
 from osler.cohort.cohort import Cohort
 from osler.engine.batches import encode
 from osler.evaluation.conformal import Conformal
+from osler.models.rank import is_deficient
 from osler.tasks.base import Prediction
 
 if TYPE_CHECKING:
@@ -22,14 +23,14 @@ def answer_columns(predictor: Predictor, cohort: Cohort) -> dict[str, pl.Series]
 
     binary, multiclass: `T_pred` (class), `T_prob_CLASS`, `T_set` (conformal set) · regression: `T_pred`, `T_low`, `T_high` ·
     multilabel: `LABEL_prob_1`, `LABEL_pred` · survival: `T_pred` (event probability at the horizon), `T_risk` ·
-    all: `in_domain`.
+    all: `in_domain`; `T_least`, `T_most` for a straight line whose columns cannot be told apart.
     """
     from osler import models
 
     blocks = encode(cohort, predictor.states)
     spec, params = predictor.models[predictor.chosen]
     prediction = models.get(spec).predict(params, blocks)
-    columns = _COLUMNS[predictor.task](predictor, prediction)
+    columns = {**_COLUMNS[predictor.task](predictor, prediction), **width_columns(predictor, blocks)}
     columns["in_domain"] = pl.Series(in_domain(predictor.domain, blocks))
     return columns
 
@@ -62,8 +63,22 @@ def _number_columns(predictor: Predictor, prediction: Prediction) -> dict[str, p
     columns = {f"{name}_pred": pl.Series(mean)}
     if predictor.conformal:
         low, high = Conformal.from_json(predictor.conformal).interval(mean)
-        columns[f"{name}_low"], columns[f"{name}_high"] = pl.Series(low), pl.Series(high)
+        for end, values in (("low", low), ("high", high)):
+            columns[f"{name}_{end}"] = pl.Series(np.where(np.isfinite(values), values, np.nan)).fill_nan(None)
     return columns
+
+
+def width_columns(predictor: Predictor, blocks: dict[str, Block]) -> dict[str, pl.Series]:
+    """`T_least`, `T_most`: where columns of a straight line cannot be told apart, the range of all least-squares answers;
+    nothing where the design has full rank or the model is another.
+    """
+    from osler.models.linear import linear_width
+
+    spec, params = predictor.models[predictor.chosen]
+    if spec.partition(":")[0] != "linear" or not is_deficient(params.meta):
+        return {}
+    width = linear_width(params, blocks)
+    return {f"{predictor.target[0]}_least": pl.Series(width[:, 0]), f"{predictor.target[0]}_most": pl.Series(width[:, 1])}
 
 
 def _survival_columns(predictor: Predictor, prediction: Prediction) -> dict[str, pl.Series]:

@@ -13,6 +13,7 @@ from osler import modalities
 from osler.engine.assess import Assessment
 from osler.engine.prepare import Prepared
 from osler.engine.train import Fitted, FoldResult
+from osler.models.rank import is_deficient
 
 #: Libraries whose version decides a number.
 LIBRARIES = ("osler", "numpy", "polars", "scipy", "scikit-learn", "lightgbm", "torch", "interpret-core", "optuna")
@@ -43,7 +44,7 @@ def describe(
         columns.append(facts)
     weights = [r.facts["ensemble"]["weights"] for r in results if "weights" in r.facts.get("ensemble", {})]
     mean = {m: float(np.mean([w[m] for w in weights])) for m in weights[0]} if weights else {}
-    ranks = {name: params.meta["rank"] for name, (_, params) in fitted.params.items() if "rank" in params.meta}
+    ranks = {name: params.meta["rank"] for name, (_, params) in fitted.params.items() if is_deficient(params.meta)}
     return {
         **prepared.facts,
         "columns": columns,

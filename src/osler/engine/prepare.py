@@ -25,6 +25,10 @@ from osler.tasks.base import Target, Task
 from osler.tasks.survival import split_event
 
 
+#: With fewer rows than this only the straight line is fitted unless models are named.
+FEW = 40
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A cohort that is ready to learn from, split before anything was fitted.
@@ -164,7 +168,8 @@ def _with_task(study: Study, cohort: Cohort) -> Study:
     kind = tasks.infer_kind(cohort) if study.task == "auto" else study.task
     tasks.get(kind)
     known = DEFAULT_MEMBERS[kind]
-    chosen = study.model or (*known, "ensemble:members=" + "+".join(known))
+    several = (*known, "ensemble:members=" + "+".join(known))
+    chosen = study.model or (several if len(cohort) >= FEW else known[:1])
     return study.with_(task=kind, model=tuple(chosen))
 
 
@@ -184,7 +189,7 @@ def _usable(cohort: Cohort, task: Task) -> Cohort:
 
 def _with_sizes(study: Study, cohort: Cohort, target: Target, groups: np.ndarray) -> Study:
     units = len(np.unique(groups))
-    folds = study.folds or (5 if units <= 20_000 else 3)
+    folds = study.folds or (min(5, max(units, 3)) if units <= 20_000 else 3)
     repeats = study.repeats or (3 if units < 500 else 2 if units < 1500 else 1)
     if study.folds == 1 or folds < 2:
         raise OptionError(f"folds must be at least 2, was {study.folds}")

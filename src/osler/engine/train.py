@@ -212,8 +212,6 @@ def _facts(estimator: Estimator, spec: str, params: Params) -> dict[str, Any]:
     if isinstance(estimator, Ensemble):
         facts["weights"] = dict(zip(params.meta["members"], params.meta["weights"]))
         facts["recalibration"] = params.meta["recalibration"]
-    if "rank" in params.meta:
-        facts["rank"] = params.meta["rank"]
     return facts
 
 

@@ -60,6 +60,12 @@ class RankReport:
         }  # fmt: skip
 
 
+def is_deficient(meta: dict[str, Any]) -> bool:
+    """Whether params' meta holds a rank report by which columns cannot be told apart."""
+    report = meta.get("rank")
+    return isinstance(report, dict) and report["rank"] < report["p"]
+
+
 def _joined(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
