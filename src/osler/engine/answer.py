@@ -29,7 +29,11 @@ def answer_columns(predictor: Predictor, cohort: Cohort) -> dict[str, pl.Series]
 
     blocks = encode(cohort, predictor.states)
     spec, params = predictor.models[predictor.chosen]
-    prediction = models.get(spec).predict(params, blocks)
+    return answer_blocks(predictor, blocks, models.get(spec).predict(params, blocks))
+
+
+def answer_blocks(predictor: Predictor, blocks: dict[str, Block], prediction: Prediction) -> dict[str, pl.Series]:
+    """The columns of `answer_columns` for rows that are encoded and answered already."""
     columns = {**_COLUMNS[predictor.task](predictor, prediction), **width_columns(predictor, blocks)}
     columns["in_domain"] = pl.Series(in_domain(predictor.domain, blocks))
     return columns

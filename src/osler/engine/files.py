@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -25,8 +30,15 @@ def write_atomic(path: Path, data: bytes) -> None:
         raise
 
 
+def write_parquet(path: Path, frame: pl.DataFrame) -> None:
+    """A table as Parquet through `write_atomic`: whole or not there, and private whatever the umask is."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    write_atomic(path, buffer.getvalue())
+
+
 def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder last through a power cut."""
+    """Make renames inside a folder (or what a file holds) last through a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -38,15 +50,13 @@ def sync_folder(folder: Path) -> None:
 def whole_folder(final: Path, work: Path) -> Iterator[Path]:
     """A folder that appears under its final name only when everything in it is written.
 
-    `work` is filled by the caller; on success it is synced and renamed to `final`, replacing a previous one.
+    `work` is filled by the caller; on success it is closed to everyone else (files 0600, folders 0700, whatever the umask
+    was), synced and renamed to `final`, replacing a previous one.
     """
     yield work
-    for path in sorted(work.rglob("*")):
-        if path.is_file():
-            handle = os.open(path, os.O_RDONLY)
-            os.fsync(handle)
-            os.close(handle)
-        elif path.is_dir():
+    for path in (*sorted(work.rglob("*")), work):
+        if not path.is_symlink():
+            os.chmod(path, 0o700 if path.is_dir() else 0o600)
             sync_folder(path)
     old = None
     if final.exists():

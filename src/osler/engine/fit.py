@@ -21,7 +21,7 @@ from osler.engine.answer import learn_domain
 from osler.engine.assess import assess
 from osler.engine.batches import encode
 from osler.engine.describe import describe, environment
-from osler.engine.files import whole_folder, write_atomic
+from osler.engine.files import whole_folder, write_atomic, write_parquet
 from osler.engine.interpret import interpret
 from osler.engine.log import Log
 from osler.engine.predictor import Predictor
@@ -29,8 +29,9 @@ from osler.engine.prepare import Prepared, cohort_sha256, file_sha256, prepare
 from osler.engine.progress import Progress
 from osler.engine.run import Run
 from osler.engine.study import Study
+from osler.engine.tables import defused
 from osler.engine.train import Fitted, FoldResult, cross_validate, fit_rows
-from osler.errors import OptionError
+from osler.errors import OptionError, OslerError
 from osler.registry import load
 
 #: What writes the pages of a finished run; it stands above the engine, so it is named and not imported.
@@ -69,20 +70,30 @@ def fit(
         prepared = prepare(study, source)
         progress("prepare", 1, 1)
         work = _work_folder(final, prepared.study)
-        log = Log(work / "log.jsonl")
-        log.write("prepared", rows=len(prepared.cohort), units=prepared.facts["units"], splits=len(prepared.splits))
-        _write_before(work, prepared)
-        folds = cross_validate(prepared, work / "folds", workers or os.cpu_count() or 1, progress)
-        log.write("folds", count=len(folds))
-        last = prepared.splits[-1]
-        progress("final model", 0, 1)
-        fitted = fit_rows(prepared, last.train, last.key)
-        progress("final model", 1, 1)
-        _write_after(work, prepared, folds, fitted, progress, log)
+        try:
+            log = _learn(work, prepared, workers or os.cpu_count() or 1, progress)
+        except OslerError:
+            shutil.rmtree(work)  # the question must change, so nothing here would be of use again
+            raise
     with whole_folder(final, work):
-        shutil.rmtree(work / "folds")
+        shutil.rmtree(work / "folds", ignore_errors=True)
         log.write("finished")
     return Run.load(final)
+
+
+def _learn(work: Path, prepared: Prepared, workers: int, progress: Progress) -> Log:
+    """Everything between the splits and the finished folder."""
+    log = Log(work / "log.jsonl")
+    log.write("prepared", rows=len(prepared.cohort), units=prepared.facts["units"], splits=len(prepared.splits))
+    _write_before(work, prepared)
+    folds = cross_validate(prepared, work / "folds", workers, progress)
+    log.write("folds", count=len(folds))
+    last = prepared.splits[-1]
+    progress("final model", 0, 1)
+    fitted = fit_rows(prepared, last.train, last.key)
+    progress("final model", 1, 1)
+    _write_after(work, prepared, folds, fitted, progress, log)
+    return log
 
 
 def _study(source: Cohort | str | Path, study: Study, options: dict[str, Any]) -> Study:
@@ -103,12 +114,12 @@ def _out(out: str | Path) -> Path:
     final = Path(out)
     if final.exists() and not (final / "study.json").is_file() and (not final.is_dir() or any(final.iterdir())):
         raise OptionError(f"out must be a new folder or an earlier run, '{final.name}' holds something else: name another")
-    final.parent.mkdir(parents=True, exist_ok=True)
     return final
 
 
 def _work_folder(final: Path, study: Study) -> Path:
     """The folder of an unfinished fit of this very study (kept folds and all), or a new one."""
+    final.parent.mkdir(parents=True, exist_ok=True)
     work = final.with_name(f".{final.name}.partial")
     mark = work / "digest"
     if work.exists() and (not mark.is_file() or mark.read_text() != study.digest):
@@ -124,7 +135,7 @@ def _write_before(work: Path, prepared: Prepared) -> None:
     _json(work / "cohort.json", prepared.cohort.to_json())
     write_atomic(work / "plan.md", plan.text(prepared).encode())
     ledger = prepared.cohort.refusals.sort("row", "column", "reason")
-    write_atomic(work / "refusals.csv", ledger.write_csv().encode())
+    write_atomic(work / "refusals.csv", defused(ledger).write_csv().encode())
 
 
 def _write_after(
@@ -143,8 +154,8 @@ def _write_after(
     _json(work / "certificate.json", certificate)
     _json(work / "findings.json", [f.__dict__ for f in prepared.findings])
     _json(work / "environment.json", environment())
-    split_table(prepared.cohort, prepared.splits, study.key, pairs=prepared.pairs).write_parquet(work / "splits.parquet")
-    prediction_table(prepared, results).write_parquet(work / "predictions.parquet")
+    write_parquet(work / "splits.parquet", split_table(prepared.cohort, prepared.splits, study.key, pairs=prepared.pairs))
+    write_parquet(work / "predictions.parquet", prediction_table(prepared, results))
     facts = describe(prepared, results, fitted, assessment)
     _json(work / "facts.json", facts)
     predictor = make_predictor(prepared, fitted, assessment.scores["chosen"], assessment.conformal, certificate, facts)

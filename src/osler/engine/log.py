@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -26,5 +27,6 @@ class Log:
         if strangers:
             raise AssertionError(f"log fields not allowed: {sorted(strangers)}")
         line = json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "event": event, **fields})
-        with self._path.open("a", encoding="utf-8") as handle:
-            handle.write(line + "\n")
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(handle, "a", encoding="utf-8") as out:
+            out.write(line + "\n")

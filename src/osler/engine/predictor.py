@@ -93,7 +93,7 @@ class Predictor:
         from safetensors.numpy import save
 
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         nested = Params.nest({str(i): p for i, (_, p) in enumerate(self.models.values())})
         arrays = {k: np.ascontiguousarray(v) for k, v in nested.arrays.items()}
         body = {

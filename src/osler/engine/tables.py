@@ -9,7 +9,7 @@ import polars as pl
 
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW
-from osler.engine.files import write_atomic
+from osler.engine.files import write_atomic, write_parquet
 from osler.errors import OptionError
 
 #: Beginnings that a spreadsheet takes for a formula, full-width forms included.
@@ -44,11 +44,7 @@ def write_table(cohort: Cohort, out: str | Path, figures: dict[str, str] | None 
     out = Path(out)
     frame = cohort.table.drop(ROW)
     if out.suffix == ".parquet":
-        import io
-
-        buffer = io.BytesIO()
-        frame.write_parquet(buffer)
-        write_atomic(out, buffer.getvalue())
+        write_parquet(out, frame)
         return [out]
     if out.suffix == ".csv":
         write_atomic(out, defused(frame).write_csv().encode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -128,7 +129,7 @@ def cross_validate(
     prepared: Prepared, folder: Path, workers: int, progress: Callable[[str, int, int], None]
 ) -> list[FoldResult]:
     """Every split's result, finished ones read back from `folder`, the others computed and written there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     wanted = [s for s in prepared.splits if s.part not in ("holdout", "final")]
     done: dict[str, FoldResult] = {}
     for split in wanted:
@@ -166,6 +167,7 @@ _PREPARED: list[Prepared] = []
 
 def _start_worker(prepared: Prepared) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
+    warnings.filterwarnings("ignore")  # other libraries' warnings may quote cells; the main process shows their kind
     _PREPARED[:] = [prepared]
 
 

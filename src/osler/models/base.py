@@ -110,6 +110,12 @@ class Estimator(ABC):
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
         """Learn from training rows. Everything fitted (imputation, scaling, selection, tuning) happens in here."""
 
+    def fit_out_of_bag(self, batches: Batches, rng: np.random.Generator) -> tuple[Params, Prediction] | None:
+        """Params, and for every training row an answer by parts of the model that never saw the row's group; None where a
+        model has no such parts. It saves an ensemble the inner folds.
+        """
+        return None
+
     @abstractmethod
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Answer for the rows of `blocks`; needs only numpy (and the library of a text model), never what fitted it."""

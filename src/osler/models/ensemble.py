@@ -58,15 +58,17 @@ class Ensemble(Estimator):
         """Fit every member on inner folds for the weights, then on all rows."""
         data = batches.all()
         members = self.options.members or DEFAULT_MEMBERS[data.target.kind]
-        seeds = {m: s for m, s in zip(members, rng.integers(0, 2**63, len(members)))}
-        out_of_fold = self._out_of_fold(data, members, rng)
-        weights = mixture_weights(data.target, out_of_fold, self.options.prior)
+        seeds = dict(zip(members, rng.integers(0, 2**63, len(members))))
+        plan = self._plan(data, rng)
+        rows = np.concatenate([test for _, test in plan])
+        answers, parts = {}, {}
+        for i, member in enumerate(members):
+            parts[str(i)], answers[member] = self._unseen(member, data, plan, seeds[member])
+        weights = mixture_weights(data.target, rows, answers, self.options.prior)
         recalibration = [0.0, 1.0]
         if self.options.recalibrate and data.target.kind == "binary":
-            mixed = mix([p for p, _ in out_of_fold.values()], weights)
-            rows = next(iter(out_of_fold.values()))[1]
+            mixed = mix(list(answers.values()), weights)
             recalibration = logistic_recalibration(data.target.y[rows], mixed.value[:, 1], len(rows) / len(data))
-        parts = {str(i): _make(m).fit(data, np.random.default_rng(seeds[m])) for i, m in enumerate(members)}
         meta = {"members": list(members), "weights": weights.tolist(), "recalibration": recalibration}
         return Params.nest(parts, {**meta, "kind": data.target.kind})
 
@@ -94,45 +96,50 @@ class Ensemble(Estimator):
         p = _expit(intercept + slope * _logit(mixed.value[:, 1]))
         return replace(mixed, value=np.column_stack([1 - p, p]))
 
-    def _out_of_fold(
-        self, data: Encoded, members: tuple[str, ...], rng: np.random.Generator
-    ) -> dict[str, tuple[Prediction, np.ndarray]]:
-        """Each member's prediction of rows it did not see, repeats stacked, with the row behind every prediction."""
-        repeats = self.options.repeats or (3 if len(data) < 400 else 2 if len(data) < 1500 else 1)
+    def _plan(self, data: Encoded, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Inner training and test positions, all repeats one after the other."""
+        repeats = self.options.repeats or (2 if len(data) < 1000 else 1)
         plan = []
         for _ in range(repeats):
             codes = stratified_group_folds(data.groups, data.target.strata, self.options.folds, rng)
             plan += [(np.flatnonzero(codes != k), np.flatnonzero(codes == k)) for k in range(self.options.folds)]
+        return plan
+
+    @staticmethod
+    def _unseen(
+        member: str, data: Encoded, plan: list[tuple[np.ndarray, np.ndarray]], seed: int
+    ) -> tuple[Params, Prediction]:
+        """A member fitted on all rows, and its answers for the plan's test rows by fits that did not see them."""
+        estimator, rng = _make(member), np.random.default_rng(seed)
         grid = _time_grid(data.target)
-        answers = {}
-        for member in members:
-            parts = []
-            for train, test in plan:
-                inner = np.random.default_rng(rng.integers(0, 2**63))
-                estimator = _make(member)
-                learnt = estimator.fit(data.take(train), inner)
-                parts.append(on_grid(estimator.predict(learnt, data.take(test).blocks), grid))
-            answers[member] = (Prediction.concat(parts), np.concatenate([test for _, test in plan]))
-        return answers
+        bagged = estimator.fit_out_of_bag(data, rng)
+        if bagged is not None:
+            return bagged[0], on_grid(bagged[1], grid).take(np.concatenate([test for _, test in plan]))
+        parts = []
+        for train, test in plan:
+            learnt = estimator.fit(data.take(train), np.random.default_rng(rng.integers(0, 2**63)))
+            parts.append(on_grid(estimator.predict(learnt, data.take(test).blocks), grid))
+        return estimator.fit(data, rng), Prediction.concat(parts)
 
 
 def mixture_weights(
-    target: Target, out_of_fold: dict[str, tuple[Prediction, np.ndarray]], prior: float, steps: int = 400
+    target: Target, rows: np.ndarray, answers: dict[str, Prediction], prior: float, steps: int = 400
 ) -> np.ndarray:
     """Weights (m,) on the simplex with the least out-of-fold loss; weights under 0.02 become 0.
 
     Args:
         target: n training values.
-        out_of_fold: member → (prediction of r rows, their r positions in the target).
+        rows: (r,) positions in the target that were answered; every row as often as there are repeats.
+        answers: member → its r answers.
         prior: pseudo-rows of evidence for equal weights.
+        steps: most evaluations of the search.
     """
     from osler import tasks
 
-    if len(out_of_fold) == 1:
+    if len(answers) == 1:
         return np.ones(1)
     task = tasks.get(target.kind)
-    predictions = [p for p, _ in out_of_fold.values()]
-    rows = next(iter(out_of_fold.values()))[1]
+    predictions = list(answers.values())
     seen = target.take(rows)
     repeats = len(rows) / len(target)
     m = len(predictions)

@@ -19,6 +19,10 @@ from osler.tasks.base import Prediction
 #: How a split is looked for: the best threshold, or the best of randomly drawn ones (extremely randomised trees).
 SPLITTERS = ("best", "random")
 
+#: Rows whose leaves are looked up at once, and the fewest trees that must have left a row out.
+CHUNK = 2_000
+LEAST_TREES = 10
+
 #: The largest magnitude of scikit-learn's single-precision tree inputs.
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -98,8 +102,31 @@ class Forest(Estimator):
         Raises:
             OptionError: an option has a value it cannot have.
         """
-        from sklearn import ensemble
+        data = batches.all()
+        self._check()
+        if data.target.kind == "multilabel":
+            return fit_per_label(data, rng, self.fit)
+        return self._grow(data, rng)[0]
 
+    def fit_out_of_bag(self, batches: Batches, rng: np.random.Generator) -> tuple[Params, Prediction] | None:
+        """The forest, and each row's mean over the trees whose bootstrap left its unit out (Breiman 2001, section 3.1)."""
+        data = batches.all()
+        self._check()
+        if data.target.kind == "multilabel" or self.options.splitter == "random":
+            return None
+        params, X, drawn = self._grow(data, rng)
+        forest, classes = Nodes.from_params(params), params.meta["classes"]
+        kept = []
+        for start in range(0, len(X), CHUNK):
+            said = forest.value[forest.leaves(X[start : start + CHUNK])]
+            unseen = drawn[:, start : start + CHUNK] == 0
+            kept.append(np.einsum("tn,tnk->nk", unseen, said) / np.maximum(unseen.sum(axis=0), 1)[:, None])
+        if (drawn == 0).sum(axis=0).min() < LEAST_TREES:
+            return None
+        out = np.concatenate(kept)
+        return params, probabilities(out[:, 0]) if classes == 2 else Prediction(out)
+
+    def _check(self) -> None:
         options = self.options
         if options.splitter not in SPLITTERS:
             known = nearest(options.splitter, SPLITTERS)
@@ -107,18 +134,27 @@ class Forest(Estimator):
         if options.n_trees < 1 or options.min_leaf < 1:
             were = f"{options.n_trees} and {options.min_leaf}"
             raise OptionError(f"options 'n_trees' and 'min_leaf' must be at least 1, were {were}")
-        data = batches.all()
-        if data.target.kind == "multilabel":
-            return fit_per_label(data, rng, self.fit)
+
+    def _grow(self, data: Encoded, rng: np.random.Generator) -> tuple[Params, np.ndarray, np.ndarray]:
+        """Params, the design (n, p), and how often each tree drew each row (trees, n). Whole units are drawn."""
+        from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+        options = self.options
         design, X, w, classes = _prepare(data, options.weights)
-        kind = "Classifier" if classes else "Regressor"
-        cls = getattr(ensemble, f"{'RandomForest' if options.splitter == 'best' else 'ExtraTrees'}{kind}")
+        cls = DecisionTreeClassifier if classes else DecisionTreeRegressor
         share = options.features or ("sqrt" if classes else 1 / 3)
-        seed = int(rng.integers(2**31 - 1))
-        model = cls(options.n_trees, min_samples_leaf=options.min_leaf, max_features=share, random_state=seed, n_jobs=1)
-        model.fit(X, data.target.y, sample_weight=w)
-        seen = model.classes_ if classes else None
-        return _pack(design, [one_tree(t, seen, classes) for t in model.estimators_], classes, {})
+        _, unit = np.unique(data.groups, return_inverse=True)
+        units = unit.max() + 1
+        drawn = np.ones((options.n_trees, len(X)), dtype=np.int32)
+        grown = []
+        for t in range(options.n_trees):
+            if options.splitter == "best":
+                drawn[t] = np.bincount(rng.integers(0, units, units), minlength=units)[unit]
+            seed = int(rng.integers(2**31 - 1))
+            tree = cls(splitter=options.splitter, min_samples_leaf=options.min_leaf, max_features=share, random_state=seed)
+            tree.fit(X, data.target.y, sample_weight=w * drawn[t], check_input=False)
+            grown.append(one_tree(tree, tree.classes_ if classes else None, classes))
+        return _pack(design, grown, classes, {}), X, drawn
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Class or label probabilities, or the mean."""
