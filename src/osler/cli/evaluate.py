@@ -19,6 +19,8 @@ def evaluate(
     positive: Annotated[str | None, typer.Option(help="predictions: the value that counts as positive")] = None,
     unit: Annotated[str | None, typer.Option(help="predictions: column of the patient")] = None,
     by: Annotated[list[str] | None, typer.Option(help="predictions: subgroup column (may be repeated)")] = None,
+    duration: Annotated[str | None, typer.Option(help="predictions: column of follow-up time (survival)")] = None,
+    event: Annotated[str | None, typer.Option(help="predictions: column that says whether the event was seen")] = None,
     threshold: Annotated[float, typer.Option(help="predictions: what counts as a positive answer")] = 0.5,
 ) -> int:
     """Judge a run on a table from elsewhere, or judge predictions.csv of anyone's model.
@@ -27,15 +29,16 @@ def evaluate(
 
     Example: osler evaluate predictions.csv --truth died --by sex
     """
-    from osler.cli.show import show_external, show_foreign
-
     if path is not None:
+        from osler.cli.show import show_external
         from osler.engine.external import evaluate as external
 
         show_external(external(what, path, out, recalibration_share=share, refit=refit))
         return 0
+    from osler.cli.show_foreign import show_foreign
     from osler.engine.foreign import evaluate_table
 
     options = {"y": truth, "p": prediction or None, "positive": positive, "unit": unit, "by": by or None}
+    options |= {"duration": duration, "event": event}
     show_foreign(evaluate_table(what, out, threshold=threshold, **options))
     return 0

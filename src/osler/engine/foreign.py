@@ -22,8 +22,7 @@ def evaluate_table(source: str | Path, out: str | Path | None = None, **options:
     if out is not None:
         folder = Path(out)
         folder.mkdir(parents=True, exist_ok=True)
-        scores = {key: found[key] for key in ("chosen", "parts") if key in found}
-        rest = {key: value for key, value in found.items() if key not in scores}
-        write_atomic(folder / "scores.json", json.dumps(scores, indent=1).encode())
+        rest = {key: value for key, value in found.items() if key != "scores"}
+        write_atomic(folder / "scores.json", json.dumps(found["scores"], indent=1).encode())
         write_atomic(folder / "details.json", json.dumps(rest, indent=1, default=str).encode())
     return found

@@ -146,12 +146,12 @@ def _truth(names: list[str]) -> str:
         return hits[0]
     if hits:
         raise TargetError(
-            f"the truth must be one column, {len(hits)} could be it ({_listed(hits)}): name it with --target",
+            f"the truth must be one column, {len(hits)} could be it ({_listed(hits)}): name it with --truth",
             "target-absent",
         )
     raise TargetError(
         "the truth must be named, no column is called y, label, target or outcome (columns: "
-        f"{_listed(names)}): name it with --target",
+        f"{_listed(names)}): name it with --truth",
         "target-absent",
     )
 
