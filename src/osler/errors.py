@@ -42,6 +42,7 @@ CODES: dict[str, str] = {
     "target-competing": "the event column holds competing events, which are not supported yet",
     "option": "an option has a value it cannot have",
     "model-diverged": "training a network lost finite numbers; the message names where",
+    "system": "the operating system refused a read or write: no space, no permission, a name it cannot hold",
     "limit-size": "an input is larger than the limit",
     "limit-ratio": "a compressed input unpacks to more than is safe",
     "limit-depth": "an input is nested deeper than the limit",
@@ -53,6 +54,18 @@ CODES: dict[str, str] = {
     "leak": "the asked split or table would leak information between parts",
     "violation": "verification found a violation",
     "address": "a server address is not safe without TLS",
+    "token": "the token is absent, wrong or expired",
+    "throttled": "too many wrong tokens came from this address; wait a minute",
+    "host": "the request names a host that this server is not",
+    "origin": "a page of another origin made this request",
+    "route": "the server has no such page or call",
+    "method": "the call exists, but not with this HTTP method",
+    "media-type": "the body is not of the content type that the call reads",
+    "json": "the body is not strict JSON",
+    "timeout": "the request came too slowly, or its answer took too long",
+    "busy": "more requests are waiting than the server holds; try again",
+    "audit": "the audit file cannot be written, so no answer is given",
+    "export": "something in the predictor cannot be written in the asked format; the message names it",
     "data-unknown": "the catalogue has no data set of this name",
     "data-hash": "a data file does not match its SHA-256",
     "data-absent": "a data file is in no local place and the network was not allowed",
@@ -76,6 +89,10 @@ class OslerError(Exception):
         self.code = code or self.default_code
         if self.code not in CODES:
             raise AssertionError(f"error code {self.code!r} is not in osler.errors.CODES")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """Message and code both come back from a worker process."""
+        return type(self), (self.message, self.code)
 
 
 class InputError(OslerError):

@@ -25,7 +25,7 @@ def write(path: str | Path, arrays: dict[str, np.ndarray], meta: dict[str, Any])
     whole = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
     data = save(whole, metadata={"json": json.dumps(meta, sort_keys=True)})
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with open(temporary, "wb") as file:
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

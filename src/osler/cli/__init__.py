@@ -37,11 +37,11 @@ def main(argv: list[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in args
     args = [a for a in args if a != "--debug"]
+    _quiet()
     try:
         code = _dispatch(args)
     except OslerError as error:
-        if debug:
-            raise
+        _trace(error, debug)
         print(f"osler: {error.message} [{error.code}]", file=sys.stderr)
         code = error.exit_code
     except KeyboardInterrupt:
@@ -49,15 +49,46 @@ def main(argv: list[str] | None = None) -> int:
         code = 130
     except BrokenPipeError:
         code = 0
-    except Exception as error:
-        if debug:
+    except BaseException as error:
+        if isinstance(error, (SystemExit, GeneratorExit)):
             raise
-        kind = type(error).__name__
-        print(f"osler: this is Osler's own fault ({kind}); run again with --debug and report it [internal]", file=sys.stderr)
-        code = 1
+        code = _failed(error, debug)
     if argv is None:
         sys.exit(code)
     return code
+
+
+def _failed(error: BaseException, debug: bool) -> int:
+    """One sentence for what Osler did not foresee: the machine (no space, no permission) or a fault of its own."""
+    _trace(error, debug)
+    if isinstance(error, OSError):
+        import os
+
+        where = f" '{os.path.basename(str(error.filename))}'" if error.filename else ""
+        why = os.strerror(error.errno).lower() if error.errno else "no reason given"
+        print(f"osler: the system refused to read or write{where} ({why}): free space or name another place [system]", file=sys.stderr)
+        return 2
+    kind = type(error).__name__
+    print(f"osler: this is Osler's own fault ({kind}); run again with --debug and report it [internal]", file=sys.stderr)
+    return 1
+
+
+def _trace(error: BaseException, debug: bool) -> None:
+    if debug:
+        from osler.cli.trace import scrubbed
+
+        print(scrubbed(error), file=sys.stderr)
+
+
+def _quiet() -> None:
+    """Warnings of other libraries may quote cells: only their kind is shown."""
+    import warnings
+
+    def show(message: object, category: type[Warning], *rest: object) -> None:
+        if category.__name__ not in ("DeprecationWarning", "FutureWarning", "PendingDeprecationWarning"):
+            print(f"osler: a library warned ({category.__name__})", file=sys.stderr)
+
+    warnings.showwarning = show
 
 
 def _dispatch(args: list[str]) -> int:

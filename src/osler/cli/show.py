@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 #: Metrics of the terminal's table by task, most telling first.
@@ -32,7 +33,7 @@ def show_scores(scores: dict[str, Any], task: str, console: Console | None = Non
     for part, by_model in scores["parts"].items():
         fits = max(1, (console.width - 22) // 19)
         names = [m for m in SHOWN[task] if any(m in s for s in by_model.values())][:fits]
-        table = Table(title=part, title_justify="left", box=None, pad_edge=False)
+        table = Table(title=escape(part), title_justify="left", box=None, pad_edge=False)
         table.add_column("model", max_width=22, overflow="fold")
         for name in names:
             table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
@@ -79,7 +80,7 @@ def show_run(run: Any, ask: list[dict[str, str]] | None = None) -> None:
     console.print(f"certificate: [{'green' if verdict == 'clean' else 'red'}]{verdict}[/] ({len(run.certificate['checks'])} checks)")
     for check in run.certificate["checks"]:
         if check["verdict"] == "violated":
-            console.print(f"  [red]{check['name']}[/]: {check['detail']}")
+            console.print(f"  [red]{escape(check['name'])}[/]: {escape(check['detail'])}")
     show_answers(run, ask or [], console)
     console.print(f"* answers. Report: {run.folder / 'report.html'}", markup=False, highlight=False)
 
@@ -106,14 +107,6 @@ def show_external(found: Any) -> None:
     console.print(table)
 
 
-def show_foreign(found: dict[str, Any]) -> None:
-    """Scores of each model, and paired differences where there are several."""
-    console = Console()
-    for line in found.get("notes", []):
-        console.print(line, markup=False)
-    show_scores(found, found["task"], console)
-
-
 def show_findings(findings: Any, out: Path | None) -> None:
     """An instrument's facts and the head of its table; written to `out` if given."""
     console = Console()
@@ -123,9 +116,9 @@ def show_findings(findings: Any, out: Path | None) -> None:
     shown = [c for c in frame.columns if not c.startswith("_")][:10]
     table = Table(box=None)
     for name in shown:
-        table.add_column(name)
+        table.add_column(escape(name))
     for row in frame.select(shown).head(20).iter_rows():
-        table.add_row(*("" if v is None else f"{v:.4g}" if isinstance(v, float) else str(v) for v in row))
+        table.add_row(*("" if v is None else f"{v:.4g}" if isinstance(v, float) else escape(str(v)) for v in row))
     console.print(table)
     if out is not None:
         from osler.engine.tables import write_table

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, final
+from typing import Any, BinaryIO, final
 
 import numpy as np
 import polars as pl
@@ -167,7 +168,16 @@ class Cohort:
         """Write `cohort.parquet`, `cohort.json` and `refusals.csv` into a folder; `osler.read(folder)` reads them back."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        self.table.write_parquet(folder / "cohort.parquet")
-        self.refusals.write_csv(folder / "refusals.csv")
-        (folder / "cohort.json").write_text(json.dumps(self.to_json(), indent=1, ensure_ascii=False), encoding="utf-8")
+        with _private(folder / "cohort.parquet") as out:
+            self.table.write_parquet(out)
+        with _private(folder / "refusals.csv") as out:
+            self.refusals.write_csv(out)
+        with _private(folder / "cohort.json") as out:
+            out.write(json.dumps(self.to_json(), indent=1, ensure_ascii=False).encode())
         return folder
+
+
+def _private(path: Path) -> BinaryIO:
+    """A new file that only the user may read, whatever the umask is."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import os
 import secrets
@@ -66,3 +67,15 @@ def whole_folder(final: Path, work: Path) -> Iterator[Path]:
     sync_folder(final.parent)
     if old is not None:
         shutil.rmtree(old)
+
+
+def recover(final: Path, work: Path) -> None:
+    """Clear up what a kill left behind: half-written files in `work`, and a previous folder that was just being replaced."""
+    if work.is_dir():
+        for path in work.rglob(".*.partial-*"):
+            path.unlink()
+    for old in sorted(final.parent.glob(f".{glob.escape(final.name)}.partial-old-*")):
+        if final.exists():
+            shutil.rmtree(old)
+        else:
+            os.replace(old, final)

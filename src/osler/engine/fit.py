@@ -21,7 +21,7 @@ from osler.engine.answer import learn_domain
 from osler.engine.assess import assess
 from osler.engine.batches import encode
 from osler.engine.describe import describe, environment
-from osler.engine.files import whole_folder, write_atomic, write_parquet
+from osler.engine.files import recover, whole_folder, write_atomic, write_parquet
 from osler.engine.interpret import interpret
 from osler.engine.log import Log
 from osler.engine.predictor import Predictor
@@ -121,6 +121,7 @@ def _work_folder(final: Path, study: Study) -> Path:
     """The folder of an unfinished fit of this very study (kept folds and all), or a new one."""
     final.parent.mkdir(parents=True, exist_ok=True)
     work = final.with_name(f".{final.name}.partial")
+    recover(final, work)
     mark = work / "digest"
     if work.exists() and (not mark.is_file() or mark.read_text() != study.digest):
         shutil.rmtree(work)
