@@ -32,6 +32,7 @@ from osler.engine.study import Study
 from osler.engine.tables import defused
 from osler.engine.train import Fitted, FoldResult, cross_validate, fit_rows
 from osler.errors import OptionError, OslerError
+from osler.explanation.background import learn_background
 from osler.registry import load
 
 #: What writes the pages of a finished run; it stands above the engine, so it is named and not imported.
@@ -191,7 +192,8 @@ def make_predictor(
 ) -> Predictor:
     """The saved thing from what was fitted on the development rows."""
     target = prepared.target
-    blocks = encode(prepared.cohort.take(prepared.splits[-1].train), fitted.states)
+    rows = prepared.splits[-1].train
+    blocks = encode(prepared.cohort.take(rows), fitted.states)
     kept = fitted.params if chosen == "ensemble" or chosen not in fitted.params else {chosen: fitted.params[chosen]}
     if chosen == "ensemble":
         kept = {"ensemble": fitted.params["ensemble"]}
@@ -200,6 +202,7 @@ def make_predictor(
     return Predictor(
         columns, fitted.states, prepared.study.task, target.names, target.classes, target.horizon, dict(kept), chosen,
         conformal, learn_domain(blocks), {k: certificate[k] for k in ("verdict", "unit")}, facts["card"],
+        learn_background(blocks, prepared.groups[rows]),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the report says about why: held-out permutation importance, and effects of the strongest predictors."""
+"""What the report says about why: held-out importance, effects of the strongest predictors, and how much each moves answers."""
 
 from __future__ import annotations
 
@@ -6,18 +6,48 @@ from typing import Any
 
 import numpy as np
 
-from osler import models
 from osler.blocks import Block
+from osler.engine.batches import encode
+from osler.engine.explain import answer_on, background_of, explain_blocks, family_of
 from osler.engine.predictor import Predictor
 from osler.engine.prepare import Prepared
 from osler.engine.train import FoldResult
+from osler.errors import OptionError
+from osler.explanation.effects import accumulated_effect, level_effect
 from osler.explanation.permutation import importance_interval
+from osler.explanation.scales import SCALES, scale_of
+from osler.explanation.shapley import MOST_SAMPLED
+
+#: Columns whose effects are worked out; training rows behind effects and behind mean attributions; answers to pay for them.
+EFFECTS, EFFECT_ROWS, ATTRIBUTION_ROWS, ANSWERS = 8, 1000, 200, 50_000
 
 
 def interpret(
     prepared: Prepared, folds: list[FoldResult], predictor: Predictor, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Importance of every column, from the cross-validation's test rows (first repeat), the strongest first."""
+    """Everything that `explanation.json` holds.
+
+    Returns:
+        `importance`: column → {"value", "low", "high", "n"}, from the cross-validation's test rows (first repeat), the
+        strongest first; `effects` and `attribution` of the final model on training rows, with `effects_of` and
+        `attribution_of` saying on which scale, rows and way.
+    """
+    found = _importance(prepared, folds, predictor, rng)
+    train = prepared.splits[-1].train
+    if not predictor.background:
+        note = {"reason": "not computed: fewer than 5 units"}
+        return {**found, "effects": {}, "effects_of": note, "attribution": {}, "attribution_of": note}
+    rows = np.sort(rng.permutation(len(train))[:EFFECT_ROWS])
+    blocks = encode(prepared.cohort.take(train[rows]), predictor.states)
+    groups = prepared.groups[train[rows]]
+    attribution = mean_attribution(predictor, blocks, groups, rng)
+    order = list(found["importance"]) or list(attribution["attribution"])
+    return {**found, **effects_of(predictor, blocks, groups, order[:EFFECTS], rng), **attribution}
+
+
+def _importance(
+    prepared: Prepared, folds: list[FoldResult], predictor: Predictor, rng: np.random.Generator
+) -> dict[str, Any]:
     of_first = [f for f in folds if f.split.part == "cv" and f.split.repeat == 0 and f.increases]
     if not of_first:
         return {"importance": {}, "reason": "not computed: more columns than can be shuffled one by one, or explanation was turned off"}
@@ -32,12 +62,62 @@ def interpret(
     return {"importance": ordered, "model": predictor.chosen, "loss": prepared.task.loss.__qualname__.split(".")[0]}
 
 
-def predict_with(predictor: Predictor) -> Any:
-    """The chosen model as a function from blocks to predictions."""
-    spec, params = predictor.models[predictor.chosen]
-    estimator = models.get(spec)
+def effects_of(
+    predictor: Predictor, blocks: dict[str, Block], groups: np.ndarray, columns: list[str], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Accumulated local effects of numbers, mean effects of levels, as changes of the probability or the mean.
 
-    def answer(blocks: dict[str, Block]) -> Any:
-        return estimator.predict(params, blocks)
+    Args:
+        blocks: column → block of n training rows. groups: (n,) units. columns: which, in this order.
+    """
+    code = 1 if predictor.task == "binary" else max(len(predictor.classes) - 1, 0)
+    scale = scale_of(predictor.task, SCALES[predictor.task][-1], code, predictor.horizon)
+    answer = answer_on(predictor, scale)
+    effects = {}
+    for name in columns:
+        column, block = next(c for c in predictor.inputs if c.name == name), blocks[name]
+        if column.modality == "number":
+            found = accumulated_effect(answer, blocks, name, groups, rng)
+        elif column.modality in ("category", "boolean"):
+            levels = {"no": 0.0, "yes": 1.0}
+            if column.modality == "category":
+                levels = {level: float(i) for i, level in enumerate(block.levels[0])}
+            found = level_effect(answer, blocks, name, levels, groups, rng)
+        else:
+            found = None
+        if found is not None:
+            effects[name] = found
+    about = {"scale": scale.name, "rows": "training rows, final model", "n": len(groups), "interval": "bootstrap over units, 95 %"}
+    if predictor.classes:
+        about["output"] = predictor.classes[code]
+    if predictor.horizon is not None:
+        about["horizon"] = predictor.horizon
+    return {"effects": effects, "effects_of": about}
 
-    return answer
+
+def mean_attribution(
+    predictor: Predictor, blocks: dict[str, Block], groups: np.ndarray, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Mean absolute attribution of every column over a sample of training rows, the largest first.
+
+    Args:
+        blocks: column → block of n training rows. groups: (n,) units.
+    """
+    background, p = background_of(predictor), len(blocks)
+    code = 1 if predictor.task == "binary" else max(len(predictor.classes) - 1, 0)
+    scale = scale_of(predictor.task, "auto", code, predictor.horizon, family_of(predictor))
+    size = min(len(groups), ATTRIBUTION_ROWS, max(20, ANSWERS // (2 * p * len(background))))
+    rows = np.sort(rng.permutation(len(groups))[:size])
+    try:
+        found = explain_blocks(predictor, {k: b.take(rows) for k, b in blocks.items()}, background, scale, rounds=1)
+    except OptionError:
+        return {"attribution": {}, "attribution_of": {"reason": f"not computed: more than {MOST_SAMPLED} columns"}}
+    means = {c: importance_interval(np.abs(found.values[:, j]), groups[rows], rng) for j, c in enumerate(found.columns)}
+    ordered = dict(sorted(means.items(), key=lambda item: -item[1]["value"]))
+    about = {
+        "scale": scale.name, "rows": "training rows, final model", "n": size, "way": found.way,
+        "adds_up": bool(found.adds_up(scale).all()),
+    }  # fmt: skip
+    if predictor.classes:
+        about["output"] = predictor.classes[code]
+    return {"attribution": ordered, "attribution_of": about}

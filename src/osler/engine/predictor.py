@@ -51,6 +51,7 @@ class Predictor:
         domain: input column → range or levels seen in training, and the largest share of missing inputs.
         certificate: the run's certificate (JSON).
         card: facts for the model card (JSON).
+        background: averages of training rows that explanations compare with (`osler.explanation.background`).
     """
 
     columns: tuple[Column, ...]
@@ -65,6 +66,7 @@ class Predictor:
     domain: dict[str, Any] = field(default_factory=dict)
     certificate: dict[str, Any] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=dict)
+    background: dict[str, Any] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[Column, ...]:
@@ -104,6 +106,7 @@ class Predictor:
             "models": [[name, spec] for name, (spec, _) in self.models.items()],
             "params": nested.meta["parts"],
             "conformal": self.conformal, "domain": self.domain, "certificate": self.certificate, "card": self.card,
+            "background": self.background,
         }  # fmt: skip
         write_atomic(folder / "predictor.json", json.dumps(body, ensure_ascii=False, allow_nan=False).encode())
         write_atomic(folder / "arrays.safetensors", save(arrays))
@@ -130,7 +133,7 @@ class Predictor:
             return cls(
                 tuple(Column.from_json(c) for c in body["columns"]), body["states"], body["task"], tuple(body["target"]),
                 tuple(body["classes"]), body["horizon"], held, body["chosen"], body["conformal"], body["domain"],
-                body["certificate"], body["card"],
+                body["certificate"], body["card"], body.get("background", {}),
             )  # fmt: skip
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise PredictorError(f"predictor.json must have every field of format {FORMAT}, one is missing or malformed") from error

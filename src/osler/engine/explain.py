@@ -1,0 +1,214 @@
+"""Why: attributions as columns, for rows of a table or of a request, and what would change an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from osler import models
+from osler.blocks import Block
+from osler.cohort.cohort import Cohort
+from osler.cohort.column import ROW, Column
+from osler.cohort.read import read
+from osler.engine.batches import encode
+from osler.engine.predict import _predictor, as_trained
+from osler.engine.predictor import Predictor
+from osler.engine.run import Run
+from osler.errors import InternalError, OptionError, PredictorError, nearest
+from osler.explanation.background import Background, restore
+from osler.explanation.lime import lime
+from osler.explanation.scales import Scale, scale_of
+from osler.explanation.shapley import Answer, Attribution, Game, attribute
+
+#: Ways that a person may ask for.
+METHODS = ("shapley", "kernel", "lime")
+
+#: Permutations and neighbours are drawn from this seed: the same row always gets the same explanation.
+SEED = 20_170_522
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Attributions of some rows on one scale, and of which class or label where there are several."""
+
+    found: Attribution
+    scale: Scale
+    output: str
+
+
+def explain(
+    run: Run | Predictor | str | Path,
+    source: Cohort | str | Path,
+    *,
+    rows: list[int] | None = None,
+    method: str = "shapley",
+    scale: str = "auto",
+    output: str = "",
+) -> Cohort:
+    """Why each row has its prediction.
+
+    Args:
+        run: a run, its folder, or a predictor.
+        source: a table that `osler.read` reads, or a cohort.
+        rows: row numbers (1 = first data row); None takes all.
+        method: "shapley" (exact where there is an exact way), "kernel" (KernelSHAP through shap) or "lime".
+        scale: "auto", "log-odds", "log-hazard", "probability" or "mean", as the task has them.
+        output: class or label that is explained; multiclass: "" is the predicted class, multilabel: the likeliest label.
+
+    Returns:
+        The rows with `why:COLUMN` for every input, `why_base`, `why_prediction`, `why_scale`, `why_output` (several classes),
+        `why_error` (standard error of sampling), `why_fit` (LIME) and `why_adds_up`.
+
+    Raises:
+        OptionError: an option has a value it cannot have, or a row is not there.
+        InternalError: exact attributions do not add up to the prediction.
+    """
+    predictor = _predictor(run)
+    cohort = as_trained(predictor, source if isinstance(source, Cohort) else read(source))
+    cohort = _chosen_rows(cohort, rows)
+    parts = explanations(predictor, cohort, method, scale, output)
+    order = np.argsort(np.concatenate([at for at, _ in parts])) if parts else np.empty(0, dtype=np.int64)
+    frames = pl.concat([_frame(e, method) for _, e in parts])[order] if parts else pl.DataFrame()
+    result = cohort
+    for name in frames.columns:
+        kind = {pl.Float64: "number", pl.Boolean: "boolean"}.get(frames[name].dtype, "category")
+        result = result.with_column(frames[name], Column(name, kind, "prediction", reason="explained"))
+    return result
+
+
+def explain_rows(predictor: Predictor, cohort: Cohort) -> list[dict[str, Any]]:
+    """For every row of a cohort in the predictor's terms: base, scale, attributions, prediction and whether they add up.
+
+    Several classes or labels: the predicted class, the likeliest label, named under `output`.
+
+    Returns:
+        `{"base", "scale", "attributions": {column: number}, "prediction", "adds_up", "error"}` per row, and `output`.
+    """
+    out: list[dict[str, Any]] = [{} for _ in range(len(cohort))]
+    for at, explained in explanations(predictor, cohort):
+        found, sums = explained.found, explained.found.adds_up(explained.scale)
+        for i, row in enumerate(at):
+            out[row] = {
+                "base": float(found.base[i]), "scale": explained.scale.name,
+                "attributions": {c: float(v) for c, v in zip(found.columns, found.values[i])},
+                "prediction": float(found.prediction[i]), "adds_up": bool(sums[i]), "error": float(found.error[i]),
+                **({"output": explained.output} if explained.output else {}),
+            }  # fmt: skip
+    return out
+
+
+def explanations(
+    predictor: Predictor, cohort: Cohort, method: str = "shapley", scale: str = "auto", output: str = ""
+) -> list[tuple[np.ndarray, Explained]]:
+    """Positions of rows and their attributions, one pair per explained class or label."""
+    if method not in METHODS:
+        raise OptionError(f"method must be shapley, kernel or lime, was '{method}': {nearest(method, METHODS)}")
+    if not len(cohort):
+        return []
+    background, blocks = background_of(predictor), encode(cohort, predictor.states)
+    found = []
+    for at, code in _outputs(predictor, blocks, output):
+        part = {name: block.take(at) for name, block in blocks.items()}
+        on = scale_of(predictor.task, scale, code, predictor.horizon, family_of(predictor))
+        name = predictor.classes[code] if predictor.task in ("multiclass", "multilabel") else ""
+        attribution = explain_blocks(predictor, part, background, on, method)
+        if method == "shapley" and not attribution.adds_up(on).all():
+            raise InternalError(f"attributions must add up to the prediction within 1e-6, {int((~attribution.adds_up(on)).sum())} rows do not")
+        found.append((at, Explained(attribution, on, name)))
+    return found
+
+
+def explain_blocks(
+    predictor: Predictor, blocks: dict[str, Block], background: Background, scale: Scale, method: str = "shapley", rounds: int = 4
+) -> Attribution:
+    """Attributions for rows that are already blocks."""
+    answer, rng = answer_on(predictor, scale), np.random.default_rng(SEED)
+    if method == "lime":
+        return lime(answer, blocks, background, rng)
+    if method == "kernel":
+        return _kernel(answer, blocks, background)
+    _, params = predictor.models[predictor.chosen]
+    return attribute(family_of(predictor), params, answer, blocks, background, scale, rng, rounds)
+
+
+def _kernel(answer: Answer, blocks: dict[str, Block], background: Background) -> Attribution:
+    from osler.adapters.shap_kernel import kernel_values
+
+    prediction, p = answer(blocks), len(blocks)
+    values, base = np.empty((len(prediction), p)), np.empty(len(prediction))
+    samples = min(2**p, 2 * p + 512) if p < 30 else 2 * p + 512
+    for i in range(len(prediction)):
+        game = Game(answer, {name: b.take(np.array([i])) for name, b in blocks.items()}, background)
+        values[i], base[i] = kernel_values(game.worth_of_sets, p, samples, SEED)
+    unknown = np.full(len(prediction), np.nan)
+    return Attribution(tuple(blocks), values, base, prediction, unknown, "kernel", unknown)
+
+
+def answer_on(predictor: Predictor, scale: Scale) -> Answer:
+    """The chosen model as a function from blocks to (n,) numbers on a scale."""
+    spec, params = predictor.models[predictor.chosen]
+    estimator = models.get(spec)
+
+    def answer(blocks: dict[str, Block]) -> np.ndarray:
+        return scale.of(estimator.predict(params, blocks))
+
+    return answer
+
+
+def family_of(predictor: Predictor) -> str:
+    """The chosen model's name without options."""
+    return predictor.models[predictor.chosen][0].partition(":")[0]
+
+
+def background_of(predictor: Predictor) -> Background:
+    """The averages of training rows that a predictor keeps.
+
+    Raises:
+        PredictorError: it keeps none (fitted by an earlier release, or on fewer than five units).
+    """
+    if not predictor.background:
+        raise PredictorError("a predictor must keep averages of its training rows to be explained, this one has none: fit it again on at least 5 units")
+    m = len(predictor.background["weights"])
+    empty = Cohort(pl.DataFrame({ROW: np.arange(1, m + 1, dtype=np.int64)}), ())
+    return restore(predictor.background, encode(empty, predictor.states))
+
+
+def _outputs(predictor: Predictor, blocks: dict[str, Block], output: str) -> list[tuple[np.ndarray, int]]:
+    """Rows by the class or label that is explained: all rows and the positive class where there is one answer only."""
+    n = len(next(iter(blocks.values())))
+    if predictor.task not in ("multiclass", "multilabel"):
+        if output and output not in predictor.classes[1:]:
+            raise OptionError(f"output must be the positive class, was '{output}': {nearest(output, predictor.classes[1:])}")
+        return [(np.arange(n), 1 if predictor.task == "binary" else 0)]
+    if output:
+        if output not in predictor.classes:
+            raise OptionError(f"output must be a class or label of the run, was '{output}': {nearest(output, predictor.classes)}")
+        return [(np.arange(n), predictor.classes.index(output))]
+    spec, params = predictor.models[predictor.chosen]
+    best = models.get(spec).predict(params, blocks).value.argmax(axis=1)
+    return [(np.flatnonzero(best == k), int(k)) for k in np.unique(best)]
+
+
+def _chosen_rows(cohort: Cohort, rows: list[int] | None) -> Cohort:
+    if rows is None:
+        return cohort
+    place = {int(r): i for i, r in enumerate(cohort.rows)}
+    lost = [r for r in rows if r not in place]
+    if lost:
+        raise OptionError(f"row must be a row number of the table (1 to {int(cohort.rows.max(initial=0))}, refused rows have none), was {lost[0]}")
+    return cohort.take(np.array([place[r] for r in rows]))
+
+
+def _frame(explained: Explained, method: str) -> pl.DataFrame:
+    found, n = explained.found, len(explained.found.base)
+    frame = pl.DataFrame({f"why:{c}": found.values[:, j] for j, c in enumerate(found.columns)})
+    more: dict[str, Any] = {"why_base": found.base, "why_prediction": found.prediction, "why_scale": [explained.scale.name] * n}
+    if explained.output:
+        more["why_output"] = [explained.output] * n
+    more["why_fit" if method == "lime" else "why_error"] = found.fit if method == "lime" else found.error
+    more["why_adds_up"] = found.adds_up(explained.scale)
+    return frame.with_columns(*(pl.Series(k, v, strict=False) for k, v in more.items()))
