@@ -103,8 +103,8 @@ def _coerced(name: str, value: Any, default: Any) -> Any:
     return type(default)(value) if isinstance(default, float) else value
 
 
-def read_config(path: str | Path) -> dict[str, Any]:
-    """A study file in JSON or YAML: a flat mapping of the fields of `Study`.
+def read_config(path: str | Path, what: str = "study file") -> dict[str, Any]:
+    """A file in JSON or YAML with a flat mapping, such as of the fields of `Study`; `what` names it in errors.
 
     Raises:
         ReadError: absent, over 1 MiB, not a mapping, or not parseable; the line is named.
@@ -113,14 +113,14 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
     path = Path(path)
     if not path.is_file():
-        raise ReadError(f"study file must exist, was '{path.name}'", "read-missing")
+        raise ReadError(f"{what} must exist, was '{path.name}'", "read-missing")
     if path.stat().st_size > 2**20:
-        raise ReadError(f"study file '{path.name}' must be at most 1 MiB", "limit-size")
+        raise ReadError(f"{what} '{path.name}' must be at most 1 MiB", "limit-size")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
-        raise ReadError(f"study file '{path.name}' must be YAML or JSON, line {line} is not") from error
+        raise ReadError(f"{what} '{path.name}' must be YAML or JSON, line {line} is not") from error
     if not isinstance(values, dict):
-        raise ReadError(f"study file '{path.name}' must hold 'key: value' lines, it does not")
+        raise ReadError(f"{what} '{path.name}' must hold 'key: value' lines, it does not")
     return {str(k): v for k, v in values.items() if v is not None}
