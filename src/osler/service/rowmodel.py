@@ -1,0 +1,141 @@
+"""What one row of a request may be: a typed model and its JSON Schema, made from the predictor's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import polars as pl
+from pydantic import (
+    ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError, create_model,
+)  # fmt: skip
+
+from osler import modalities
+from osler.cohort.column import Column
+from osler.engine.predictor import Predictor
+from osler.errors import nearest
+from osler.modalities.category import OTHER
+from osler.service.problems import Problem
+
+MOST_ROWS = 10_000
+
+_KINDS: dict[str, Any] = {
+    "number": Annotated[float, Field(strict=True, allow_inf_nan=False)] | None,
+    "boolean": StrictBool | StrictInt | StrictStr | None,
+    "category": StrictStr | StrictInt | StrictBool | StrictFloat | None,
+    "date": StrictStr | None,
+    "text": StrictStr | None,
+}
+_WORDS = {
+    "number": "a number or null", "boolean": "true, false or null", "category": "a text, a number or null",
+    "date": "a date such as 2024-02-29 or null", "text": "a text or null",
+}  # fmt: skip
+
+
+class RowModel:
+    """The rows that a predictor answers.
+
+    Args:
+        predictor: whose columns are asked for.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.columns = {c.name: c for c in predictor.inputs}
+        self.states = {name: entry["state"] for name, entry in predictor.states.items()}
+        fields = {
+            f"column_{i}": (_KINDS[c.modality], Field(None, alias=c.name, **described(c, self.states[c.name])))
+            for i, c in enumerate(predictor.inputs)
+        }
+        self.row = create_model("Row", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+        self._rows = TypeAdapter(list[self.row])
+        self._words = {
+            c.name: modalities.get(c.modality) for c in predictor.inputs if c.modality in ("boolean", "date")
+        }
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of one row."""
+        return {**self.row.model_json_schema(by_alias=True), "title": "Row", "description": "one row; absent columns and null are not known"}
+
+    def rows(self, body: Any) -> list[dict[str, Any]]:
+        """The checked rows of a parsed body: `{"rows": [...]}`, or one row as an object.
+
+        Raises:
+            Problem: 413 too many rows; 422 `input`, `column-unknown` or `column-kind`, naming row and column.
+        """
+        rows = body.get("rows") if isinstance(body, dict) and "rows" not in self.columns else body
+        if rows is None and isinstance(body, dict):
+            rows = [body]
+        if not isinstance(rows, list) or not rows or not all(isinstance(r, dict) for r in rows):
+            raise Problem(422, "input", 'the body must be {"rows": [{column: value, ...}, ...]} with at least one row, it is not')
+        if isinstance(body, dict) and "rows" in body and "rows" not in self.columns and len(body) > 1:
+            raise Problem(422, "input", "the body must hold nothing beside 'rows', it holds more")
+        if len(rows) > MOST_ROWS:
+            raise Problem(413, "limit-size", f"a request must hold at most {MOST_ROWS} rows, it holds {len(rows)}")
+        try:
+            self._rows.validate_python(rows)
+        except ValidationError as error:
+            raise self._explained(error, rows) from None
+        if not all(rows):
+            raise Problem(422, "input", f"row {rows.index({}) + 1} must hold at least one column of the model, it is empty")
+        self._check_words(rows)
+        return rows
+
+    def _explained(self, error: ValidationError, rows: list[dict[str, Any]]) -> Problem:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = first["loc"]
+        row, name = int(where[0]) + 1, str(where[1]) if len(where) > 1 else ""
+        if name in self.columns:
+            kind = self.columns[name].modality
+            return Problem(422, "column-kind", f"row {row}, column '{name}' must be {_WORDS[kind]}, it is not")
+        hint = nearest(name, self.columns)
+        return Problem(422, "column-unknown", f"row {row} must hold columns of the model only, one key is none of them: {hint}")
+
+    def _check_words(self, rows: list[dict[str, Any]]) -> None:
+        """Booleans and dates are readable; ISO dates are written as the training table wrote them, in place."""
+        for name, modality in self._words.items():
+            column = self.columns[name]
+            if modality.name == "date":
+                form = (self.states[name]["formats"] or ["%Y-%m-%d"])[0]
+                for row in rows:
+                    if row.get(name) is not None:
+                        row[name] = _as_trained(row[name], form)
+            odd = [(i, row[name]) for i, row in enumerate(rows) if row.get(name) is not None and not isinstance(row[name], bool)]
+            texts = pl.Series([str(v) for _, v in odd], dtype=pl.String)
+            bad = modality.check(texts, column).to_list() if odd else []
+            if any(bad):
+                row = odd[bad.index(True)][0] + 1
+                raise Problem(422, "column-kind", f"row {row}, column '{name}' must be {_WORDS[modality.name]}, it is not")
+
+
+def described(column: Column, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Description, unit, range and known levels of a column, for its schema and its form field."""
+    extra: dict[str, Any] = {"x-modality": column.modality}
+    text = [column.options.get("quantity", ""), f"in {unit_of(column)}" if unit_of(column) else ""]
+    if column.modality == "number" and state.get("min") is not None:
+        extra["x-seen"] = [state["min"], state["max"]]
+        text.append(f"seen in training from {state['min']:g} to {state['max']:g}")
+    if column.options.get("possible"):
+        extra["x-possible"] = list(column.options["possible"])
+    if column.modality == "category":
+        levels = [level for level in state["levels"] if level != OTHER]
+        extra["x-levels"] = levels
+        extra["examples"] = levels[:20]
+        text.append("known: " + ", ".join(levels[:20]))
+    if column.modality == "date":
+        extra["format"] = "date"
+    if unit_of(column):
+        extra["x-unit"] = unit_of(column)
+    return {"description": "; ".join(t for t in text if t) or column.modality, "json_schema_extra": extra}
+
+
+def unit_of(column: Column) -> str:
+    """The unit of measurement as declared, or as inferred for a known quantity."""
+    return column.unit or str(column.options.get("quantity_unit", ""))
+
+
+def _as_trained(text: str, form: str) -> str:
+    try:
+        return datetime.combine(date.fromisoformat(text), datetime.min.time()).strftime(form) if len(text) == 10 else text
+    except ValueError:
+        return text

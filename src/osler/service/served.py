@@ -1,0 +1,117 @@
+"""One model of the service: its predictor, its rows, its answers as JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from osler.engine.predict import rows_cohort
+from osler.engine.predictor import Predictor
+from osler.engine.quick import QuickAnswers
+from osler.engine.run import Run
+from osler.errors import InputError
+from osler.registry import load
+from osler.service.batching import Batcher
+from osler.service.rowmodel import RowModel
+
+Row = Mapping[str, Any]
+
+#: What explains rows; loaded when it is first asked for.
+EXPLAIN = {"rows": "osler.engine.explain:explain_rows"}
+
+
+@dataclass(frozen=True)
+class Served:
+    """A predictor under a name of its own.
+
+    Attributes:
+        name: its part of the address, `[a-z0-9][a-z0-9._-]{0,63}`.
+        predictor: what answers.
+        card_text: card.md for people.
+    """
+
+    name: str
+    predictor: Predictor
+    card_text: str = ""
+
+    @cached_property
+    def rows(self) -> RowModel:
+        """What a row may be."""
+        return RowModel(self.predictor)
+
+    @cached_property
+    def batcher(self) -> Batcher[dict[str, Any]]:
+        """Where rows wait for their answer."""
+        return Batcher(self.answers)
+
+    @cached_property
+    def _quick(self) -> QuickAnswers:
+        return QuickAnswers(self.predictor)
+
+    def answers(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Per row its prediction columns, and under `refusals` the cells that could not be used."""
+        columns, cohort = self._quick.answer(list(rows))
+        made = pl.DataFrame(columns).fill_nan(None).to_dicts()
+        for answer in made:
+            answer["refusals"] = []
+        for line in cohort.refusals.to_dicts():
+            refusal = {"column": line["column"], "reason": line["reason"], "action": line["action"]}
+            made[line["row"] - 1]["refusals"].append(refusal)
+        return made
+
+    async def explained(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Per row what every column contributed; one call at a time, beside the predictions."""
+        explain_rows = load(EXPLAIN, "explanations", "rows")
+
+        def work() -> list[dict[str, Any]]:
+            return explain_rows(self.predictor, rows_cohort(self.predictor, list(rows)))
+
+        return await self.batcher.aside(work)
+
+    def answer_names(self) -> dict[str, pl.DataType]:
+        """Prediction columns and their types, for the schema."""
+        columns, _ = self._quick.answer([{}])
+        return {name: values.dtype for name, values in columns.items()}
+
+    def card(self) -> dict[str, Any]:
+        """Facts about the model as JSON."""
+        p = self.predictor
+        return {
+            "model": self.name, "task": p.task, "target": list(p.target), "classes": list(p.classes), "horizon": p.horizon,
+            "chosen": p.chosen, "certificate": p.certificate, "card": p.card, "card_text": self.card_text,
+            "columns": [{"name": c.name, "modality": c.modality, "unit": c.unit} for c in p.inputs],
+        }  # fmt: skip
+
+
+def open_runs(folders: Sequence[Path]) -> tuple[Served, ...]:
+    """The predictors of runs (or predictor folders), each under a name made from its folder; doubled names get a number.
+
+    Raises:
+        InputError: no folder was named, or one is not a run (code `run-missing`) or its predictor is not whole.
+    """
+    if not folders:
+        raise InputError("at least one run folder must be named", "run-missing")
+    served: dict[str, Served] = {}
+    for folder in folders:
+        folder = Path(folder)
+        home = folder if (folder / "manifest.json").is_file() else Run.load(folder).folder / "predictor"
+        predictor = Predictor.load(home)
+        cards = [p for p in (folder / "card.md", home / "card.md") if p.is_file()]
+        name = base = name_of(folder)
+        number = 2
+        while name in served:
+            name, number = f"{base}-{number}", number + 1
+        served[name] = Served(name, predictor, cards[0].read_text(encoding="utf-8") if cards else "")
+    return tuple(served.values())
+
+
+def name_of(folder: Path) -> str:
+    """A folder's name as part of an address."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", folder.resolve().name.lower()).strip("-._")[:48]
+    return name or "model"
