@@ -20,11 +20,13 @@ SHOWN = {
 
 
 def number(entry: dict[str, Any] | None) -> str:
-    """A metric as "0.912 (0.88-0.94)", or a dash."""
+    """A metric as "0.912 (0.88-0.94)", "-0.047 (-0.06 to -0.03)" where a limit is below zero, or a dash."""
     if not entry or entry.get("value") is None:
         return "-"
     value = f"{entry['value']:.3f}"
-    return value if entry.get("low") is None else f"{value} ({entry['low']:.2f}-{entry['high']:.2f})"
+    if entry.get("low") is None:
+        return value
+    return f"{value} ({entry['low']:.2f}{' to ' if entry['low'] < 0 else '-'}{entry['high']:.2f})"
 
 
 def show_scores(scores: dict[str, Any], task: str, console: Console | None = None) -> None:

@@ -23,7 +23,8 @@ def show_foreign(found: dict[str, Any], console: Console | None = None) -> None:
         console.print(f"{line[:1].upper()}{line[1:]}.", markup=False, highlight=False)
     console.print(f"{found['n']} rows scored, {found['units']} units", highlight=False)
     for entry in found["refused"]:
-        console.print(f"{len(entry['rows'])} rows left out: {entry['reason']}", markup=False, highlight=False)
+        n = len(entry["rows"])
+        console.print(f"{n} {'row' if n == 1 else 'rows'} left out: {entry['reason']}", markup=False, highlight=False)
     console.print()
     show_scores({**found["scores"], "chosen": None}, found["task"], console)
     _differences(found, console)
@@ -36,7 +37,7 @@ def _differences(found: dict[str, Any], console: Console) -> None:
     first = found["scores"]["chosen"]
     table = Table(title=escape(f"difference from {first} (same resamples)"), title_justify="left", box=None, pad_edge=False)
     table.add_column("model", max_width=22, overflow="fold")
-    fits = max(1, (console.width - 22) // 28)
+    fits = max(1, (console.width - 22) // 31)
     names = [n for n in SHOWN[found["task"]] if any(n in m for m in found["comparison"].values())][:fits]
     for name in names:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
