@@ -176,7 +176,7 @@ def attribute(
     """
     prediction, of_background = answer(blocks), answer(background.blocks)
     n = len(prediction)
-    if "labels" in params.meta:
+    if "labels" in params.meta and "parts" in params.meta:
         params = params.part(str(scale.output))
     base = np.full(n, float(of_background @ background.weights))
     exact = _closed(family, params, blocks, background, scale)

@@ -1,0 +1,47 @@
+"""`osler explain`: why an answer is what it is, and what would change it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def explain(
+    run: Annotated[Path, typer.Argument(help="run folder, or a predictor folder")],
+    path: Annotated[str, typer.Argument(help="table of rows")],
+    row: Annotated[int | None, typer.Option(help="one row by its number (1 = first data row), with bars")] = None,
+    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file to write")] = None,
+    method: Annotated[str, typer.Option(help="shapley, kernel (shap library) or lime")] = "shapley",
+    scale: Annotated[str, typer.Option(help="auto, log-odds, log-hazard, probability or mean")] = "auto",
+    output: Annotated[str, typer.Option(help="class or label; default the predicted one")] = "",
+    counterfactual: Annotated[bool, typer.Option("--counterfactual", help="the nearest changes of --row that lead to --want")] = False,
+    want: Annotated[float | None, typer.Option(help="wanted probability, or wanted mean")] = None,
+    limit: Annotated[list[str] | None, typer.Option(help="COLUMN=up|down|fixed|free (may be repeated)")] = None,
+) -> int:
+    """Attributions of every column that add up to each prediction; with --counterfactual what would have to differ.
+
+    Example: osler explain runs/heart new_patients.csv --row 3
+    """
+    from osler.cli.show_explanation import show_counterfactuals, show_many, show_row, whole
+    from osler.engine.counterfactuals import counterfactuals
+    from osler.engine.explain import explain as explain_verb
+
+    whole(counterfactual, row, want, limit)
+    if counterfactual:
+        limits = dict(part.rpartition("=")[::2] for part in limit or [])
+        found = counterfactuals(run, path, row, want, limits=limits)
+        show_counterfactuals(found)
+        return 0 if found["answers"] else 1
+    answered = explain_verb(run, path, rows=None if row is None else [row], method=method, scale=scale, output=output)
+    if row is not None and len(answered):
+        show_row(answered)
+    else:
+        show_many(answered, printed=out is None)
+    if out is not None:
+        from osler.engine.tables import write_table
+
+        for written in write_table(answered, out):
+            print(f"written: {written}")
+    return 0
