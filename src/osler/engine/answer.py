@@ -25,11 +25,8 @@ def answer_columns(predictor: Predictor, cohort: Cohort) -> dict[str, pl.Series]
     multilabel: `LABEL_prob_1`, `LABEL_pred` · survival: `T_pred` (event probability at the horizon), `T_risk` ·
     all: `in_domain`; `T_least`, `T_most` for a straight line whose columns cannot be told apart.
     """
-    from osler import models
-
     blocks = encode(cohort, predictor.states)
-    spec, params = predictor.models[predictor.chosen]
-    return answer_blocks(predictor, blocks, models.get(spec).predict(params, blocks))
+    return answer_blocks(predictor, blocks, predictor.answer(blocks))
 
 
 def answer_blocks(predictor: Predictor, blocks: dict[str, Block], prediction: Prediction) -> dict[str, pl.Series]:

@@ -14,6 +14,7 @@ from osler.cohort.column import ROW, Column
 from osler.cohort.read import read
 from osler.engine.predictor import Predictor
 from osler.engine.run import Run
+from osler.engine.validate import typed
 from osler.errors import ColumnError, nearest
 
 
@@ -32,7 +33,9 @@ def predict(run: Run | Predictor | str | Path, source: Cohort | str | Path) -> C
     """
     predictor = _predictor(run)
     cohort = source if isinstance(source, Cohort) else read(source)
-    return predictor.predict(as_trained(predictor, cohort))
+    with typed("reading a table in its terms"):
+        cohort = as_trained(predictor, cohort)
+    return predictor.predict(cohort)
 
 
 def _predictor(run: Run | Predictor | str | Path) -> Predictor:

@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from osler import models, tasks
+from osler import models
+from osler.blocks import Block
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import Column
 from osler.engine.batches import encode
 from osler.engine.files import write_atomic
+from osler.engine.validate import check_answer, check_body, parse, trial, typed
 from osler.errors import PredictorError
 from osler.models.base import Params
 from osler.tasks.base import Prediction
@@ -75,15 +77,27 @@ class Predictor:
 
     def raw(self, cohort: Cohort, model: str | None = None) -> Prediction:
         """The chosen (or named) model's answer for every row."""
+        return self.answer(encode(cohort, self.states), model)
+
+    def answer(self, blocks: dict[str, Block], model: str | None = None) -> Prediction:
+        """The chosen (or named) model's answer for rows that are blocks already.
+
+        Raises:
+            PredictorError: a saved model's params do not belong together, so that it cannot answer in finite numbers.
+        """
         spec, params = self.models[model or self.chosen]
-        return models.get(spec).predict(params, encode(cohort, self.states))
+        with typed("answering"):
+            answer = models.get(spec).predict(params, blocks)
+            return check_answer(self, answer, len(next(iter(blocks.values()))))
 
     def predict(self, cohort: Cohort) -> Cohort:
         """The cohort with prediction columns: `TARGET_pred`, `TARGET_prob_CLASS`, `TARGET_low`, `TARGET_high`, `in_domain`."""
         from osler.engine.answer import answer_columns
 
         result = cohort
-        for name, values in answer_columns(self, cohort).items():
+        with typed("answering"):
+            columns = answer_columns(self, cohort)
+        for name, values in columns.items():
             kind = {pl.Float64: "number", pl.Boolean: "boolean"}.get(values.dtype, "category")
             result = result.with_column(values, Column(name, kind, "prediction", reason="predicted"))
         return result
@@ -122,21 +136,19 @@ class Predictor:
             PredictorError: not a predictor, changed, of a later format, or with a member that does not belong.
         """
         members = unseal(Path(folder))
-        body = _parse(members["predictor.json"])
+        body = parse(members["predictor.json"])
         arrays = _arrays(members["arrays.safetensors"])
-        try:
+        with typed("checking it"):
+            check_body(body, arrays)
             nested = Params({"parts": body["params"]}, arrays)
             held = {name: (spec, nested.part(str(i))) for i, (name, spec) in enumerate(body["models"])}
-            for spec, _ in held.values():
-                models.get(spec)
-            tasks.get(body["task"])
-            return cls(
+            predictor = cls(
                 tuple(Column.from_json(c) for c in body["columns"]), body["states"], body["task"], tuple(body["target"]),
                 tuple(body["classes"]), body["horizon"], held, body["chosen"], body["conformal"], body["domain"],
                 body["certificate"], body["card"], body.get("background", {}),
             )  # fmt: skip
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise PredictorError(f"predictor.json must have every field of format {FORMAT}, one is missing or malformed") from error
+            trial(predictor)
+        return predictor
 
 
 def seal(folder: Path) -> None:
@@ -163,7 +175,7 @@ def unseal(folder: Path) -> dict[str, bytes]:
     sealed = _bytes(folder / "manifest.sha256", 256)
     if not hmac.compare_digest(sealed, (hashlib.sha256(manifest).hexdigest() + "\n").encode()):
         raise PredictorError("manifest.json does not match manifest.sha256: the predictor was changed", "predictor-changed")
-    body = _parse(manifest)
+    body = parse(manifest)
     form = body.get("format", "") if isinstance(body, dict) else ""
     if form != f"osler.predictor/{FORMAT}":
         raise PredictorError(f"predictor format must be osler.predictor/{FORMAT}, was another: use the release that saved it", "predictor-version")
@@ -190,17 +202,6 @@ def _bytes(path: Path, most: int) -> bytes:
     if not path.is_file() or path.stat().st_size > most:
         raise PredictorError(f"member {path.name} must be a file of at most {most} bytes, it is not")
     return path.read_bytes()
-
-
-def _parse(data: bytes) -> Any:
-    try:
-        return json.loads(data, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise PredictorError("a member of the predictor must be JSON, it cannot be parsed") from error
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(name)
 
 
 def _arrays(data: bytes) -> dict[str, np.ndarray]:
