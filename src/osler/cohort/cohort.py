@@ -129,19 +129,21 @@ class Cohort:
         return replace(self, table=self.table[np.asarray(positions, dtype=np.int64)])
 
     def with_column(self, values: pl.Series, column: Column) -> Cohort:
-        """With one column added or replaced; `values` has n entries."""
+        """With one column added at the end, or replaced in its place; `values` has n entries."""
         table = self.table.with_columns(values.alias(column.name))
-        columns = [c for c in self.columns if c.name != column.name]
-        return replace(self, table=table, columns=(*columns, column))
+        columns = {c.name: c for c in self.columns} | {column.name: column}
+        return replace(self, table=table, columns=tuple(columns.values()))
 
     def join(self, other: Cohort, on: str, how: str = "left") -> Cohort:
         """The other cohort's columns beside these, matched on a key that is unique in `other`.
 
         Raises:
-            ColumnError: the key is absent, repeats in `other` (rows would be doubled in silence), or two columns share a name.
+            ColumnError: the key is absent, of another type there, repeats in `other` (rows would be doubled in silence), or two
+                columns share a name.
         """
-        keys = other.values(on)
-        self.column(on)
+        keys, mine = other.values(on), self.values(on)
+        if keys.dtype != mine.dtype and not (keys.dtype.is_integer() and mine.dtype.is_integer()):
+            raise ColumnError(f"key '{on}' must be of one type in both tables, was {mine.dtype} and {keys.dtype}: read it as a category in both", "column-kind")
         if keys.drop_nulls().n_unique() != keys.drop_nulls().len():
             raise ColumnError(f"key '{on}' must be unique in the joined table, it repeats: aggregate it to one row per key first", "column-kind")
         both = ({c.name for c in self.columns} & {c.name for c in other.columns}) - {on}
