@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from osler import tasks
+from osler.engine.clinical import is_score
 from osler.engine.prepare import Prepared
 from osler.engine.train import FoldResult
 from osler.evaluation.conformal import fit_classes, fit_number
@@ -111,10 +112,13 @@ def _average(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def choose(prepared: Prepared, by_model: dict[str, Pooled]) -> str:
-    """The model with the least out-of-fold loss; only among models named by the user, where no ensemble was asked for."""
+    """The model with the least out-of-fold loss: only where no ensemble was asked for, and never
+    a published score that was put beside the models."""
     task = tasks.get(prepared.study.task)
     losses = {}
     for model, pooled in by_model.items():
+        if is_score(model):
+            continue
         target = prepared.target.take(pooled.rows)
         losses[model] = float(np.mean([task.loss(target, p).mean() for p in pooled.repeats]))
     return min(losses, key=lambda m: losses[m])

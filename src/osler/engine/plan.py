@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from osler import models
+from osler.engine.clinical import row_name
 from osler.engine.prepare import Prepared
 
 _WHY = {
@@ -43,15 +45,23 @@ def text(prepared: Prepared) -> str:
         *_splits(prepared),
         "", "## Models", "",
         *[f"- `{spec}`: {_WHY.get(spec.partition(':')[0], 'named by the study')}" for spec in study.model],
+        *_scores(prepared),
         "", "Imputation, scaling, coding, selection, tuning and the ensemble's weights are learnt inside each training part only.",
         "", "## Measures", "",
-        f"- {', '.join(prepared.task.metrics)}, each with a {study.level:.0%} interval from {study.boot} bootstrap samples of units",
+        f"- {', '.join(prepared.task.metrics)}, each with a 95 % interval from {study.boot} bootstrap samples of units",
         f"- prediction sets or intervals with a wanted coverage of {study.coverage:.0%}",
         "- a baseline that predicts the same for everyone stands beside every model", "",
     ]  # fmt: skip
     if prepared.findings:
         lines += ["## Noticed", "", *[f"- {f.severity}: {f.message}" for f in prepared.findings], ""]
     return "\n".join(lines)
+
+
+def _scores(prepared: Prepared) -> list[str]:
+    """Published scores beside the models, and those that one or two columns keep away."""
+    known = [f"- `{row_name(s)}`: a published score, {models.get(s).outcome}; only its level and slope are learnt" for s in prepared.scores]
+    lacking = prepared.facts.get("scores_lacking", {})
+    return known + [f"- `{row_name(s)}` cannot be computed: no readable column for {', '.join(lost)}" for s, lost in lacking.items()]
 
 
 def _question(prepared: Prepared) -> list[str]:

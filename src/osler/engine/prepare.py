@@ -18,6 +18,7 @@ from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW
 from osler.cohort.lineage import Step, refusals
 from osler.cohort.read import read
+from osler.engine.clinical import offered
 from osler.engine.study import Study
 from osler.errors import ColumnError, OptionError, TargetError, ViolationError
 from osler.models.ensemble import DEFAULT_MEMBERS
@@ -42,7 +43,8 @@ class Prepared:
         development: positions that may be learnt from (all but the hold-out).
         findings: what was noticed.
         facts: numbers for the plan and the report (JSON).
-    pairs: near duplicates of different units, looked for once.
+        pairs: near duplicates of different units, looked for once.
+        scores: specifications of published scores that stand beside the models.
     """
 
     study: Study
@@ -55,11 +57,14 @@ class Prepared:
     findings: tuple[Finding, ...]
     facts: dict[str, Any]
     pairs: duplicates.Pairs
+    scores: tuple[str, ...] = ()
 
 
 def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Cohort:
     """Read the study's table (or take a cohort) and give its columns the roles that the study names."""
-    cohort = source if isinstance(source, Cohort) else read(source if source is not None else study.source)
+    if not isinstance(source, Cohort):
+        source = read(source if source is not None else study.source, labels=study.labels or None)
+    cohort = source
     modality = dict(part.partition("=")[::2] for part in study.column)
     cohort = cohort.declare(columns={name: {"modality": m} for name, m in modality.items()})
     survival = bool(study.duration or study.event)
@@ -108,8 +113,9 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
     stop = [f for f in findings if f.severity == "stop"]
     if stop:
         raise ViolationError(f"{stop[0].message}: {stop[0].advice}", "leak")
-    facts = _facts(study, cohort, target, groups, merged, splits)
-    return Prepared(study, cohort, task, target, groups, tuple(splits), development, findings, facts, pairs)
+    scores, lacking = offered(cohort.take(development), target.kind) if study.scores else ((), {})
+    facts = {**_facts(study, cohort, target, groups, merged, splits), "scores_lacking": lacking}
+    return Prepared(study, cohort, task, target, groups, tuple(splits), development, findings, facts, pairs, scores)
 
 
 def _inputs(cohort: Cohort, study: Study) -> Cohort:
@@ -146,7 +152,7 @@ def _external_holdout(study: Study, cohort: Cohort) -> Cohort | None:
         if path is not None and path.suffix and not any(s in study.holdout for s in "=<>") and not study.holdout.replace(".", "").isdigit():
             raise OptionError(f"holdout must be a file, COLUMN=VALUE, COLUMN>=VALUE or a share, was '{path.name}'", "read-missing")
         return None
-    return open_cohort(study, path)
+    return open_cohort(study.with_(labels=""), path)
 
 
 def _stack(first: Cohort, second: Cohort) -> Cohort:
@@ -251,6 +257,18 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def table_sha256(path: str | Path, labels: str = "") -> str:
+    """SHA-256 that names a table: of its file, or of the hashes of both files where labels are joined to it.
+
+    It is "" where either is not a file.
+    """
+    table = file_sha256(path)
+    if not labels or not table:
+        return table
+    joined = file_sha256(labels)
+    return hashlib.sha256(f"{table}/{joined}".encode()).hexdigest() if joined else ""
+
+
 def cohort_sha256(cohort: Cohort) -> str:
     """SHA-256 of a cohort's values and columns: what names a table that has no file."""
     digest = hashlib.sha256(repr([(c.name, c.modality) for c in cohort.columns]).encode())
@@ -260,4 +278,4 @@ def cohort_sha256(cohort: Cohort) -> str:
     return digest.hexdigest()
 
 
-__all__ = ["Prepared", "cohort_sha256", "file_sha256", "leaks", "open_cohort", "prepare"]
+__all__ = ["Prepared", "cohort_sha256", "file_sha256", "leaks", "open_cohort", "prepare", "table_sha256"]

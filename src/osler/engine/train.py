@@ -17,6 +17,7 @@ from osler.blocks import Block
 from osler.cohort.certificate import FittedState, rows_hash
 from osler.cohort.split import Split
 from osler.engine.batches import CohortBatches, encode, fit_states
+from osler.engine.clinical import is_score, row_name
 from osler.engine.files import write_atomic
 from osler.engine.prepare import Prepared
 from osler.engine.tune import tuned
@@ -86,7 +87,10 @@ def fit_rows(prepared: Prepared, rows: np.ndarray, key: str) -> Fitted:
                 if member in specs:
                     params[name_of(member)] = (member, learnt.part(str(i)))
                     record.append(FittedState(f"model:{name_of(member)}", key, seen, len(cohort)))
-    ordered = {name_of(s): params[name_of(s)] for s in specs}
+    for spec in prepared.scores:
+        params[row_name(spec)] = (spec, models.get(spec).fit(batches, prepared.study.rng("fit", key, row_name(spec))))
+        record.append(FittedState(f"model:{row_name(spec)}", key, seen, len(cohort)))
+    ordered = {n: params[n] for n in (*map(name_of, specs), *map(row_name, prepared.scores))}
     return Fitted(states, ordered, tuple(record))
 
 
@@ -108,7 +112,7 @@ def _increases(prepared: Prepared, split: Split, fitted: Fitted, blocks: dict[st
     """Shuffled-column losses on the test rows, for the last model (the ensemble) in the first repeat."""
     if not prepared.study.explain or split.part != "cv" or split.repeat or len(blocks) > MOST_SHUFFLED:
         return {}
-    spec, params = list(fitted.params.values())[-1]
+    spec, params = [entry for name, entry in fitted.params.items() if not is_score(name)][-1]
     estimator = models.get(spec)
     most = min(len(split.test), 2000)
     rng = prepared.study.rng("shuffle", split.key)

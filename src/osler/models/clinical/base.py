@@ -4,7 +4,8 @@ A score of kind `risk` gives a probability by its own equation, whatever the dat
 gives points, which order patients; to stand beside models that give probabilities, `fit` learns an
 intercept and one slope from points to the outcome in the training rows, and nothing else. In both, a
 missing input takes the training rows' median, so that the score answers for the same rows as the models;
-`values` itself never fills anything in.
+`values` itself never fills anything in. Beside an outcome with follow-up times a score orders people, and one slope and
+the baseline hazard are learnt (a proportional hazards model of the score alone).
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from osler.blocks import Block, dense
 from osler.cohort.cohort import Cohort
 from osler.errors import ColumnError, OptionError
 from osler.models.base import Batches, Estimator, Params
+from osler.models.breslow import breslow, survival
 from osler.models.clinical.inputs import Input, factor_of, match, read
-from osler.tasks.base import Prediction
+from osler.models.cox import ridge_path
+from osler.models.partial_likelihood import risk_sets
+from osler.tasks.base import Prediction, Target
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class ScoreOptions:
         male: the value of the sex column that means male, where it is a code.
         black: the value of the race column that means African American, where it is a code.
         region: SCORE2 only: low, moderate, high or very high risk region.
+        recalibrate: a risk, too, gets an intercept and a slope learnt from the training rows; its order stays as published.
     """
 
     columns: tuple[str, ...] = ()
@@ -42,6 +47,7 @@ class ScoreOptions:
     male: str = ""
     black: str = ""
     region: str = "moderate"
+    recalibrate: bool = False
 
 
 class ClinicalScore(Estimator):
@@ -53,7 +59,7 @@ class ClinicalScore(Estimator):
     """
 
     accepts: ClassVar[frozenset[str]] = frozenset({"dense"})
-    answers: ClassVar[frozenset[str]] = frozenset({"binary"})
+    answers: ClassVar[frozenset[str]] = frozenset({"binary", "survival"})
     copes_with_missing: ClassVar[bool] = True
     Options: ClassVar[type] = ScoreOptions
     inputs: ClassVar[tuple[Input, ...]]
@@ -140,18 +146,39 @@ class ClinicalScore(Estimator):
         x = self._read(data.blocks)
         fill = {k: float(np.nanmedian(v)) for k, v in x.items() if not np.isnan(v).all()}
         meta: dict[str, Any] = {"score": self.name, "columns": self._columns(data.blocks), "fill": fill}
-        if self.kind == "points":
-            points = self.values(_filled(x, fill))
-            meta["map"] = logistic_map(points, data.target.y.astype(np.float64))
+        value = self.values(_filled(x, fill))
+        meta["middle"] = float(np.nanmedian(value)) if not np.isnan(value).all() else float(data.target.strata.mean())
+        value = self._scale(np.where(np.isnan(value), meta["middle"], value))
+        if data.target.kind == "survival":
+            slope, times, baseline = hazard_map(value, data.target)
+            return Params({**meta, "map": [0.0, slope]}, {"times": times, "baseline": baseline})
+        if self._is_mapped:
+            meta["map"] = logistic_map(value, data.target.y.astype(np.float64), data.target.weight)
         return Params(meta)
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
-        """Probability of the outcome, (n, 2)."""
+        """Probability of the outcome, (n, 2), or survival curves (n, t)."""
         value = self.values(_filled(self._read(blocks), params.meta["fill"]))
+        value = np.where(np.isnan(value), params.meta["middle"], value)
+        if "map" not in params.meta:
+            return Prediction(np.stack([1 - value, value], axis=1))
+        intercept, slope = params.meta["map"]
+        line = intercept + slope * self._scale(value)
+        if "baseline" in params.arrays:
+            return survival(params.arrays["times"], params.arrays["baseline"], line)
+        p = 1 / (1 + np.exp(-line))
+        return Prediction(np.stack([1 - p, p], axis=1))
+
+    @property
+    def _is_mapped(self) -> bool:
+        return self.kind == "points" or self.options.recalibrate
+
+    def _scale(self, value: np.ndarray) -> np.ndarray:
+        """(n,) what a slope is learnt on: points as they are, the log odds of a risk."""
         if self.kind == "points":
-            intercept, slope = params.meta["map"]
-            value = 1 / (1 + np.exp(-(intercept + slope * value)))
-        return Prediction(np.stack([1 - value, value], axis=1))
+            return value
+        p = np.clip(value, 1e-6, 1 - 1e-6)
+        return np.log(p / (1 - p))
 
     def _columns(self, blocks: Mapping[str, Block]) -> dict[str, str]:
         named = _pairs(self.options.columns, "columns")
@@ -184,11 +211,14 @@ class ClinicalScore(Estimator):
         return not np.isnan(read(i, _block(cohort, found[i.name]), marked, found[i.name])).all()
 
 
-def logistic_map(points: np.ndarray, y: np.ndarray, steps: int = 50) -> list[float]:
+def logistic_map(
+    points: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None, steps: int = 50
+) -> list[float]:
     """Intercept and slope of a logistic regression of y on points, (n,) each, by Newton's method with a
     ridge of 0.01 on the slope per standard deviation (so that separable data stay finite). Rows without
-    points take no part."""
+    points take no part; rows count by their case weights (mean 1)."""
     known = ~np.isnan(points)
+    w = np.ones(int(known.sum())) if weight is None else weight[known] / weight[known].mean()
     points, y = points[known], y[known]
     spread = float(points.std()) or 1.0
     design = np.stack([np.ones(len(points)), (points - points.mean()) / spread], axis=1)
@@ -196,13 +226,21 @@ def logistic_map(points: np.ndarray, y: np.ndarray, steps: int = 50) -> list[flo
     ridge = np.diag([1e-6, 0.01])
     for _ in range(steps):
         p = 1 / (1 + np.exp(-design @ beta))
-        hessian = design.T @ (design * (p * (1 - p))[:, None]) + ridge
-        step = np.linalg.solve(hessian, design.T @ (y - p) - ridge @ beta)
+        hessian = design.T @ (design * (w * p * (1 - p))[:, None]) + ridge
+        step = np.linalg.solve(hessian, design.T @ (w * (y - p)) - ridge @ beta)
         beta = beta + step
         if np.abs(step).max() < 1e-10:
             break
     slope = beta[1] / spread
     return [float(beta[0] - slope * points.mean()), float(slope)]
+
+
+def hazard_map(value: np.ndarray, target: Target) -> tuple[float, np.ndarray, np.ndarray]:
+    """Slope of a proportional hazards model of a score alone, and the times (t,) and cumulative baseline hazard (t,)."""
+    spread = float(value.std())
+    sets = risk_sets(target.y, target.event, target.weight)
+    slope = float(ridge_path(sets, value[:, None] / spread, [0.01])[0][0]) / spread if spread > 0 else 0.0
+    return slope, *breslow(target, slope * value)
 
 
 def _filled(x: Mapping[str, np.ndarray], fill: Mapping[str, float]) -> dict[str, np.ndarray]:
