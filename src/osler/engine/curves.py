@@ -62,12 +62,19 @@ def _part(prepared: Prepared, by_model: dict[str, Pooled], chosen: str, part: st
         facts["histogram"] = _histogram(p, target.y)
     elif target.kind == "multiclass":
         facts["confusion_matrix"] = confusion_matrix(target.y, answer.value).tolist()
+        facts["roc_by_class"] = {c: _roc((target.y == k).astype(int), answer.value[:, k]) for k, c in enumerate(target.classes)}
+    elif target.kind == "multilabel":
+        seen = {c: np.isin(target.y[:, k], (0, 1)) for k, c in enumerate(target.classes)}
+        facts["roc_by_class"] = {
+            c: _roc(target.y[seen[c], k].astype(int), answer.value[seen[c], k]) for k, c in enumerate(target.classes)
+        }
     elif target.kind == "regression":
         facts["residuals"] = _residuals(target.y, answer.value[:, 0])
     elif target.kind == "survival":
         from osler.evaluation.survival import calibration_at
 
         facts["calibration"] = calibration_at(target, answer, target.horizon)
+        facts["risk_groups"] = _risk_groups(target, answer.event_probability(target.horizon))
     return facts
 
 
@@ -75,6 +82,30 @@ def _roc(y: np.ndarray, p: np.ndarray, most: int = 200) -> dict[str, list[float]
     thresholds, sensitivity, specificity = operating_points(y, p)
     keep = np.unique(np.linspace(0, len(thresholds) - 1, min(most, len(thresholds))).astype(int))
     return {"specificity": specificity[keep].round(5).tolist(), "sensitivity": sensitivity[keep].round(5).tolist()}
+
+
+def _risk_groups(target: Target, risk: np.ndarray, points: int = 60) -> dict[str, Any]:
+    """Kaplan-Meier curves with limits of thirds of predicted risk, on an even grid of times and only while ten are at risk."""
+    from osler.tasks.kaplan_meier import greenwood, kaplan_meier
+
+    order = np.argsort(risk, kind="stable")
+    at = np.linspace(0.0, float(target.y.max()), 6)
+    groups = []
+    for name, rows in zip(("low risk", "middle risk", "high risk"), np.array_split(order, 3)):
+        time, event = target.y[rows], target.event[rows].astype(bool)
+        if len(rows) < 10:
+            continue
+        last = float(np.sort(time)[-10])
+        grid = np.linspace(0.0, last, points)[1:]
+        curve = kaplan_meier(time, event, None if target.weight is None else target.weight[rows])
+        limits = [greenwood(curve, float(t)) for t in grid]
+        kept = [v if np.isfinite(v).all() else (1.0, 1.0) for v in limits]
+        groups.append({
+            "group": name, "n": len(rows), "times": grid.tolist(), "survival": [float(curve.at(float(t))) for t in grid],
+            "low": [float(v[0]) for v in kept], "high": [float(v[1]) for v in kept],
+            "at_risk": [n if (n := int((time >= t).sum())) >= 10 or n == 0 else None for t in at],
+        })  # fmt: skip
+    return {"at": at.tolist(), "groups": groups}
 
 
 def _histogram(p: np.ndarray, y: np.ndarray, bins: int = 20) -> dict[str, list[int]]:
@@ -143,13 +174,20 @@ def _subgroups(
 def _labels(values: pl.Series, modality: str) -> list[str | None] | None:
     """Levels of a category as text, thirds of a number, or None."""
     if modality in ("category", "boolean") or values.n_unique() <= MOST_LEVELS:
-        return values.cast(pl.String).to_list()
+        return _as_text(values)
     if modality != "number":
         return None
     number = values.cast(pl.Float64, strict=False)
     low, high = number.quantile(1 / 3), number.quantile(2 / 3)
-    names = (f"up to {low:g}", f"{low:g} to {high:g}", f"over {high:g}")
+    names = (f"up to {low:.4g}", f"{low:.4g} to {high:.4g}", f"over {high:.4g}")
     return [None if v is None else names[0] if v <= low else names[1] if v <= high else names[2] for v in number.to_list()]
+
+
+def _as_text(values: pl.Series) -> list[str | None]:
+    """Levels as they are spelt in the table: whole numbers without a point."""
+    if values.dtype.is_float():
+        return [None if v is None or v != v else f"{v:g}" for v in values.to_list()]
+    return values.cast(pl.String).to_list()
 
 
 def _coverage(target: Target, answer: Prediction, groups: np.ndarray, prepared: Prepared) -> dict[str, Any]:
@@ -177,7 +215,8 @@ def _coverage(target: Target, answer: Prediction, groups: np.ndarray, prepared: 
 
 
 def _sample_size(prepared: Prepared, target: Target, answer: Prediction) -> dict[str, Any]:
-    """Riley's minimum for the number of predictor parameters at hand, at the performance seen out of fold."""
+    """Riley's minimum for the number of predictor parameters at hand, at the performance seen out of fold (survival: at
+    15 % of the largest R2, as Riley advises where nothing is known)."""
     columns = prepared.cohort.role("input")
     levels = [prepared.cohort.values(c.name).n_unique() - 1 for c in columns if c.modality == "category"]
     parameters = int(sum(1 for c in columns if c.modality != "category") + sum(min(v, 20) for v in levels))
@@ -191,6 +230,11 @@ def _sample_size(prepared: Prepared, target: Target, answer: Prediction) -> dict
     elif target.kind == "regression":
         seen = 1 - float(np.mean((target.y - answer.value[:, 0]) ** 2) / max(np.var(target.y), 1e-12))
         needed = sample_size.number(parameters, min(max(seen, 0.05), 0.95), float(target.y.mean()), float(target.y.std()))
+    elif target.kind == "survival" and target.event.any():
+        follow_up = float(target.y.mean())
+        rate = float(target.event.mean()) / follow_up
+        r2 = 0.15 * sample_size.max_r2_survival(rate * follow_up)
+        needed = sample_size.survival(parameters, rate, follow_up, target.horizon, r2)
     else:
         return {"parameters": parameters}
     return {"parameters": parameters, **needed, "n": len(target), "message": sample_size.judge(len(target), needed)}

@@ -82,12 +82,13 @@ class Axes:
     def draw(self, x_label: str, y_label: str, *, percent: bool = False) -> Html:
         """Grid, ticks and labels."""
         parts: list[Child] = []
-        for value in ticks(self.x0, self.x1):
+        across, up = ticks(self.x0, self.x1), ticks(self.y0, self.y1)
+        for value, text in zip(across, tick_texts(across, percent)):
             at = self.x(value)
-            parts += [line(at, self.top, at, self.bottom, "grid"), words(at, self.bottom + 16, _tick(value, self.x0, self.x1, percent), "soft mid")]
-        for value in ticks(self.y0, self.y1):
+            parts += [line(at, self.top, at, self.bottom, "grid"), words(at, self.bottom + 16, text, "soft mid")]
+        for value, text in zip(up, tick_texts(up, percent)):
             at = self.y(value)
-            parts += [line(self.left, at, self.right, at, "grid"), words(self.left - 7, at + 4, _tick(value, self.y0, self.y1, percent), "soft end")]
+            parts += [line(self.left, at, self.right, at, "grid"), words(self.left - 7, at + 4, text, "soft end")]
         middle = (self.top + self.bottom) / 2
         parts.append(words((self.left + self.right) / 2, self.bottom + 36, x_label, "mid"))
         parts.append(tag("text", y_label, transform=f"translate(14 {middle:g}) rotate(-90)", class_="mid"))
@@ -98,11 +99,11 @@ class Axes:
         k = (series - 1) % 5 + 1
         return tag("path", tag("title", name) if name else None, d=self.path(points), class_=f"line s{k} d{k}")
 
-    def band(self, low: Points, high: Points) -> Html:
-        """The space between two lines."""
+    def band(self, low: Points, high: Points, series: int = 1) -> Html:
+        """The space between two lines, in the colour of a series."""
         upper = self.path(high)
         lower = self.path(list(reversed(low)))
-        return tag("path", d=f"{upper}L{lower[1:]}Z" if upper and lower else "", class_="band")
+        return tag("path", d=f"{upper}L{lower[1:]}Z" if upper and lower else "", class_=f"band f{(series - 1) % 5 + 1}")
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Html:
@@ -131,12 +132,12 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _tick(value: float, low: float, high: float, percent: bool) -> str:
-    if percent:
-        return f"{number(100 * value, 0)}%"
-    steps = ticks(low, high)
-    step = steps[1] - steps[0] if len(steps) > 1 else 1.0
-    return number(value, max(0, -math.floor(math.log10(step) + 1e-9)) + (1 if round(step * 10 ** -math.floor(math.log10(step)), 6) == 2.5 else 0))
+def tick_texts(values: Sequence[float], percent: bool = False) -> list[str]:
+    """Ticks as text, all with the decimals that their step needs."""
+    scale = 100 if percent else 1
+    step = scale * (values[1] - values[0]) if len(values) > 1 else 1.0
+    decimals = next((k for k in range(12) if abs(round(step, k) - step) < 1e-9 * step), 12)
+    return [number(scale * v, decimals) + ("%" if percent else "") for v in values]
 
 
 def legend(names: Sequence[str], x: float, y: float) -> Html:
@@ -173,9 +174,10 @@ def forest(rows: Sequence[Estimate], x_label: str, *, reference: float | None = 
     bottom = 30 + 24 * len(rows)
     axes = Axes(low if start == low else low - room, high + room, 0, 1, 262, 552, 10, bottom)
     parts: list[Child] = []
-    for value in ticks(axes.x0, axes.x1, 5):
+    across = ticks(axes.x0, axes.x1, 5)
+    for value, text in zip(across, tick_texts(across)):
         at = axes.x(value)
-        parts += [line(at, 14, at, bottom, "grid"), words(at, bottom + 16, _tick(value, axes.x0, axes.x1, False), "soft mid")]
+        parts += [line(at, 14, at, bottom, "grid"), words(at, bottom + 16, text, "soft mid")]
     if reference is not None:
         parts.append(line(axes.x(reference), 14, axes.x(reference), bottom, "ideal"))
     for i, row in enumerate(rows):
@@ -194,7 +196,7 @@ def _estimate(row: Estimate, axes: Axes, y: float, decimals: int, start: float |
             left, right = sorted((axes.x(start), at))
             parts.append(box(left, y - 11, right - left, 14, "f1"))
         if is_number(row.low) and is_number(row.high):
-            class_ = "axis" if start is not None else "whisker"
+            class_ = "over" if start is not None else "whisker"
             parts.append(line(axes.x(row.low), y - 4, axes.x(row.high), y - 4, class_))  # type: ignore[arg-type]
         if start is None:
             parts.append(tag("circle", cx=f"{at:g}", cy=f"{y - 4:g}", r="4", class_="f1"))

@@ -7,7 +7,7 @@ from typing import Any
 from osler.report.charts import Axes, Estimate, Figure, box, forest, legend, line, words
 from osler.report.markup import Child, Html, anchor, join, tag
 from osler.report.material import Material
-from osler.report.words import LEADING, SMALL, cell, count, digits_of, estimate, is_number, label, listed, number
+from osler.report.words import LEADING, SMALL, cell, count, digits_of, estimate, is_number, label, listed, number, short
 
 #: What stands at the reference line of a forest plot.
 REFERENCE = {"auroc": 0.5, "c_uno": 0.5, "c_harrell": 0.5, "r2": 0.0}
@@ -17,7 +17,7 @@ def of_part(material: Material, part: str) -> list[Figure]:
     """Discrimination, calibration, usefulness of one part, as far as the task has them."""
     curves = material.get("curves", "parts", part, default={})
     made = [
-        roc(material, part, curves.get("roc")), calibration(material, part, curves.get("calibration"), curves.get("histogram")),
+        roc(material, part, curves.get("roc")), roc_by_class(material, part, curves.get("roc_by_class")), calibration(material, part, curves.get("calibration"), curves.get("histogram")),
         decision(material, part, curves.get("decision_curve")), residuals(material, part, curves.get("residuals")),
         survival(material, part, curves.get("risk_groups")),
     ]  # fmt: skip
@@ -48,6 +48,21 @@ def roc(material: Material, part: str, data: Any) -> Figure | None:
         f"roc-{anchor(part)}", "Discrimination (ROC curve)", f"Curves of sensitivity against one minus specificity, {where(part)}. AUROC: {said}.",
         f"The closer to the upper left corner, the better cases are told apart; the dotted line is a coin. AUROC, {where(part)}: {said}.", join(parts),
     )  # fmt: skip
+
+
+def roc_by_class(material: Material, part: str, data: Any) -> Figure | None:
+    """Sensitivity against 1 − specificity of each class against all others, or of each label."""
+    if not isinstance(data, dict) or not data:
+        return None
+    axes = Axes(0, 1, 0, 1, right=366)
+    names = list(data)[:5]
+    parts: list[Child] = [axes.draw("1 − specificity", "Sensitivity", percent=True), line(axes.x(0), axes.y(0), axes.x(1), axes.y(1), "ideal")]
+    parts += [axes.line([(1 - a, b) for a, b in zip(data[n]["specificity"], data[n]["sensitivity"])], i + 1, name=n) for i, n in enumerate(names)]
+    parts.append(legend(names, 376, 26))
+    what = "each label" if material.kind == "multilabel" else "each class against all others"
+    more = f" The first 5 of {len(data)} are drawn." if len(data) > 5 else ""
+    return Figure(f"roc-by-class-{anchor(part)}", f"Discrimination of {what}", f"ROC curves of {listed(names)}, {where(part)}.",
+                  f"The closer to the upper left corner, the better {what} is told apart, {where(part)}; the dotted line is a coin.{more}", join(parts))  # fmt: skip
 
 
 def calibration(material: Material, part: str, data: Any, histogram: Any) -> Figure | None:
@@ -113,6 +128,7 @@ def decision(material: Material, part: str, data: Any) -> Figure | None:
     parts += [tag("path", d=f"M376 {low - 4}h26", class_="line axis"), words(408, low, "treat all", "small"),
               tag("path", d=f"M376 {low + 13}h26", class_="ideal"), words(408, low + 17, "treat none", "small")]  # fmt: skip
     useful = data["models"].get(material.chosen, data["models"][names[0]]).get("useful", [])
+    useful = [r for r in useful if r[1] - r[0] > 0.015] or useful
     said = listed([f"{number(100 * a, 0)}%" if a == b else f"{number(100 * a, 0)}% to {number(100 * b, 0)}%" for a, b in useful]) or "no threshold"
     text = f"Acting on the model does more good than treating all or none, beyond chance, at thresholds of {said}."
     return Figure(f"decision-{anchor(part)}", "Usefulness (decision curve)", f"Net benefit against threshold probability, {where(part)}. {text}",
@@ -144,20 +160,19 @@ def survival(material: Material, part: str, data: Any) -> Figure | None:
     if not isinstance(data, dict) or not data.get("groups"):
         return None
     groups = data["groups"][:4]
-    axes = Axes(0, max([t for g in groups for t in g["times"]] + [1e-9]), 0, 1, bottom=250, right=450)
-    parts: list[Child] = [axes.draw("Time", "Free of the event", percent=False), words(axes.left, 306, "Cases at risk", "small strong")]
+    axes = Axes(0, max([*data["at"], 1e-9]), 0, 1, left=96, right=456, bottom=250)
+    parts: list[Child] = [axes.draw("Time", "Free of the event"), words(4, 306, "Cases at risk", "small strong")]
     for i, group in enumerate(groups):
         steps: list[tuple[float, float]] = [(0.0, 1.0)]
         for t, v in zip(group["times"], group["survival"]):
             steps += [(t, steps[-1][1]), (t, v)]
         if group.get("low"):
-            parts.append(axes.band(list(zip(group["times"], group["low"])), list(zip(group["times"], group["high"]))))
+            parts.append(axes.band(list(zip(group["times"], group["low"])), list(zip(group["times"], group["high"])), i + 1))
         parts.append(axes.line(steps, i + 1, name=group["group"]))
         y = 324 + 17 * i
-        parts.append(tag("path", d=f"M4 {y - 4}h16", class_=f"line s{i + 1} d{i + 1}"))
+        parts += [tag("path", d=f"M4 {y - 4}h18", class_=f"line s{i + 1} d{i + 1}"), words(26, y, short(group["group"], 11), "small")]
         for t, n in zip(data["at"], group["at_risk"]):
             parts.append(words(axes.x(t), y, cell(n) if n is not None else f"<{SMALL}", "small mid"))
-    parts.append(legend([g["group"] for g in groups], 300, 30))
     said = "; ".join(f"{g['group']}: {count(g['n'])} cases" for g in groups)
     return Figure(f"survival-{anchor(part)}", "Outcome by predicted risk", f"Kaplan-Meier curves by thirds of predicted risk, {where(part)}. {said}.",
                   f"The further apart, the better the model tells early from late events ({where(part)}; {said}). A curve ends where fewer than 10 cases are at risk.",
@@ -228,19 +243,18 @@ def importance(material: Material, most: int = 20) -> Figure | None:
 
 def learning(material: Material) -> Figure | None:
     """The leading measure against the number of training rows."""
-    points = material.get("curves", "learning_curve", "points", default=[])
-    points = [p for p in points if is_number(p.get("n")) and is_number(p.get("value"))] if isinstance(points, list) else []
-    if len(points) < 2:
+    data = material.get("curves", "learning_curve", default={})
+    units, mean = data.get("units") or [], data.get("mean") or []
+    if len(units) < 2 or not all(is_number(v) for v in [*units, *mean]):
         return None
-    ends = [v for p in points for v in (p["value"], p.get("low"), p.get("high")) if is_number(v)]
+    low, high = data.get("low") or mean, data.get("high") or mean
+    ends = [v for v in (*mean, *low, *high) if is_number(v)]
     room = (max(ends) - min(ends)) * 0.1 or 0.1
-    axes = Axes(0, max(p["n"] for p in points), min(ends) - room, max(ends) + room)
-    metric = str(material.get("curves", "learning_curve", "metric", default="score"))
-    parts: list[Child] = [axes.draw("Training cases", label(metric))]
-    parts.append(axes.band([(p["n"], p["low"]) for p in points if is_number(p.get("low"))], [(p["n"], p["high"]) for p in points if is_number(p.get("high"))]))
-    parts.append(axes.line([(p["n"], p["value"]) for p in points]))
-    return Figure("learning", "Learning curve", f"{label(metric)} against the number of training cases.",
-                  "Still rising at the right end: more cases would help. Flat: better predictors would.", join(parts))  # fmt: skip
+    axes = Axes(0, max(units), min(ends) - room, max(ends) + room)
+    metric = str(data.get("metric", "score"))
+    parts: list[Child] = [axes.draw("Units that were learnt from", label(metric)), axes.band(list(zip(units, low)), list(zip(units, high)))]
+    parts.append(axes.line(list(zip(units, mean))))
+    return Figure("learning", "Learning curve", f"{label(metric)} against the number of training units.", str(data.get("sentence", "")), join(parts))
 
 
 def _line(name: str, entry: Any, beside: str, heading: bool = False) -> Estimate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from osler.report.charts import Figure, box, words
 from osler.report.markup import Child, Html, join, tag
 from osler.report.material import Material
-from osler.report.words import cell, count, plural, share, short
+from osler.report.words import SMALL, cell, count, plural, share, short
 
 
 def flow(material: Material) -> Figure | None:
@@ -16,21 +16,21 @@ def flow(material: Material) -> Figure | None:
     refused = material.get("facts", "rows_refused", default=read - used)
     reasons = list(material.refused.items())[:6]
     parts: list[Child] = [_box(20, 10, 300, ["Rows read", count(read)])]
-    tall = 44 + 17 * max(len(reasons), 1)
+    tall = 31 + 17 * len(reasons)
     lines = [f"Refused: {count(refused)}", *[f"{count(n)}  {short(why, 46)}" for why, n in reasons]]
     if len(material.refused) > 6:
         lines[-1] += f" (+ {len(material.refused) - 6} more reasons)"
-    parts += [_down(170, 56, 62 + tall), _across(170, 330, 50 + tall / 2)]
-    parts.append(_box(330, 40, 380, lines, tall=tall))
+    parts += [_down(170, 55, 62 + tall), _across(170, 350, 55 + tall / 2)]
+    parts.append(_box(350, 55, 365, lines, tall=tall))
     y = 70 + tall
     parts.append(_box(20, y, 300, ["Used for development and judging", f"{count(used)} rows · {_units(material)}", _events(material)]))
     sizes = material.holdout_sizes()
     y += 78
     if sizes is None:
-        parts += [_down(170, y - 10, y + 14), _box(20, y + 22, 300, ["Development (cross-validation)", f"{count(used)} rows, each judged by models that did not see it"])]
+        parts += [_down(170, y - 10, y + 14), _box(20, y + 22, 300, ["Development (cross-validation)", f"{count(used)} rows, each judged unseen"])]
     else:
-        parts += [_down(110, y - 10, y + 14), _box(20, y + 22, 300, ["Development (cross-validation)", plural(sizes[0], "row")])]
-        parts += [tag("path", d=f"M170 {y - 2}H510V{y + 14}", class_="arrow"), _tip(510, y + 20), _box(360, y + 22, 300, ["Hold-out, judged once at the end", plural(sizes[1], "row")])]
+        parts += [_down(170, y - 10, y + 14), _box(20, y + 22, 300, ["Development (cross-validation)", plural(sizes[0], "row")])]
+        parts += [tag("path", d=f"M170 {y - 1}H510V{y + 14}", class_="arrow"), _tip(510, y + 20), _box(360, y + 22, 300, ["Hold-out, judged once at the end", plural(sizes[1], "row")])]
     said = f"{count(read)} rows read, {count(refused)} refused, {count(used)} used"
     said += f", {count(sizes[0])} for development and {count(sizes[1])} held out" if sizes else ""
     return Figure("flow", "Participant flow", f"{said}.", f"{said}. Every refused row is listed with its reason in refusals.csv.", join(parts), 720, y + 84, True)
@@ -56,10 +56,9 @@ def _across(x: float, end: float, y: float) -> Html:
 
 
 def _units(material: Material) -> str:
-    units = material.get("facts", "units")
     if material.unit in ("row", ""):
         return "no unit declared"
-    return f"{count(units)} different values of {short(material.unit, 18)}"
+    return f"{count(material.get('facts', 'units'))} different values of {short(material.unit, 18)}"
 
 
 def _events(material: Material) -> str:
@@ -67,7 +66,8 @@ def _events(material: Material) -> str:
     total = sum(n for n in classes.values() if isinstance(n, int))
     if classes and len(classes) == 2:
         name, n = list(classes.items())[-1]
-        return f"{cell(n)} with {short(material.target, 16)} = {short(name, 10)} ({share(n, total)})"
+        shown = f" ({share(n, total)})" if n >= SMALL and total - n >= SMALL else ""
+        return f"{cell(n)} with {short(material.target, 16)} = {short(name, 10)}{shown}"
     if classes:
         return short("; ".join(f"{k}: {cell(n)}" for k, n in classes.items()), 44)
     events = material.get("facts", "events")

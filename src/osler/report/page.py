@@ -59,7 +59,7 @@ def _certificate(m: Material, filled: list[Filled], drawn: list[Figure]) -> list
 
 
 def _people(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:
-    return [_pictures(drawn, [flow.flow(m)]), tables.table_one(m), tables.shift(m), _folded("Every column, as it was read", tables.columns(m))]
+    return [_pictures(drawn, [flow.flow(m)]), tables.table_one(m), _folded("Every column, as it was read", tables.columns(m))]
 
 
 def _folded(name: str, body: Html | None) -> Html | None:

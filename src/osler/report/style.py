@@ -7,9 +7,9 @@ from osler.report.markup import Html
 #: Colours, each at least 4.5 : 1 on its ground where it carries text (light ground #fffdf9, dark ground #15181c).
 _COLOURS = """
 :root{--ground:#fffdf9;--raised:#f5f2ea;--ink:#1d2329;--soft:#555d66;--rule:#d8d3c7;--c1:#1f5a8a;--c2:#a34a00;--c3:#1d6b57;--c4:#7a3b78;
---c5:#6a5a10;--good:#1d6b42;--bad:#a6262b;--unsure:#7d5600;--band:#1f5a8a;--goodground:#e7f2ea;--badground:#fbe9e8;--unsureground:#fbf2dc}
+--c5:#6a5a10;--good:#1d6b42;--bad:#a6262b;--unsure:#7d5600;--goodground:#e7f2ea;--badground:#fbe9e8;--unsureground:#fbf2dc}
 @media (prefers-color-scheme:dark){:root{--ground:#15181c;--raised:#1e2329;--ink:#e8e6e1;--soft:#a9b0b8;--rule:#3a424b;--c1:#7db6e6;
---c2:#f0a060;--c3:#6fcbb0;--c4:#d49ad2;--c5:#d8c563;--good:#7fd19b;--bad:#ff9d97;--unsure:#efc46a;--band:#7db6e6;--goodground:#1b2c22;
+--c2:#f0a060;--c3:#6fcbb0;--c4:#d49ad2;--c5:#d8c563;--good:#7fd19b;--bad:#ff9d97;--unsure:#efc46a;--goodground:#1b2c22;
 --badground:#351f20;--unsureground:#332a17}}
 """
 
@@ -21,8 +21,8 @@ svg .frame{stroke:var(--rule);fill:none}svg .grid{stroke:var(--rule);stroke-widt
 svg .ideal{stroke:var(--soft);stroke-dasharray:2 3;fill:none}svg .s1{stroke:var(--c1)}svg .s2{stroke:var(--c2)}svg .s3{stroke:var(--c3)}
 svg .s4{stroke:var(--c4)}svg .s5{stroke:var(--c5)}svg .line{fill:none;stroke-width:2;stroke-linejoin:round}
 svg .d2{stroke-dasharray:7 3}svg .d3{stroke-dasharray:2 2}svg .d4{stroke-dasharray:9 3 2 3}svg .d5{stroke-dasharray:4 4}
-svg .band{fill:var(--band);opacity:.15;stroke:none}svg .f1{fill:var(--c1)}svg .f2{fill:var(--c2)}svg .f3{fill:var(--c3)}svg .f4{fill:var(--c4)}
-svg .f5{fill:var(--c5)}svg .whisker{stroke:var(--c1);stroke-width:1.5}svg .box{fill:var(--raised);stroke:var(--rule)}
+svg .f1{fill:var(--c1)}svg .f2{fill:var(--c2)}svg .f3{fill:var(--c3)}svg .f4{fill:var(--c4)}
+svg .f5{fill:var(--c5)}svg .band{opacity:.16;stroke:none}svg .whisker{stroke:var(--c1);stroke-width:1.5}svg .over{stroke:var(--ink);stroke-width:1.5}svg .box{fill:var(--raised);stroke:var(--rule)}
 svg .arrow{stroke:var(--soft);fill:none}svg .tip{fill:var(--soft)}svg .end{text-anchor:end}svg .mid{text-anchor:middle}
 """
 
@@ -35,7 +35,7 @@ h1{font:600 2.1rem/1.2 Georgia,"Times New Roman",serif;margin:.2em 0 .3em;overfl
 h2{font:600 1.4rem/1.3 Georgia,"Times New Roman",serif;margin:2.6rem 0 .6rem;padding-top:.8rem;border-top:1px solid var(--rule)}
 h3{font-size:1.05rem;margin:1.6rem 0 .4rem}p,li,dd{max-width:46rem;overflow-wrap:anywhere}a{color:var(--c1)}
 .kicker{color:var(--soft);margin:0;font-size:.9rem;letter-spacing:.02em}.lead{font-size:1.15rem;margin:.2em 0 1.2em}
-nav ul{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;font-size:.9rem;margin:1rem 0}
+nav{padding:0}.bar{max-width:66rem}nav ul{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;font-size:.9rem;margin:1rem 0}
 .answer{display:grid;grid-template-columns:repeat(auto-fit,minmax(13.5rem,1fr));gap:1px;background:var(--rule);border:1px solid var(--rule);
 margin:1.2rem 0}.answer>div{background:var(--ground);padding:.8rem 1rem}.answer .what{color:var(--soft);font-size:.85rem;margin:0}
 .answer .figure{font:600 1.55rem/1.25 Georgia,"Times New Roman",serif;margin:.1rem 0;font-variant-numeric:tabular-nums}
@@ -48,7 +48,7 @@ margin:1.2rem 0}.answer>div{background:var(--ground);padding:.8rem 1rem}.answer 
 .scroll{overflow-x:auto;margin:1rem 0 .4rem}table{border-collapse:collapse;font-size:.9rem;line-height:1.4;min-width:min(100%,28rem)}
 caption{text-align:left;font-weight:600;padding:.2rem 0 .4rem}th,td{padding:.32rem .8rem .32rem 0;border-bottom:1px solid var(--rule);text-align:left;
 vertical-align:top}thead th{border-bottom:1.5px solid var(--soft);font-weight:600;vertical-align:bottom}tbody th{font-weight:400;overflow-wrap:anywhere}
-td{overflow-wrap:anywhere}.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}tr.chosen th,tr.chosen td{font-weight:600}
+td{overflow-wrap:anywhere}tbody th{min-width:7.5rem}td small{display:block;color:var(--soft);font-size:.82em}.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}tr.chosen th,tr.chosen td{font-weight:600}
 .note{color:var(--soft);font-size:.85rem;margin:.2rem 0 1rem}.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:1rem 2rem}
 figure{margin:.8rem 0}figure svg{width:100%;height:auto;max-width:40rem;display:block}figure.wide svg{max-width:52rem}
 figcaption{font-size:.88rem;color:var(--soft);max-width:40rem}figcaption strong{color:var(--ink)}
@@ -57,7 +57,7 @@ pre{background:var(--raised);padding:.8rem 1rem;overflow-x:auto;white-space:pre-
 dl.facts{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1.2rem;margin:.6rem 0}dl.facts dt{color:var(--soft)}dl.facts dd{margin:0}
 footer{color:var(--soft);font-size:.85rem;padding-top:2rem;padding-bottom:3rem}.ask{color:var(--unsure)}.id{white-space:nowrap}
 @media print{:root{--ground:#fff;--raised:#f3f3f3;--ink:#000;--soft:#444;--rule:#bbb;--c1:#1f5a8a;--c2:#a34a00;--c3:#1d6b57;--c4:#7a3b78;--c5:#6a5a10;
---good:#1d6b42;--bad:#a6262b;--unsure:#7d5600;--band:#1f5a8a;--goodground:#fff;--badground:#fff;--unsureground:#fff}
+--good:#1d6b42;--bad:#a6262b;--unsure:#7d5600;--goodground:#fff;--badground:#fff;--unsureground:#fff}
 body{font-size:10pt}nav,.skip{display:none}header,main,footer{max-width:none;padding-left:0;padding-right:0}h1{font-size:20pt}h2{font-size:14pt;break-after:avoid}
 h3{break-after:avoid}figure,tr,.seal,.answer,.box{break-inside:avoid}.scroll{overflow:visible}table{font-size:8.5pt}thead{display:table-header-group}
 .pictures{grid-template-columns:1fr 1fr}@page{size:A4;margin:16mm}}

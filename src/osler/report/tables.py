@@ -27,11 +27,12 @@ def certificate(material: Material) -> Html:
     checks = [c for c in held.get("checks", []) if isinstance(c, dict)]
     open_ = [c for c in checks if c.get("verdict") == "unknown"]
     tells = {
-        "clean": "No patient, site, duplicate, later record or fitted value was found on both sides of any split.",
+        "clean": "Nothing was found on both sides of any split: no unit, site, duplicate, later record or fitted value.",
         "violated": "Something was found on both sides of a split. The numbers in this report must not be used as they are.",
     }.get(verdict, "It could not be established whether the splits are clean.")  # fmt: skip
     seal = tag(
         "div", tag("p", tag("span", f"{symbol} {word}", class_="mark"), class_="verdict"), tag("p", tells),
+        tag("p", f"Not proven, because it could not be checked: {listed([str(c.get('name')) for c in open_], 6)}.") if open_ else None,
         tag("p", f"Unit of independence: {held.get('unit', 'row')}. {plural(len(checks), 'check')}, {len(open_)} without an answer. "
             f"{plural(len(held.get('fitted_states', [])), 'fitted state')} traced to the rows that each saw."),
         class_=f"seal {word.replace(' ', '-')}",
@@ -52,7 +53,7 @@ def scores(material: Material, part: str, caption: str, metrics: list[str] | Non
     for name in names:
         kind = " (chosen)" if name == material.chosen else " (same for everyone)" if name == "baseline" else " (clinical score)" if name in material.clinical else ""
         sizes = [e.get("n") for e in held[name].values() if isinstance(e, dict) and is_number(e.get("n"))]
-        rows.append([f"{name}{kind}", cell(max(sizes, default=None)), *[estimate(m, held[name].get(m)) for m in shown]])
+        rows.append([f"{name}{kind}", cell(max(sizes, default=None)), *[stacked(estimate(m, held[name].get(m))) for m in shown]])
     return table(caption, ["Model", "n", *[label(m) for m in shown]], rows, note=f"Value (95% interval). {_meanings(shown)}")
 
 
@@ -84,7 +85,7 @@ def comparison(material: Material, part: str) -> Html | None:
             entry = by.get(m, {})
             p = entry.get("p_value")
             said = f", p {'< 0.001' if p < 0.001 else number(p, 3)}" if is_number(p) else ""
-            row.append(f"{estimate(m, entry)}{said}")
+            row.append(stacked(estimate(m, entry), said))
         rows.append(row)
     return table(f"Difference to {material.chosen}, on the same cases", ["Model", *[label(m) for m in shown]], rows,
                  note="Other model minus the chosen one (95% interval, p value), resampling whole units. An interval over 0 means that the data do not tell them apart.")  # fmt: skip
@@ -95,14 +96,20 @@ def thresholds(material: Material) -> Html | None:
     held = material.get("curves", "thresholds", default={})
     if not isinstance(held, dict) or not held:
         return None
-    said = {"chosen": "Chosen", "youden": "Youden (sensitivity + specificity)", "sensitivity_90": "Sensitivity 90%", "specificity_90": "Specificity 90%"}
+    said = {"chosen": "Chosen", "youden": "Youden index", "sensitivity_90": "Sensitivity 90%", "specificity_90": "Specificity 90%"}
     rows: list[list[Child]] = []
     for name, t in held.items():
         (tp, fn), (fp, tn) = pair(t.get("tp"), t.get("fn")), pair(t.get("fp"), t.get("tn"))
         rows.append([said.get(name, name), number(t.get("threshold"), 3), tp, fp, fn, tn,
-                     percent(t.get("sensitivity")), percent(t.get("specificity")), percent(t.get("ppv")), percent(t.get("npv"))])  # fmt: skip
+                     *[stacked(percent(t.get(k))) for k in ("sensitivity", "specificity", "ppv", "npv")]])  # fmt: skip
     head: list[Child] = ["Rule", "Call from", "True +", "False +", "Missed", "True −", "Sensitivity", "Specificity", "PPV", "NPV"]
     return table("What a threshold does", head, rows, note="Counts of cases in cross-validation; 95% intervals. Pick the threshold by what a miss and a false alarm cost, not by the data.")
+
+
+def stacked(text: str, more: str = "") -> Html:
+    """ "0.90 (0.88 to 0.92)" with the interval on the line below."""
+    value, _, rest = text.partition(" (")
+    return join([value, tag("small", rest.rstrip(")") + more)]) if rest else join([value])
 
 
 def confusion(material: Material, part: str) -> Html | None:
@@ -147,15 +154,18 @@ def _three(value: Any) -> str:
 
 
 def table_one(material: Material) -> Html | None:
-    """Who is in the table, by outcome or by part; small cells were hidden when it was made."""
-    held = material.get("facts", "table_one", default={})
-    rows, head = held.get("rows") or [], held.get("columns") or []
-    if not rows:
-        return None
+    """Who is in the table, by part and by outcome; small cells were hidden when it was made."""
+    held = material.get("facts", "table_one", default=[])
+    return join([_one(entry) for entry in held if isinstance(entry, dict) and entry.get("rows")]) or None
+
+
+def _one(held: dict[str, Any]) -> Html:
+    rows, head = held["rows"], held.get("columns") or []
     notes = " ".join(str(n).rstrip(".") + "." for n in held.get("notes", []))
     shown = [["" if i == 0 and k and row[0] == rows[k - 1][0] else v for i, v in enumerate(row)] for k, row in enumerate(rows)]
-    return table(f"Table one: who is in it, by {held.get('group') or 'all'}", list(head), shown, numbers=3,
-                 note=f"Counts from 1 to 9 are hidden, and with them what would give them away. smd: standardised mean difference. {notes}")  # fmt: skip
+    named = {"variable": "Variable", "level": "Level", "statistic": "Statistic", "smd": "Std. difference", "p": "p value"}
+    return table(f"Table one: who is in it{', by ' + str(held['group']) if held.get('group') else ''}", [named.get(h, h) for h in head], shown, numbers=3,
+                 note=f"Counts from 1 to 9 are hidden, and with them what would give them away. Std. difference: standardised, 0.1 is small. {notes}")  # fmt: skip
 
 
 def findings(material: Material) -> Html | None:
@@ -188,13 +198,16 @@ def sample_size(material: Material) -> Html | None:
     held = material.get("curves", "sample_size", default={})
     criteria = held.get("criteria") or {}
     rows: list[list[Child]] = [[str(k).replace("_", " "), count(n)] for k, n in criteria.items()]
-    facts = [f"{plural(held['parameters'], 'candidate parameter')}" if is_number(held.get("parameters")) else "",
-             f"{number(held.get('events_per_parameter'), 1)} events per parameter" if is_number(held.get("events_per_parameter")) else "",
-             f"{number(held.get('people_per_parameter'), 1)} cases per parameter" if is_number(held.get("people_per_parameter")) else ""]  # fmt: skip
-    text = listed([f for f in facts if f])
-    parts = [tag("p", f"{held.get('message', '')} {text[:1].upper()}{text[1:]}.".strip()) if text or held.get("message") else None]
+    text = str(held.get("message", ""))
+    if held.get("parameters"):
+        few = min(material.get("facts", "classes", default={}).values(), default=None) if material.kind == "binary" else material.get("facts", "events")
+        what, n = ("cases", material.get("facts", "rows_used")) if few is None else ("events" if material.kind == "survival" else "cases with the rarer outcome", few)
+        n = n if is_number(n) else 0
+        text += f" There are {number(n / held['parameters'], 1)} {what} per candidate parameter ({held['parameters']} of them)."
+    parts = [tag("p", text.strip()) if text else None]
     if rows:
-        parts.append(table("Cases needed, by criterion (Riley and others)", ["Criterion", "Cases"], rows, note="doi:10.1136/bmj.m441; at the performance seen out of fold."))
+        at = "at 15% of the largest possible R²" if material.kind == "survival" else "at the performance seen out of fold"
+        parts.append(table("Cases needed, by criterion (Riley and others)", ["Criterion", "Cases"], rows, note=f"doi:10.1136/bmj.m441; {at}."))
     return join(parts) if any(parts) else None
 
 
@@ -209,10 +222,5 @@ def coverage(material: Material) -> Html | None:
                f"had not been calibrated on; {size}.")  # fmt: skip
 
 
-def shift(material: Material) -> Html | None:
-    """How development and hold-out rows differ, if the run measured it."""
-    held = material.get("facts", "shift", default=[])
-    rows: list[list[Child]] = [[r.get("column"), r.get("development"), r.get("holdout"), number(r.get("smd"), 2)] for r in held if isinstance(r, dict)]
-    return table("Development against hold-out", ["Column", "Development", "Hold-out", "Std. difference"], rows) if rows else None
 
 

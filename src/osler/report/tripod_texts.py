@@ -163,7 +163,7 @@ def _output(m: Material) -> str:
 
 def _differences(m: Material) -> str:
     sizes = m.holdout_sizes()
-    return f"Development {count(sizes[0])} rows, hold-out {count(sizes[1])} rows ({m.get('study', 'holdout')}); the same columns and outcome definition; table one stands by part where it was made." if sizes else ""
+    return f"Development {count(sizes[0])} rows, hold-out {count(sizes[1])} rows ({m.get('study', 'holdout')}); the same columns and outcome definition; table one by part, with standardised differences." if sizes else ""
 
 
 def _flow(m: Material) -> str:
@@ -171,8 +171,9 @@ def _flow(m: Material) -> str:
 
 
 def _characteristics(m: Material) -> str:
-    held = m.get("facts", "table_one", default={})
-    return f"Table one by {held.get('group') or 'all'} and the table of columns, with missing cells; counts below 10 are hidden." if held.get("rows") else "The table of columns, with missing cells; counts below 10 are hidden."
+    held = [str(t.get("group") or "all") for t in m.get("facts", "table_one", default=[]) if isinstance(t, dict)]
+    first = f"Table one by {listed(held)}, and the" if held else "The"
+    return f"{first} table of columns, with missing cells; counts below 10 are hidden."
 
 
 def _analysed(m: Material) -> str:
