@@ -84,21 +84,20 @@ def decide(steps: Iterable[bytes], name: str) -> str:
                 return found
             if len(step[:8192].translate(None, _PRINTED)) > 0.05 * len(step[:8192]):
                 raise ReadError(f"'{name}' must be a text table, it is a binary file: check its name", "read-format")
-        if not wrong and not step.isascii():
+        pending = decoder.getstate()[0]  # the first bytes of a character that the last step cut through
+        if not wrong and (pending or not step.isascii()):
             try:
                 decoder.decode(step)
             except UnicodeDecodeError as error:
-                wrong = line + step[: error.start].count(b"\n")
-        elif not wrong:
-            decoder.reset()
+                wrong = line + (pending + step)[: error.start].count(b"\n")
         if not step.isascii() and len(high) < 1 << 22:
             high += b"".join(piece for piece in step.split(b"\n") if not piece.isascii())[: 1 << 22]
         line += step.count(b"\n")
-    if not wrong:
+    if not wrong and not decoder.getstate()[0]:
         return "utf-8"
     if is_western(bytes(high)):
         return "cp1252"
-    raise _wrong(name, wrong)
+    raise _wrong(name, wrong or line)
 
 
 def _wrong(name: str, line: int) -> ReadError:
