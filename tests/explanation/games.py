@@ -34,8 +34,12 @@ def background_of(blocks: dict[str, Block], groups: np.ndarray) -> Background:
     return restore(stored, empty)
 
 
-def by_all_orders(function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, B: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """(p,) Shapley values by the definition: the mean gain over all p! orders, written without any of the package's code."""
+def by_all_orders(
+    function: Callable[[np.ndarray], np.ndarray], x: np.ndarray, B: np.ndarray, w: np.ndarray
+) -> np.ndarray:
+    """(p,) Shapley values by the definition: the mean gain over all p! orders, written without any of the package's
+    code.
+    """
     p = len(x)
     total = np.zeros(p)
     orders = list(permutations(range(p)))

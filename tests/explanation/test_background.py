@@ -77,9 +77,11 @@ def test_shares_and_means_are_those_of_training():
     w = background.weights
     step = w.max() + 0.005
     for code in (0.0, 1.0, 2.0):
-        assert w @ (background.blocks["ward"].values[:, 0] == code) == pytest.approx((blocks["ward"].values == code).mean(), abs=step)
+        share = (blocks["ward"].values == code).mean()
+        assert w @ (background.blocks["ward"].values[:, 0] == code) == pytest.approx(share, abs=step)
     assert w @ background.blocks["flag"].values[:, 0] == pytest.approx(blocks["flag"].values.mean(), abs=step)
-    assert w @ np.isnan(background.blocks["lab"].values[:, 0]) == pytest.approx(np.isnan(blocks["lab"].values).mean(), abs=step)
+    absent = np.isnan(blocks["lab"].values).mean()
+    assert w @ np.isnan(background.blocks["lab"].values[:, 0]) == pytest.approx(absent, abs=step)
     assert w @ background.blocks["age"].values[:, 0] == pytest.approx(blocks["age"].values.mean(), abs=0.05)
 
 

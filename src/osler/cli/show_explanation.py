@@ -32,12 +32,13 @@ def show_row(explained: Any) -> None:
     why = {name[4:]: value for name, value in line.items() if name.startswith("why:")}
     most = max((abs(v) for v in why.values()), default=0.0) or 1.0
     table = Table(box=None, pad_edge=False)
-    for heading, side in (("column", "left"), ("value", "right"), ("why", "right"), ("lowers", "right"), ("raises", "left")):
-        table.add_column(heading, justify=side, overflow="fold")
+    for heading in ("column", "value", "why", "lowers", "raises"):
+        table.add_column(heading, justify="left" if heading in ("column", "raises") else "right", overflow="fold")
     for name, value in sorted(why.items(), key=lambda item: -abs(item[1])):
         bar = "█" * round(18 * abs(value) / most) or "▏"
         cell = "missing" if line.get(name) is None else str(line[name])
-        table.add_row(escape(name), escape(cell), f"{value:+.3f}", "" if value > 0 else f"[blue]{bar}[/]", f"[red]{bar}[/]" if value > 0 else "")
+        sides = ("", f"[red]{bar}[/]") if value > 0 else (f"[blue]{bar}[/]", "")
+        table.add_row(escape(name), escape(cell), f"{value:+.3f}", *sides)
     console = Console()
     of = f", class {line['why_output']}" if line.get("why_output") else ""
     console.print(f"scale: {line['why_scale']}{of}", markup=False)
@@ -79,4 +80,5 @@ def show_counterfactuals(found: dict[str, Any]) -> None:
         console.print(found["message"], markup=False)
     for name, reason in found["held"].items():
         console.print(f"  held: {name} ({reason})", markup=False, style="dim")
-    console.print(f"searched: {found['search']}. It says what the model would answer, not what would happen.", markup=False, style="dim")
+    console.print(f"searched: {found['search']}.", markup=False, style="dim")
+    console.print("This is what the model would answer, not what would happen.", markup=False, style="dim")

@@ -12,7 +12,7 @@ from osler.blocks import Block
 from osler.cohort.cohort import Cohort
 from osler.cohort.read import read
 from osler.engine.batches import encode
-from osler.engine.explain import answer_on
+from osler.engine.explain import answer_on, chosen_rows
 from osler.engine.predict import _predictor, as_trained
 from osler.engine.predictor import Predictor
 from osler.engine.run import Run
@@ -38,15 +38,15 @@ def counterfactuals(
 
     Args:
         run: a run, its folder, or a predictor. source: a table or cohort. row: its row number (1 = first data row).
-        want: wanted probability of the positive class, of the event until the horizon, or wanted mean. A prediction above
-            it must come down to it, one below must come up to it.
-        limits: column → "up" or "down" (the only way it may move), "fixed", or "free" (also where its name says that nobody can
-            change it).
+        want: wanted probability of the positive class, of the event until the horizon, or wanted mean. A prediction
+            above it must come down to it, one below must come up to it.
+        limits: column → "up" or "down" (the only way it may move), "fixed", or "free" (also where its name says that
+            nobody can change it).
         answers: most answers, each of another set of columns. most_changes: most columns that change at once.
 
     Returns:
-        `{"row", "prediction", "want", "scale", "answers": [{"changes": [{"column", "from", "to"}], "size", "prediction"}],
-        "held": {column: reason}, "search", "message"}`; `message` is "" where there is an answer.
+        `{"row", "prediction", "want", "scale", "answers": [{"changes": [{"column", "from", "to"}], "size",
+        "prediction"}], "held": {column: reason}, "search", "message"}`; `message` is "" where there is an answer.
 
     Raises:
         OptionError: a row, direction or wanted value that cannot be, or a task with several outputs.
@@ -54,26 +54,37 @@ def counterfactuals(
     """
     predictor = _predictor(run)
     if predictor.task in ("multiclass", "multilabel"):
-        raise OptionError(f"counterfactuals need a task with one answer, this run has the task {predictor.task}: fit one class against the rest")
+        raise OptionError(
+            f"counterfactuals need a task with one answer, this run has the task {predictor.task}: "
+            "fit one class against the rest"
+        )
     limits = dict(limits or {})
     _check(predictor, limits, want)
     cohort = as_trained(predictor, source if isinstance(source, Cohort) else read(source))
-    at = np.flatnonzero(cohort.rows == row)
-    if not len(at):
-        raise OptionError(f"row must be a row number of the table (1 to {int(cohort.rows.max(initial=0))}, refused rows have none), was {row}")
-    one = cohort.take(at[:1])
+    one = chosen_rows(cohort, [row])
     blocks = encode(one, predictor.states)
-    scale = scale_of(predictor.task, SCALES[predictor.task][-1], 1 if predictor.task == "binary" else 0, predictor.horizon)
+    code = 1 if predictor.task == "binary" else 0
+    scale = scale_of(predictor.task, SCALES[predictor.task][-1], code, predictor.horizon)
     answer = answer_on(predictor, scale)
     now = float(answer(blocks)[0])
     choices, held, names = _choices(predictor, blocks, limits)
-    found = search(answer, blocks, choices, want, now > want, answers, most_changes) if now != want else Found((), True, 0)
-    current = {c.column: one.table[c.column][0] if c.column in one.table.columns else None for c in choices}
+    found = search(answer, blocks, choices, want, now > want, answers, most_changes)
+    current = {c.column: _held_now(predictor, one, blocks, c.column, names[c.column]) for c in choices}
     return {
         "row": row, "prediction": now, "want": want, "scale": scale.name,
         "answers": [to_json(a, names, current) for a in found.answers], "held": held,
-        "search": "every combination" if found.whole else "the strongest columns", "message": _message(found, most_changes),
+        "search": "every combination" if found.whole else "the strongest columns",
+        "message": _message(found, most_changes),
     }  # fmt: skip
+
+
+def _held_now(
+    predictor: Predictor, one: Cohort, blocks: dict[str, Block], name: str, written: Callable[[float], Any]
+) -> Any:
+    """What the row holds: a number as it stands in the table, a level or flag as the answers write it."""
+    if predictor.states[name]["modality"] == "number":
+        return one.table[name][0]
+    return written(float(blocks[name].values[0, 0]))
 
 
 def _message(found: Found, most: int) -> str:
@@ -130,8 +141,8 @@ def _candidates(
         whole = bool((knots == np.round(knots)).all())
         return knots, max(float(knots[-1] - knots[0]) / 2.0, 1e-12), lambda v: int(v) if whole else v
     if modality == "category":
-        levels = state["levels"][:-1]
-        return np.arange(len(levels), dtype=float), 0.0, lambda v: coding.get(levels[int(v)], levels[int(v)])
+        levels = state["levels"]
+        return np.arange(len(levels) - 1, dtype=float), 0.0, lambda v: coding.get(levels[int(v)], levels[int(v)])
     if modality == "boolean":
         return np.array([0.0, 1.0]), 0.0, lambda v: "yes" if v else "no"
     return np.empty(0), 0.0, lambda v: v

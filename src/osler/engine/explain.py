@@ -57,11 +57,12 @@ def explain(
         rows: row numbers (1 = first data row); None takes all.
         method: "shapley" (exact where there is an exact way), "kernel" (KernelSHAP through shap) or "lime".
         scale: "auto", "log-odds", "log-hazard", "probability" or "mean", as the task has them.
-        output: class or label that is explained; multiclass: "" is the predicted class, multilabel: the likeliest label.
+        output: class or label that is explained; multiclass: "" is the predicted class, multilabel: the likeliest
+            label.
 
     Returns:
-        The rows with `why:COLUMN` for every input, `why_base`, `why_prediction`, `why_scale`, `why_output` (several classes),
-        `why_error` (standard error of sampling), `why_fit` (LIME) and `why_adds_up`.
+        The rows with `why:COLUMN` for every input, `why_base`, `why_prediction`, `why_scale`, `why_output` (several
+        classes), `why_error` (standard error of sampling), `why_fit` (LIME) and `why_adds_up`.
 
     Raises:
         OptionError: an option has a value it cannot have, or a row is not there.
@@ -69,7 +70,7 @@ def explain(
     """
     predictor = _predictor(run)
     cohort = as_trained(predictor, source if isinstance(source, Cohort) else read(source))
-    cohort = _chosen_rows(cohort, rows)
+    cohort = chosen_rows(cohort, rows)
     parts = explanations(predictor, cohort, method, scale, output)
     order = np.argsort(np.concatenate([at for at, _ in parts])) if parts else np.empty(0, dtype=np.int64)
     frames = pl.concat([_frame(e, method) for _, e in parts])[order] if parts else pl.DataFrame()
@@ -81,7 +82,8 @@ def explain(
 
 
 def explain_rows(predictor: Predictor, cohort: Cohort) -> list[dict[str, Any]]:
-    """For every row of a cohort in the predictor's terms: base, scale, attributions, prediction and whether they add up.
+    """For every row of a cohort in the predictor's terms: base, scale, attributions, prediction and whether they add
+    up.
 
     Several classes or labels: the predicted class, the likeliest label, named under `output`.
 
@@ -116,14 +118,20 @@ def explanations(
         on = scale_of(predictor.task, scale, code, predictor.horizon, family_of(predictor))
         name = predictor.classes[code] if predictor.task in ("multiclass", "multilabel") else ""
         attribution = explain_blocks(predictor, part, background, on, method)
-        if method == "shapley" and not attribution.adds_up(on).all():
-            raise InternalError(f"attributions must add up to the prediction within 1e-6, {int((~attribution.adds_up(on)).sum())} rows do not")
+        wrong = int((~attribution.adds_up(on)).sum())
+        if method == "shapley" and wrong:
+            raise InternalError(f"attributions must add up to the prediction within 1e-6, {wrong} rows do not")
         found.append((at, Explained(attribution, on, name)))
     return found
 
 
 def explain_blocks(
-    predictor: Predictor, blocks: dict[str, Block], background: Background, scale: Scale, method: str = "shapley", rounds: int = 4
+    predictor: Predictor,
+    blocks: dict[str, Block],
+    background: Background,
+    scale: Scale,
+    method: str = "shapley",
+    rounds: int = 4,
 ) -> Attribution:
     """Attributions for rows that are already blocks."""
     answer, rng = answer_on(predictor, scale), np.random.default_rng(SEED)
@@ -171,7 +179,10 @@ def background_of(predictor: Predictor) -> Background:
         PredictorError: it keeps none (fitted by an earlier release, or on fewer than five units).
     """
     if not predictor.background:
-        raise PredictorError("a predictor must keep averages of its training rows to be explained, this one has none: fit it again on at least 5 units")
+        raise PredictorError(
+            "a predictor must keep averages of its training rows to be explained, this one has none: "
+            "fit it again on at least 5 units"
+        )
     m = len(predictor.background["weights"])
     empty = Cohort(pl.DataFrame({ROW: np.arange(1, m + 1, dtype=np.int64)}), ())
     return restore(predictor.background, encode(empty, predictor.states))
@@ -182,31 +193,40 @@ def _outputs(predictor: Predictor, blocks: dict[str, Block], output: str) -> lis
     n = len(next(iter(blocks.values())))
     if predictor.task not in ("multiclass", "multilabel"):
         if output and output not in predictor.classes[1:]:
-            raise OptionError(f"output must be the positive class, was '{output}': {nearest(output, predictor.classes[1:])}")
+            known = nearest(output, predictor.classes[1:])
+            raise OptionError(f"output must be the positive class, was '{output}': {known}")
         return [(np.arange(n), 1 if predictor.task == "binary" else 0)]
     if output:
         if output not in predictor.classes:
-            raise OptionError(f"output must be a class or label of the run, was '{output}': {nearest(output, predictor.classes)}")
+            known = nearest(output, predictor.classes)
+            raise OptionError(f"output must be a class or label of the run, was '{output}': {known}")
         return [(np.arange(n), predictor.classes.index(output))]
     spec, params = predictor.models[predictor.chosen]
     best = models.get(spec).predict(params, blocks).value.argmax(axis=1)
     return [(np.flatnonzero(best == k), int(k)) for k in np.unique(best)]
 
 
-def _chosen_rows(cohort: Cohort, rows: list[int] | None) -> Cohort:
+def chosen_rows(cohort: Cohort, rows: list[int] | None) -> Cohort:
+    """Rows by their numbers, in that order; None takes all.
+
+    Raises:
+        OptionError: a row is not there.
+    """
     if rows is None:
         return cohort
     place = {int(r): i for i, r in enumerate(cohort.rows)}
     lost = [r for r in rows if r not in place]
     if lost:
-        raise OptionError(f"row must be a row number of the table (1 to {int(cohort.rows.max(initial=0))}, refused rows have none), was {lost[0]}")
+        last = int(cohort.rows.max(initial=0))
+        raise OptionError(f"row must be a row number of the table (1 to {last}, refused rows have none), was {lost[0]}")
     return cohort.take(np.array([place[r] for r in rows]))
 
 
 def _frame(explained: Explained, method: str) -> pl.DataFrame:
     found, n = explained.found, len(explained.found.base)
     frame = pl.DataFrame({f"why:{c}": found.values[:, j] for j, c in enumerate(found.columns)})
-    more: dict[str, Any] = {"why_base": found.base, "why_prediction": found.prediction, "why_scale": [explained.scale.name] * n}
+    more: dict[str, Any] = {"why_base": found.base, "why_prediction": found.prediction}
+    more["why_scale"] = [explained.scale.name] * n
     if explained.output:
         more["why_output"] = [explained.output] * n
     more["why_fit" if method == "lime" else "why_error"] = found.fit if method == "lime" else found.error

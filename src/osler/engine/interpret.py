@@ -1,4 +1,6 @@
-"""What the report says about why: held-out importance, effects of the strongest predictors, and how much each moves answers."""
+"""What the report says about why: held-out importance, effects of the strongest predictors, and how much each moves
+answers.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from osler.explanation.permutation import importance_interval
 from osler.explanation.scales import SCALES, scale_of
 from osler.explanation.shapley import MOST_SAMPLED
 
-#: Columns whose effects are worked out; training rows behind effects and behind mean attributions; answers to pay for them.
+#: Columns whose effects are worked out; training rows behind effects and behind mean attributions; answers to pay for
+#: them.
 EFFECTS, EFFECT_ROWS, ATTRIBUTION_ROWS, ANSWERS = 8, 1000, 200, 50_000
 
 
@@ -50,7 +53,8 @@ def _importance(
 ) -> dict[str, Any]:
     of_first = [f for f in folds if f.split.part == "cv" and f.split.repeat == 0 and f.increases]
     if not of_first:
-        return {"importance": {}, "reason": "not computed: more columns than can be shuffled one by one, or explanation was turned off"}
+        reason = "not computed: more columns than can be shuffled one by one, or explanation was turned off"
+        return {"importance": {}, "reason": reason}
     rows = np.concatenate([f.split.test for f in of_first])
     groups = prepared.groups[rows]
     importance = {}
@@ -87,7 +91,10 @@ def effects_of(
             found = None
         if found is not None:
             effects[name] = found
-    about = {"scale": scale.name, "rows": "training rows, final model", "n": len(groups), "interval": "bootstrap over units, 95 %"}
+    about: dict[str, Any] = {
+        "scale": scale.name, "rows": "training rows, final model", "n": len(groups),
+        "interval": "bootstrap over units, 95 %",
+    }  # fmt: skip
     if predictor.classes:
         about["output"] = predictor.classes[code]
     if predictor.horizon is not None:

@@ -1,9 +1,10 @@
-"""The rows that a prediction is compared with: a few averages of training rows, so that a predictor keeps no person's row.
+"""The rows that a prediction is compared with: a few averages of training rows, never a person's own row.
 
-Units are halved again and again at the median of their first principal direction (Mondrian partitions: LeFevre et al. 2006;
-microaggregation: Domingo-Ferrer and Mateo-Sanz 2002) until there are 32 parts or a part would hold fewer than ten units. A
-part becomes one row: the mean of each measured quantity to four digits; features of few distinct values, and missingness,
-are dealt out so that the shares over all parts are those of training. A value that fewer than five units hold is never kept.
+Units are halved again and again at the median of their first principal direction (Mondrian partitions: LeFevre et al.
+2006; microaggregation: Domingo-Ferrer and Mateo-Sanz 2002) until there are 32 parts or a part would hold fewer than
+ten units. A part becomes one row: the mean of each measured quantity to four digits; features of few distinct values,
+and missingness, are dealt out so that the shares over all parts are those of training. A value that fewer than five
+units hold is never kept.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """What would have to be different: the nearest changes that take a prediction across a wanted value.
 
-Every candidate value lies within what training rows held. Fewest columns first, then the smallest change (a number counts 1
-for half the range of the middle 94 % of training rows, a category 1, added up); a further answer must change another set of
-columns.
-Sets of columns are walked whole where that is affordable, and the answer says so; otherwise only the columns that move the
-prediction most on their own take part. Nothing is drawn at random. Sources: Wachter, Mittelstadt and Russell 2018; Ustun,
-Spangher and Liu 2019 (actionable recourse); Mothilal, Sharma and Tan 2020 (diversity).
+Every candidate value lies within what training rows held. Fewest columns first, then the smallest change (a number
+counts 1 for half the range of the middle 94 % of training rows, a category 1, added up); a further answer must change
+another set of columns.
+Sets of columns are walked whole where that is affordable, and the answer says so; otherwise only the columns that
+move the prediction most on their own take part. Nothing is drawn at random. Sources: Wachter, Mittelstadt and Russell
+2018; Ustun, Spangher and Liu 2019 (actionable recourse); Mothilal, Sharma and Tan 2020 (diversity).
 
 A counterfactual says what the model would answer, not what would happen to the patient.
 """
@@ -82,11 +82,12 @@ def choices_of(current: float, values: np.ndarray, scale: float, direction: str 
     """Candidates that differ from the current value and lie in the allowed direction, and their costs.
 
     Args:
-        current: what the row holds. values: (k,) candidates. scale: change that costs 1; 0: every change costs 1 (levels).
+        current: what the row holds. values: (k,) candidates. scale: change that costs 1; 0: every change costs 1
+            (levels).
         direction: "up", "down" or "" for both.
     """
-    keep = (values != current) & (values >= current if direction == "up" else values <= current if direction == "down" else True)
-    kept = np.unique(values[keep])
+    allowed = {"up": values > current, "down": values < current, "": values != current}[direction]
+    kept = np.unique(values[allowed])
     return kept, np.abs(kept - current) / scale if scale > 0 else np.ones(len(kept))
 
 
@@ -181,7 +182,8 @@ def to_json(change: Change, names: dict[str, Any], current: dict[str, Any]) -> d
     """A change for people.
 
     Args:
-        names: column → function from the block's value to what a person would write. current: column → what the row holds.
+        names: column → function from the block's value to what a person would write. current: column → what the row
+            holds.
     """
     moves = [{"column": c, "from": current[c], "to": names[c](v)} for c, v in change.changes.items()]
     return {"changes": moves, "size": change.cost, "prediction": change.prediction}

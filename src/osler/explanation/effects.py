@@ -1,8 +1,8 @@
 """What a column does to the prediction on average: partial dependence, and accumulated local effects.
 
-Partial dependence (Friedman 2001) sets a column to a value in every row: with correlated columns it asks the model about rows
-that do not exist. Accumulated local effects (Apley and Zhu 2020, JRSS B 82:1059, equation 15) move every row only
-between the edges of its own bin, and add the mean moves up. Intervals are bootstraps over units.
+Partial dependence (Friedman 2001) sets a column to a value in every row: with correlated columns it asks the model
+about rows that do not exist. Accumulated local effects (Apley and Zhu 2020, JRSS B 82:1059, equation 15) move every
+row only between the edges of its own bin, and add the mean moves up. Intervals are bootstraps over units.
 """
 
 from __future__ import annotations
@@ -109,7 +109,12 @@ def _accumulate(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def level_effect(
-    answer: Answer, blocks: dict[str, Block], column: str, levels: dict[str, float], groups: np.ndarray, rng: np.random.Generator
+    answer: Answer,
+    blocks: dict[str, Block],
+    column: str,
+    levels: dict[str, float],
+    groups: np.ndarray,
+    rng: np.random.Generator,
 ) -> dict[str, Any] | None:
     """Mean answer when everybody has a level, less the mean over the levels as they occur; at least ten rows per level.
 

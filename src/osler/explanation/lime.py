@@ -1,10 +1,10 @@
 """LIME: a straight line that follows the model near one row, over columns.
 
-A neighbour keeps each column of the row with probability one half and takes the others from a background row; z_j = 1 says
-that column j was kept. Neighbours are weighted by exp(-d^2 / width^2) with d the Euclidean distance of z from (1, ..., 1) and
-width = 0.75 sqrt(p), its square root as in the authors' code, and a ridge regression of the answers on z with penalty 1 gives the
-weights. Source: Ribeiro, Singh and Guestrin 2016 (KDD), equation 2 and algorithm 1, and the authors' library `lime`, whose
-`LimeBase` gives the same numbers for the same neighbours.
+A neighbour keeps each column of the row with probability one half and takes the others from a background row; z_j = 1
+says that column j was kept. Neighbours are weighted by exp(-d^2 / width^2) with d the Euclidean distance of z from
+(1, ..., 1) and width = 0.75 sqrt(p), its square root as in the authors' code, and a ridge regression of the answers
+on z with penalty 1 gives the weights. Source: Ribeiro, Singh and Guestrin 2016 (KDD), equation 2 and algorithm 1, and
+the authors' library `lime`, whose `LimeBase` gives the same numbers for the same neighbours.
 
 The weights are slopes of the surrogate: unlike Shapley values they need not add up to the prediction. How well the line
 follows the model is its weighted R2 on the neighbours.
@@ -51,7 +51,11 @@ def ridge(masks: np.ndarray, answers: np.ndarray, weights: np.ndarray, penalty: 
 
 
 def lime(
-    answer: Answer, blocks: dict[str, Block], background: Background, rng: np.random.Generator, neighbours: int = NEIGHBOURS
+    answer: Answer,
+    blocks: dict[str, Block],
+    background: Background,
+    rng: np.random.Generator,
+    neighbours: int = NEIGHBOURS,
 ) -> Attribution:
     """Slopes of a local surrogate for every column of every row; all rows share the same draws.
 

@@ -1,4 +1,6 @@
-"""How much worse a model gets on rows it never saw when one column's cells are shuffled (Breiman 2001; Fisher et al. 2019)."""
+"""How much worse a model gets on rows it never saw when one column's cells are shuffled (Breiman 2001; Fisher et al.
+2019).
+"""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
 """Attributions per column that add up to the prediction: Shapley values against a background.
 
-The worth of a set of columns S is v(S) = sum over background rows b of weight(b) * g(x on S, b elsewhere): the interventional
-game of Lundberg and Lee 2017 (NeurIPS) and Janzing et al. 2020. Ways, the first that fits is taken:
+The worth of a set of columns S is v(S) = sum over background rows b of weight(b) * g(x on S, b elsewhere): the
+interventional game of Lundberg and Lee 2017 (NeurIPS) and Janzing et al. 2020. Ways, the first that fits is taken:
 
-    additive     closed form where g is a sum over columns (linear models, splines, Cox, explainable boosting without pairs)
-    trees        exact where g is a sum of trees (`osler.explanation.tree_shapley`)
+    additive     closed form where g is a sum over columns (linear models, splines, Cox, explainable boosting without
+    pairs) trees        exact where g is a sum of trees (`osler.explanation.tree_shapley`)
     enumeration  exact over all 2^p sets, where few columns make it cheap
-    sampling     permutations in opposite pairs (Castro et al. 2009; Mitchell et al. 2022), each walked from each background
+    sampling     permutations in opposite pairs (Castro et al. 2009; Mitchell et al. 2022), each walked from each
+    background
                  row to x, so that values add up by construction; exact for pairs of columns; standard error reported
 """
 
@@ -94,8 +95,8 @@ class Game:
         size = max(1, CHUNK // max(masks.shape[1], 1))
         for at in range(0, len(masks), size):
             mask, other = masks[at : at + size], which[at : at + size] + 1
-            hybrid = {name: block.take(np.where(mask[:, j], 0, other)) for j, (name, block) in enumerate(joined.items())}
-            out[at : at + size] = self.answer(hybrid)
+            picks = (np.where(own, 0, other) for own in mask.T)
+            out[at : at + size] = self.answer({n: b.take(pick) for (n, b), pick in zip(joined.items(), picks)})
         return out
 
     def worth_of_sets(self, masks: np.ndarray) -> np.ndarray:
@@ -133,7 +134,9 @@ def permutation_plan(p: int, m: int, rounds: int, rng: np.random.Generator) -> n
     return np.stack([forward, forward[..., ::-1]], axis=2)
 
 
-def sample_values(game: Game, plan: np.ndarray, prediction: float, of_background: np.ndarray) -> tuple[np.ndarray, float]:
+def sample_values(
+    game: Game, plan: np.ndarray, prediction: float, of_background: np.ndarray
+) -> tuple[np.ndarray, float]:
     """(p,) Shapley values by sampled permutations, and the largest standard error.
 
     Args:
@@ -183,10 +186,14 @@ def attribute(
     nothing = np.full(n, np.nan)
     if exact is not None:
         values, way, constant = exact
-        return Attribution(tuple(blocks), values, base if constant is None else np.full(n, constant), prediction, np.zeros(n), way, nothing)
+        base = base if constant is None else np.full(n, constant)
+        return Attribution(tuple(blocks), values, base, prediction, np.zeros(n), way, nothing)
     p = len(blocks)
     if p > MOST_SAMPLED:
-        raise OptionError(f"a model that is no sum must have at most {MOST_SAMPLED} columns to be explained, it has {p}: fit a linear model or fewer columns")
+        raise OptionError(
+            f"a model that is no sum must have at most {MOST_SAMPLED} columns to be explained, it has {p}: "
+            "fit a linear model or fewer columns"
+        )
     few = 2**p * len(background) <= MOST_ENUMERATED
     plan = None if few else permutation_plan(p, len(background), rounds, rng)
     values, error = np.empty((n, p)), np.zeros(n)

@@ -1,11 +1,11 @@
 """Exact interventional Shapley values of sums of trees, over whole columns.
 
-A leaf says its value when every column on its path lets the row through. With some columns taken from the explained row and
-the others from a background row, that is a product of one yes or no per column, whose Shapley values are known: a column
-that only the explained row passes gets value (u - 1)! v! / (u + v)!, one that only the background row passes gets
--value u! (v - 1)! / (u + v)!, where u and v count such columns, and a leaf that some column blocks on both sides says
-nothing. Source: Lundberg et al. 2020, Nature Machine Intelligence 2:56, supplementary section on interventional TreeSHAP
-(here per column, so that the levels of a category are one player).
+A leaf says its value when every column on its path lets the row through. With some columns taken from the explained
+row and the others from a background row, that is a product of one yes or no per column, whose Shapley values are
+known: a column that only the explained row passes gets value (u - 1)! v! / (u + v)!, one that only the background row
+passes gets -value u! (v - 1)! / (u + v)!, where u and v count such columns, and a leaf that some column blocks on
+both sides says nothing. Source: Lundberg et al. 2020, Nature Machine Intelligence 2:56, supplementary section on
+interventional TreeSHAP (here per column, so that the levels of a category are one player).
 """
 
 from __future__ import annotations
