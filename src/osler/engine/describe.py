@@ -8,15 +8,21 @@ from importlib import metadata
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from osler import modalities
+from osler.cohort.column import ROW, Column
 from osler.engine.assess import Assessment
 from osler.engine.prepare import Prepared
 from osler.engine.train import Fitted, FoldResult
+from osler.errors import InputError
 from osler.models.rank import is_deficient
 
 #: Libraries whose version decides a number.
 LIBRARIES = ("osler", "numpy", "polars", "scipy", "scikit-learn", "lightgbm", "torch", "interpret-core", "optuna")
+
+#: Most predictors in table one.
+MOST_DESCRIBED = 60
 
 
 def environment() -> dict[str, Any]:
@@ -50,9 +56,51 @@ def describe(
         "columns": columns,
         "ensemble_weights": mean,
         "rank": ranks,
+        "table_one": table_one(prepared),
         "card": card(prepared, assessment),
         "study_digest": study.digest,
     }
+
+
+def table_one(prepared: Prepared) -> list[dict[str, Any]]:
+    """Who is in the table, by part where there is a hold-out and by outcome where that has classes; small counts hidden.
+
+    Each entry: `group`, `columns` (headings), `rows` (text cells), `notes`.
+    """
+    from osler.instruments.tableone import TableOne, TableOneOptions
+
+    cohort = prepared.cohort
+    names = tuple(c.name for c in cohort.role("input") if c.modality in ("number", "category", "boolean"))[:MOST_DESCRIBED]
+    made = []
+    for group, labels in _groupings(prepared).items():
+        held, options = cohort, TableOneOptions(columns=names)
+        if labels is not None:
+            title = group if group not in cohort.table.columns else f"{group} (grouped)"
+            held = cohort.with_column(pl.Series(labels, dtype=pl.String), Column(title, "category", "ignore"))
+            options = TableOneOptions(group=title, columns=names)
+        try:
+            found = TableOne().run(held, options)
+        except InputError:
+            continue
+        rows = [["" if v is None else str(v) for v in row] for row in found.cohort.table.drop(ROW, strict=False).rows()]
+        columns = [c for c in found.cohort.table.columns if c != ROW]
+        made.append({"group": group if labels is not None else "", "columns": columns, "rows": rows, "notes": list(found.facts["notes"])})
+    return made
+
+
+def _groupings(prepared: Prepared) -> dict[str, list[str] | None]:
+    """What table one is split by: name → label of every row, or None for everyone together."""
+    target, last = prepared.target, prepared.splits[-1]
+    made: dict[str, list[str] | None] = {}
+    if last.part == "holdout":
+        held = np.zeros(len(prepared.cohort), dtype=bool)
+        held[last.test] = True
+        made["part"] = np.where(held, "hold-out", "development").tolist()
+    if target.kind in ("binary", "multiclass") and len(target.classes) <= 6:
+        made[", ".join(target.names)] = [target.classes[int(k)] for k in target.y]
+    elif target.kind == "survival":
+        made["event"] = np.where(target.event.astype(bool), "event", "no event seen").tolist()
+    return made or {"": None}
 
 
 def card(prepared: Prepared, assessment: Assessment) -> dict[str, Any]:

@@ -97,6 +97,8 @@ def calibration(material: Material, part: str, data: Any, histogram: Any) -> Fig
 
 def _histogram(data: dict[str, list[int]], axes: Axes) -> Html:
     up, down = data.get("positive", []), data.get("negative", [])
+    if sum(0 < n < SMALL for n in (*up, *down)) > 4 and len(up) % 2 == 0:
+        up, down = [a + b for a, b in zip(up[::2], up[1::2])], [a + b for a, b in zip(down[::2], down[1::2])]
     most = max([*up, *down, 1])
     width = (axes.right - axes.left) / max(len(up), 1)
     middle = 350

@@ -47,8 +47,8 @@ margin:1.2rem 0}.answer>div{background:var(--ground);padding:.8rem 1rem}.answer 
 .box{border-left:4px solid var(--unsure);background:var(--unsureground);padding:.6rem 1rem;margin:1rem 0}.box p{margin:.2rem 0}
 .scroll{overflow-x:auto;margin:1rem 0 .4rem}table{border-collapse:collapse;font-size:.9rem;line-height:1.4;min-width:min(100%,28rem)}
 caption{text-align:left;font-weight:600;padding:.2rem 0 .4rem}th,td{padding:.32rem .8rem .32rem 0;border-bottom:1px solid var(--rule);text-align:left;
-vertical-align:top}thead th{border-bottom:1.5px solid var(--soft);font-weight:600;vertical-align:bottom}tbody th{font-weight:400;overflow-wrap:anywhere}
-td{overflow-wrap:anywhere}tbody th{min-width:7.5rem}td small{display:block;color:var(--soft);font-size:.82em}.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}tr.chosen th,tr.chosen td{font-weight:600}
+vertical-align:top}thead th{border-bottom:1.5px solid var(--soft);font-weight:600;vertical-align:bottom}tbody th{font-weight:400;overflow-wrap:break-word;max-width:20rem}
+td{overflow-wrap:break-word;max-width:34rem}tbody th{min-width:7.5rem}td small{display:block;color:var(--soft);font-size:.82em}.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}tr.chosen th,tr.chosen td{font-weight:600}
 .note{color:var(--soft);font-size:.85rem;margin:.2rem 0 1rem}.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:1rem 2rem}
 figure{margin:.8rem 0}figure svg{width:100%;height:auto;max-width:40rem;display:block}figure.wide svg{max-width:52rem}
 figcaption{font-size:.88rem;color:var(--soft);max-width:40rem}figcaption strong{color:var(--ink)}
