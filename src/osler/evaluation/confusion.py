@@ -102,7 +102,7 @@ def threshold_for(
     Sources: Youden, Cancer 1950;3:32-35; Pauker and Kassirer, NEJM 1980;302:1109-1117 (cost).
 
     Raises:
-        OptionError: an unknown rule, or a value outside its range.
+        OptionError: an unknown rule, a value outside its range, or a rule that weighs both classes where one has no rows.
     """
     rules = ("sensitivity", "specificity", "youden", "cost", "prevalence")
     if rule not in rules:
@@ -117,6 +117,9 @@ def threshold_for(
         return 1.0 / (1.0 + value)
     if rule == "prevalence":
         return float(np.average(y == 1, weights=weights))
+    positive, weighed = np.asarray(y) == 1, np.ones(len(p)) if weights is None else weights
+    if not weighed[positive].sum() > 0 or not weighed[~positive].sum() > 0:
+        raise OptionError(f"threshold rule '{rule}' needs rows of both classes, one has none: use more rows, or a rule by cost")
     thresholds, sensitivity, specificity = operating_points(np.asarray(y), p, weights)
     if rule == "sensitivity":
         return float(thresholds[np.flatnonzero(sensitivity >= value - 1e-12)[0]])

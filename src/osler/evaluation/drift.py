@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from osler.cohort.cohort import Cohort
+from osler.cohort.grouping import texts_of
 from osler.evaluation import intervals, metrics
 
 #: PSI below the first is stable, above the second is a large shift (Siddiqi, Credit Risk Scorecards, 2006).
@@ -85,7 +86,7 @@ def _numbers(values: pl.Series) -> np.ndarray:
 
 
 def _levels(values: pl.Series) -> np.ndarray:
-    return np.array([None if v is None else str(v).strip() for v in values.to_list()], dtype=object)
+    return np.array((values if values.dtype.is_nested() else texts_of(values)).to_list(), dtype=object)
 
 
 def number_drift(before: pl.Series, after: pl.Series) -> dict[str, Any]:

@@ -193,13 +193,25 @@ def recalibration_line(
     w, x = _w(weights, len(y)), logit(p)
     single = w.ndim == 1
     w = np.atleast_2d(w)
-    total = w.sum(axis=1)
-    share = np.clip(_ratio(w @ y, total), 1e-9, 1 - 1e-9)
-    a, b, done = np.log(share / (1 - share)), np.zeros(len(w)), np.zeros(len(w), dtype=bool)
-    if len(w) > 1:
-        start = recalibration_line(y, p)
-        if np.isfinite(start).all():
-            a, b = np.full(len(w), start[0]), np.full(len(w), start[1])
+    share = np.clip(_ratio(w @ y, w.sum(axis=1)), 1e-9, 1 - 1e-9)
+    cold = np.log(share / (1 - share)), np.zeros(len(w))
+    start = recalibration_line(y, p) if len(w) > 1 else (np.nan, np.nan)
+    if np.isfinite(start).all():
+        a, b = _newton(y, x, w, np.full(len(w), start[0]), np.full(len(w), start[1]))
+        lost = np.flatnonzero(np.isnan(b))  # too far from that start, or without an answer
+        a[lost], b[lost] = _newton(y, x, w[lost], cold[0][lost], cold[1][lost])
+    else:
+        a, b = _newton(y, x, w, *cold)
+    return (a[0], b[0]) if single else (a, b)
+
+
+def _newton(
+    y: np.ndarray, x: np.ndarray, w: np.ndarray, a: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """a and b (r,) of `recalibration_line` from starts a and b (r,) under weights w (r, n); NaN where Newton's method
+    finds none.
+    """
+    done = np.zeros(len(w), dtype=bool)
     for _ in range(40):
         live = np.flatnonzero(~done)
         if not len(live):
@@ -216,8 +228,7 @@ def recalibration_line(
         small = np.abs(step_a) + np.abs(step_b) < 1e-8 * (1 + np.abs(a[live]) + np.abs(b[live]))
         done[live] = bad | small | (np.abs(b[live]) > 1e4)
     fitted = done & (np.abs(b) < 1e4)
-    a, b = np.where(fitted, a, np.nan), np.where(fitted, b, np.nan)
-    return (a[0], b[0]) if single else (a, b)
+    return np.where(fitted, a, np.nan), np.where(fitted, b, np.nan)
 
 
 def calibration_slope(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

@@ -86,6 +86,7 @@ def survival(
         As `binary`; `overall_risk` is the n for which the 95 % interval of the overall risk at the horizon
         (constant hazard) is within 0.05.
     """
+    _check_parameters(parameters)
     if not (rate > 0 and mean_follow_up > 0 and horizon > 0):
         raise OptionError("rate, mean follow-up and horizon must be above 0")
     limit = max_r2_survival(rate * mean_follow_up)
@@ -103,6 +104,7 @@ def number(parameters: int, r2: float, mean: float | None = None, sd: float | No
     """People needed for a number: shrinkage, optimism in R2, residual spread within 10 %, mean within 10 %
     (if mean and sd are given).
     """
+    _check_parameters(parameters)
     if not 0 < r2 < 1:
         raise OptionError(f"expected R2 must lie between 0 and 1, was {r2}")
     shrunk = next(
@@ -143,9 +145,13 @@ def _for_spread(parameters: int) -> int:
     return n
 
 
-def _check(parameters: int, prevalence: float) -> None:
+def _check_parameters(parameters: int) -> None:
     if parameters < 1:
         raise OptionError(f"number of parameters must be at least 1, was {parameters}")
+
+
+def _check(parameters: int, prevalence: float) -> None:
+    _check_parameters(parameters)
     if not 0 < prevalence < 1:
         raise OptionError(f"prevalence must lie between 0 and 1, was {prevalence}")
 
@@ -167,6 +173,7 @@ def r2_from_auroc(auroc: float, prevalence: float) -> float:
     """
     from scipy.special import ndtri
 
+    _check(1, prevalence)
     if not 0.5 <= auroc < 1:
         raise OptionError(f"AUROC must be at least 0.5 and below 1, was {auroc}")
     distance = math.sqrt(2) * float(ndtri(auroc))
