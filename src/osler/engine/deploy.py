@@ -160,8 +160,7 @@ def probes(predictor: Predictor, rng: np.random.Generator, n: int = PROBES) -> l
             values = rng.choice([True, False], n).tolist()
         elif kind == "date":
             days = rng.integers(-30_000, 60_000, n).astype("datetime64[D]")
-            form = (state["formats"] or ["%Y-%m-%d"])[0]
-            values = [d.strftime(form) for d in days.astype(object)]
+            values = [str(d) for d in days]
         else:
             values = rng.choice([*state.get("levels", ["a"]), "a new word", "UNKNOWN", "12345"], n).tolist()
         rng.shuffle(values)

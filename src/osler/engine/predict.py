@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from osler.cohort import check
+from osler.cohort import check, dates
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW, Column
 from osler.cohort.read import read
@@ -82,10 +82,18 @@ def rows_cohort(predictor: Predictor, rows: list[dict[str, Any]]) -> Cohort:
         values = [row.get(column.name) for row in rows]
         if column.modality == "number":
             data[column.name] = pl.Series(column.name, values, dtype=pl.Float64, strict=False)
+        elif column.modality == "date":
+            data[column.name] = read_dates(values, predictor.states[column.name]["state"])
         else:
             data[column.name] = pl.Series(column.name, [None if v is None else _text(v) for v in values], dtype=pl.String)
     table = pl.DataFrame(data).with_columns(pl.int_range(1, len(rows) + 1, dtype=pl.Int64).alias(ROW))
     return check.clean(Cohort(table, predictor.inputs))
+
+
+def read_dates(values: list[Any], state: dict[str, Any]) -> pl.Series:
+    """Texts (n,) as moments: ISO 8601, or as the training table wrote them; null where neither reads."""
+    texts = pl.Series([None if v is None else str(v) for v in values], dtype=pl.String)
+    return dates.parse(texts, [*state["formats"], *(f for f in dates.FORMATS if f.startswith("%Y-%m-%d"))])
 
 
 def _text(value: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
 from typing import Annotated, Any
 
 import polars as pl
@@ -13,6 +12,8 @@ from pydantic import (
 
 from osler import modalities
 from osler.cohort.column import Column
+from osler.cohort.facts import is_missing_word
+from osler.engine.predict import read_dates
 from osler.engine.predictor import Predictor
 from osler.errors import nearest
 from osler.modalities.category import OTHER
@@ -92,19 +93,18 @@ class RowModel:
         return Problem(422, "column-unknown", f"row {row} must hold columns of the model only, one key is none of them: {hint}")
 
     def _check_words(self, rows: list[dict[str, Any]]) -> None:
-        """Booleans and dates are readable; ISO dates are written as the training table wrote them, in place."""
+        """Booleans and dates that are there can be read."""
         for name, modality in self._words.items():
-            column = self.columns[name]
-            if modality.name == "date":
-                form = (self.states[name]["formats"] or ["%Y-%m-%d"])[0]
-                for row in rows:
-                    if row.get(name) is not None:
-                        row[name] = _as_trained(row[name], form)
             odd = [(i, row[name]) for i, row in enumerate(rows) if row.get(name) is not None and not isinstance(row[name], bool)]
+            if not odd:
+                continue
             texts = pl.Series([str(v) for _, v in odd], dtype=pl.String)
-            bad = modality.check(texts, column).to_list() if odd else []
-            if any(bad):
-                row = odd[bad.index(True)][0] + 1
+            if modality.name == "date":
+                bad = read_dates(texts.to_list(), self.states[name]).is_null() & ~is_missing_word(texts)
+            else:
+                bad = modality.check(texts, self.columns[name])
+            if bad.any():
+                row = odd[bad.to_list().index(True)][0] + 1
                 raise Problem(422, "column-kind", f"row {row}, column '{name}' must be {_WORDS[modality.name]}, it is not")
 
 
@@ -133,9 +133,3 @@ def unit_of(column: Column) -> str:
     """The unit of measurement as declared, or as inferred for a known quantity."""
     return column.unit or str(column.options.get("quantity_unit", ""))
 
-
-def _as_trained(text: str, form: str) -> str:
-    try:
-        return datetime.combine(date.fromisoformat(text), datetime.min.time()).strftime(form) if len(text) == 10 else text
-    except ValueError:
-        return text
