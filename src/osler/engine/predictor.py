@@ -27,6 +27,7 @@ from osler.cohort.column import Column
 from osler.engine.batches import encode
 from osler.engine.files import write_atomic
 from osler.engine.validate import check_answer, check_body, parse, trial, typed
+from osler.engine.validate_onnx import is_self_contained
 from osler.errors import PredictorError
 from osler.models.base import Params
 from osler.tasks.base import Prediction
@@ -138,6 +139,8 @@ class Predictor:
         members = unseal(Path(folder))
         body = parse(members["predictor.json"])
         arrays = _arrays(members["arrays.safetensors"])
+        if "model.onnx" in members and not is_self_contained(members["model.onnx"]):
+            raise PredictorError("model.onnx must be an ONNX file that keeps its numbers inside itself, it is not: remove it or save again")
         with typed("checking it"):
             check_body(body, arrays)
             nested = Params({"parts": body["params"]}, arrays)
