@@ -138,6 +138,9 @@ def test_explanation_json(run: Run):
     for effect in found["effects"].values():
         points = effect["grid" if effect["kind"] == "number" else "levels"]
         assert len(points) == len(effect["value"]) == len(effect["low"]) == len(effect["high"]) == len(effect["n"])
+    dependence = found["effects"]["age"]["dependence"]
+    assert len(dependence) == len(found["effects"]["age"]["grid"])
+    assert all(0.0 < p < 1.0 for p in dependence)
     age = found["effects"]["age"]["value"]
     assert age[-1] > age[0]  # the made-up clinic: older patients die more often
     ward = found["effects"]["ward"]

@@ -65,6 +65,14 @@ def test_answers_change_different_columns():
     assert [set(a.changes) for a in found.answers] == [{"x0"}, {"x1"}, {"x2"}]
 
 
+def test_further_answers_share_as_few_columns_as_can_be():
+    """x0 is needed with one of the others, or x2 and x3 do it alone: the second answer is the one without x0."""
+    function = lambda X: np.maximum(2 * X[:, 0] + X[:, 1:].max(axis=1), 1.2 * X[:, 2] + 1.2 * X[:, 3] + 0.1)  # noqa: E731
+    choices = [Choice(f"x{j}", np.array([1.0]), np.array([c])) for j, c in enumerate([0.1, 0.1, 0.2, 0.9])]
+    found = search(answer_of(function), numbers(np.zeros((1, 4))), choices, 2.4, False, n_answers=2)
+    assert [set(a.changes) for a in found.answers] == [{"x0", "x1"}, {"x2", "x3"}]
+
+
 def test_none_is_said_after_everything_was_tried():
     choices = [Choice(f"x{j}", *choices_of(0.0, GRID, 1.0)) for j in range(3)]
     found = search(answer_of(lambda X: X.sum(axis=1)), numbers(np.zeros((1, 3))), choices, 100.0, False)

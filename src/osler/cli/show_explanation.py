@@ -36,7 +36,7 @@ def show_row(explained: Any) -> None:
         table.add_column(heading, justify="left" if heading in ("column", "raises") else "right", overflow="fold")
     for name, value in sorted(why.items(), key=lambda item: -abs(item[1])):
         bar = "█" * round(18 * abs(value) / most) or "▏"
-        cell = "missing" if line.get(name) is None else str(line[name])
+        cell = "missing" if line.get(name) is None else _short(line[name])
         sides = ("", f"[red]{bar}[/]") if value > 0 else (f"[blue]{bar}[/]", "")
         table.add_row(escape(name), escape(cell), f"{value:+.3f}", *sides)
     console = Console()
@@ -45,6 +45,10 @@ def show_row(explained: Any) -> None:
     console.print(f"on average {line['why_base']:+.3f}, this row {line['why_prediction']:+.3f}", markup=False)
     console.print(table)
     console.print(_sum(line), markup=False)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _sum(line: dict[str, Any]) -> str:
@@ -74,7 +78,7 @@ def show_counterfactuals(found: dict[str, Any]) -> None:
     word = "probability" if found["scale"] == "probability" else "prediction"
     console.print(f"row {found['row']}: {word} {found['prediction']:.3f}, wanted {found['want']:g}", markup=False)
     for i, answer in enumerate(found["answers"], 1):
-        moves = ", ".join(f"{m['column']} {m['from']} → {m['to']}" for m in answer["changes"])
+        moves = ", ".join(f"{m['column']} {_short(m['from'])} → {_short(m['to'])}" for m in answer["changes"])
         console.print(f"  {i}. {moves}: {word} {answer['prediction']:.3f}", markup=False)
     if found["message"]:
         console.print(found["message"], markup=False)

@@ -73,8 +73,9 @@ def counterfactuals(
     return {
         "row": row, "prediction": now, "want": want, "scale": scale.name,
         "answers": [to_json(a, names, current) for a in found.answers], "held": held,
-        "search": "every combination" if found.whole else "the strongest columns",
-        "message": _message(found, most_changes),
+        "search": f"{'every' if found.whole else 'the strongest'} combination{'' if found.whole else 's'} of up to "
+        f"{found.columns} columns",
+        "message": _message(found),
     }  # fmt: skip
 
 
@@ -87,13 +88,13 @@ def _held_now(
     return written(float(blocks[name].values[0, 0]))
 
 
-def _message(found: Found, most: int) -> str:
+def _message(found: Found) -> str:
     if found.answers:
         return ""
     if not found.tried:
         return "nothing is left that may change"
     sure = "there is no such change" if found.whole else "no such change was found"
-    return f"{sure}: {found.tried} combinations of up to {most} columns within the training ranges were tried"
+    return f"{sure}: {found.tried} combinations of up to {found.columns} columns within the training ranges were tried"
 
 
 def _check(predictor: Predictor, limits: Mapping[str, str], want: float) -> None:

@@ -229,6 +229,7 @@ def _frame(explained: Explained, method: str) -> pl.DataFrame:
     more["why_scale"] = [explained.scale.name] * n
     if explained.output:
         more["why_output"] = [explained.output] * n
-    more["why_fit" if method == "lime" else "why_error"] = found.fit if method == "lime" else found.error
+    told = found.fit if method == "lime" else found.error
+    more["why_fit" if method == "lime" else "why_error"] = pl.Series(told).fill_nan(None)
     more["why_adds_up"] = found.adds_up(explained.scale)
     return frame.with_columns(*(pl.Series(k, v, strict=False) for k, v in more.items()))

@@ -15,7 +15,7 @@ from osler.engine.predictor import Predictor
 from osler.engine.prepare import Prepared
 from osler.engine.train import FoldResult
 from osler.errors import OptionError
-from osler.explanation.effects import accumulated_effect, level_effect
+from osler.explanation.effects import accumulated_effect, level_effect, partial_dependence
 from osler.explanation.permutation import importance_interval
 from osler.explanation.scales import SCALES, scale_of
 from osler.explanation.shapley import MOST_SAMPLED
@@ -23,6 +23,9 @@ from osler.explanation.shapley import MOST_SAMPLED
 #: Columns whose effects are worked out; training rows behind effects and behind mean attributions; answers to pay for
 #: them.
 EFFECTS, EFFECT_ROWS, ATTRIBUTION_ROWS, ANSWERS = 8, 1000, 200, 50_000
+
+#: Training rows behind partial dependence.
+DEPENDENCE_ROWS = 200
 
 
 def interpret(
@@ -71,6 +74,9 @@ def effects_of(
 ) -> dict[str, Any]:
     """Accumulated local effects of numbers, mean effects of levels, as changes of the probability or the mean.
 
+    Beside the first stands `dependence`, the partial dependence at the same grid: the mean answer, not a change. Where
+    the two run apart the column hangs together with others, and the first is to be believed.
+
     Args:
         blocks: column → block of n training rows. groups: (n,) units. columns: which, in this order.
     """
@@ -82,6 +88,9 @@ def effects_of(
         column, block = next(c for c in predictor.inputs if c.name == name), blocks[name]
         if column.modality == "number":
             found = accumulated_effect(answer, blocks, name, groups, rng)
+            if found is not None:
+                few = {k: b.take(np.arange(min(len(groups), DEPENDENCE_ROWS))) for k, b in blocks.items()}
+                found["dependence"] = partial_dependence(answer, few, name, np.array(found["grid"])).tolist()
         elif column.modality in ("category", "boolean"):
             levels = {"no": 0.0, "yes": 1.0}
             if column.modality == "category":

@@ -2,10 +2,10 @@
 
 Every candidate value lies within what training rows held. Fewest columns first, then the smallest change (a number
 counts 1 for half the range of the middle 94 % of training rows, a category 1, added up); a further answer must change
-another set of columns.
-Sets of columns are walked whole where that is affordable, and the answer says so; otherwise only the columns that
-move the prediction most on their own take part. Nothing is drawn at random. Sources: Wachter, Mittelstadt and Russell
-2018; Ustun, Spangher and Liu 2019 (actionable recourse); Mothilal, Sharma and Tan 2020 (diversity).
+another set of columns, those that share fewest columns with the answers before. Sets of columns are walked whole
+where that is affordable, and the answer says so; otherwise only the columns that move the prediction most on their
+own take part. Nothing is drawn at random. Sources: Wachter, Mittelstadt and Russell 2018; Ustun, Spangher and Liu
+2019 (actionable recourse); Mothilal, Sharma and Tan 2020 (diversity).
 
 A counterfactual says what the model would answer, not what would happen to the patient.
 """
@@ -62,13 +62,15 @@ class Found:
 
     Attributes:
         answers: nearest first; empty where none was found.
-        whole: whether every combination of candidates up to the last tried number of columns was walked.
+        whole: whether every combination of candidates up to `columns` columns was walked.
         tried: combinations that the model answered for.
+        columns: most columns that were changed at once.
     """
 
     answers: tuple[Change, ...]
     whole: bool
     tried: int
+    columns: int
 
 
 def immutable_reason(name: str) -> str:
@@ -120,7 +122,7 @@ def search(
     answers: list[Change] = []
     choices = [c for c in choices if len(c.values)]
     strength: dict[str, float] = {}
-    tried, whole = 0, True
+    tried, whole, k = 0, True, 0
     for k in range(1, min(max_changes, len(choices)) + 1):
         usable, complete = _affordable(choices, strength, k, most_tried)
         whole &= complete
@@ -141,8 +143,20 @@ def search(
                 answers.append(Change(values, float(np.min(cost)), float(found[best])))
         if len(answers) >= n_answers:
             break
-    answers.sort(key=lambda a: (len(a.changes), round(a.cost, 12), tuple(a.changes)))
-    return Found(tuple(answers[:n_answers]), whole, tried)
+    return Found(tuple(_diverse(answers, n_answers)), whole, tried, k)
+
+
+def _diverse(found: list[Change], n: int) -> list[Change]:
+    """The nearest answer, then again and again the one that shares fewest columns with those taken; nearest first."""
+
+    def near(change: Change) -> tuple:
+        return len(change.changes), round(change.cost, 12), tuple(change.changes)
+
+    left, taken = sorted(found, key=near), []
+    while left and len(taken) < n:
+        shared = [sum(len(set(a.changes) & set(t.changes)) for t in taken) for a in left]
+        taken.append(left.pop(int(np.argmin(shared))))
+    return sorted(taken, key=near)
 
 
 def _affordable(choices: list[Choice], strength: dict[str, float], k: int, most: int) -> tuple[list[Choice], bool]:

@@ -79,8 +79,9 @@ def calibration(material: Material, part: str, data: Any, histogram: Any) -> Fig
                   axes.line(list(zip(curve["predicted"], curve["observed"])))]  # fmt: skip
     for bin_ in data.get("bins", []):
         if is_number(bin_.get("observed")):
-            x = axes.x(bin_["predicted"])
-            parts += [line(x, axes.y(bin_.get("low", bin_["observed"])), x, axes.y(bin_.get("high", bin_["observed"])), "whisker"),
+            x, seen = axes.x(bin_["predicted"]), bin_["observed"]
+            low, high = (bin_[end] if is_number(bin_.get(end)) else seen for end in ("low", "high"))
+            parts += [line(x, axes.y(low), x, axes.y(high), "whisker"),
                       tag("circle", cx=f"{x:g}", cy=f"{axes.y(bin_['observed']):g}", r="3.5", class_="f1")]  # fmt: skip
     tall = 360
     if isinstance(histogram, dict):
