@@ -22,7 +22,7 @@ from osler.cohort.cohort import Cohort
 from osler.engine.batches import encode
 from osler.engine.files import write_atomic
 from osler.engine.predict import as_trained
-from osler.engine.prepare import file_sha256, open_cohort, prepare
+from osler.engine.prepare import open_cohort, prepare, table_sha256
 from osler.engine.run import Run
 from osler.engine.study import Study
 from osler.engine.train import fit_rows
@@ -191,7 +191,7 @@ def _refit(run: Run, cohort: Cohort, facts: dict[str, Any]) -> Prediction | None
     if not lost or not facts["shared"]:
         facts["refit"] = "not needed: every predictor is measured at both" if not lost else "impossible: no shared predictor"
         return None
-    if not run.study.source or file_sha256(path) != run.study.source_sha256:
+    if not run.study.source or table_sha256(path, run.study.labels) != run.study.source_sha256:
         facts["refit"] = "not done: the development table is no longer where the study says"
         return None
     study = run.study.with_(input=tuple(facts["shared"]), ignore=())

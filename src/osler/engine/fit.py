@@ -25,7 +25,7 @@ from osler.engine.files import recover, whole_folder, write_atomic, write_parque
 from osler.engine.interpret import interpret
 from osler.engine.log import Log
 from osler.engine.predictor import Predictor
-from osler.engine.prepare import Prepared, cohort_sha256, file_sha256, prepare
+from osler.engine.prepare import Prepared, cohort_sha256, prepare, table_sha256
 from osler.engine.progress import Progress
 from osler.engine.run import Run
 from osler.engine.study import Study
@@ -107,8 +107,8 @@ def _study(source: Cohort | str | Path, study: Study, options: dict[str, Any]) -
             for r, names in roles.items()
             if names and not getattr(changed, r)
         }
-        return changed.with_(source="", source_sha256=cohort_sha256(source), **filled)
-    return changed.with_(source=str(source), source_sha256=file_sha256(source))
+        return changed.with_(source="", labels="", source_sha256=cohort_sha256(source), **filled)
+    return changed.with_(source=str(source), source_sha256=table_sha256(source, changed.labels))
 
 
 def _out(out: str | Path) -> Path:

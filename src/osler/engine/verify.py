@@ -8,7 +8,7 @@ from osler.cohort import certificate
 from osler.cohort.certificate import Certificate
 from osler.cohort.cohort import Cohort
 from osler.engine.predictor import Predictor
-from osler.engine.prepare import file_sha256, prepare
+from osler.engine.prepare import prepare, table_sha256
 from osler.engine.run import Run
 
 
@@ -29,6 +29,6 @@ def verify(run: Run | str | Path, data: str | Path | None = None) -> Certificate
 
 def _source(run: Run, data: str | Path | None) -> Cohort | None:
     path = Path(data or run.study.source or ".")
-    if not path.is_file() or file_sha256(path) != run.study.source_sha256:
+    if not path.is_file() or table_sha256(path, run.study.labels) != run.study.source_sha256:
         return None
     return prepare(run.study, path).cohort
