@@ -10,7 +10,7 @@ from osler.report.material import Material
 from osler.report.summary import question, sentences
 from osler.report.words import VERDICTS, cell, count, estimate, is_number, label, listed, plural
 
-_ACTIVE = re.compile(r"([\\`*_{}\[\]()#+!|~>-])")
+_ACTIVE = re.compile(r"([\\`*_\[\]#!|~>])")
 
 
 def md(text: object) -> str:

@@ -49,13 +49,14 @@ class Material:
         return cls(folder, members, text, _refused(folder / "refusals.csv"), answers or {})
 
     def get(self, member: str, *path: str, default: Any = None) -> Any:
-        """A value deep inside a member; `default` where any step is absent."""
+        """A value deep inside a member; `default` where any step is absent or the value is no dict or list as `default` is."""
         value: Any = self.members.get(member)
         for step in path:
             if not isinstance(value, dict) or step not in value:
                 return default
             value = value[step]
-        return default if value is None else value
+        wrong = isinstance(default, (dict, list)) and not isinstance(value, type(default))
+        return default if value is None or wrong else value
 
     @property
     def kind(self) -> str:
@@ -111,6 +112,11 @@ class Material:
     def columns(self) -> list[dict[str, Any]]:
         """Facts about every column."""
         return [c for c in self.get("facts", "columns", default=[]) if isinstance(c, dict)]
+
+    @property
+    def checks(self) -> list[dict[str, Any]]:
+        """The certificate's checks."""
+        return [c for c in self.get("certificate", "checks", default=[]) if isinstance(c, dict)]
 
     @property
     def unit(self) -> str:

@@ -36,7 +36,7 @@ def judge(material: Material) -> list[Judged]:
 
 def _verdict(m: Material, *names: str) -> tuple[str, str]:
     """The worst of some checks, and their details."""
-    held = [c for c in m.get("certificate", "checks", default=[]) if c.get("name") in names]
+    held = [c for c in m.checks if c.get("name") in names]
     verdicts = {c.get("verdict") for c in held}
     seen = "; ".join(f"{c['name']}: {c.get('verdict')}" for c in held)
     if not held:

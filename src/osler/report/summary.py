@@ -67,7 +67,7 @@ def _figures(material: Material) -> Html:
         cells.append(_figure(f"{label(metric)} at sites left out", f"{number(min(seen), 2)} to {number(max(seen), 2)}", f"lowest and highest of {len(seen)} sites, each unseen in training"))
     verdict = str(material.get("certificate", "verdict", default="unknown"))
     mark, word = VERDICTS.get(verdict, VERDICTS["unknown"])
-    checks = material.get("certificate", "checks", default=[])
+    checks = material.checks
     cells.append(_figure("Leakage certificate", f"{mark} {word}", f"{plural(len(checks), 'check')}; unit of independence: {short(material.unit, 24)}"))
     return tag("div", cells, class_="answer")
 
@@ -147,8 +147,8 @@ def _elsewhere(material: Material) -> str:
 
 def _missing(material: Material, open_questions: int) -> list[str]:
     out = []
-    unknown = [c["name"] for c in material.get("certificate", "checks", default=[]) if c.get("verdict") == "unknown"]
-    violated = [c["name"] for c in material.get("certificate", "checks", default=[]) if c.get("verdict") == "violated"]
+    unknown = [c["name"] for c in material.checks if c.get("verdict") == "unknown"]
+    violated = [c["name"] for c in material.checks if c.get("verdict") == "violated"]
     if violated:
         out.append(f"Do not use these numbers: the certificate is violated ({listed(violated, 4)}).")
     if unknown:

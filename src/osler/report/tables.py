@@ -24,7 +24,7 @@ def certificate(material: Material) -> Html:
         return tag("p", "This run holds no certificate.")
     verdict = str(held.get("verdict", "unknown"))
     symbol, word = VERDICTS.get(verdict, VERDICTS["unknown"])
-    checks = [c for c in held.get("checks", []) if isinstance(c, dict)]
+    checks = material.checks
     open_ = [c for c in checks if c.get("verdict") == "unknown"]
     tells = {
         "clean": "Nothing was found on both sides of any split: no unit, site, duplicate, later record or fitted value.",

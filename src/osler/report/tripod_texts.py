@@ -88,7 +88,7 @@ def _definitions(m: Material) -> str:
 
 
 def _check(m: Material, name: str) -> str:
-    return next((f"{c.get('verdict')} ({c.get('detail')})" for c in m.get("certificate", "checks", default=[]) if c.get("name") == name), "")
+    return next((f"{c.get('verdict')} ({c.get('detail')})" for c in m.checks if c.get("name") == name), "")
 
 
 def _size(m: Material) -> str:
@@ -201,7 +201,7 @@ def _by_site(m: Material) -> str:
 
 
 def _limits(m: Material) -> str:
-    bad = [f"{c['name']}: {c.get('verdict')}, {c.get('detail')}" for c in m.get("certificate", "checks", default=[]) if c.get("verdict") in ("unknown", "violated")]
+    bad = [f"{c['name']}: {c.get('verdict')}, {c.get('detail')}" for c in m.checks if c.get("verdict") in ("unknown", "violated")]
     out = [f"Found here: {'; '.join(bad)}." if bad else "Every check of the certificate that applies is clean."]
     if m.part != "holdout" and not m.sites:
         out.append("Internal validation only: no other time or place.")
