@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
@@ -73,7 +74,8 @@ def table_one(prepared: Prepared) -> list[dict[str, Any]]:
     names = tuple(c.name for c in cohort.role("input") if c.modality in ("number", "category", "boolean"))[:MOST_DESCRIBED]
     made = []
     for group, labels in _groupings(prepared).items():
-        held, options = cohort, TableOneOptions(columns=names)
+        plain = tuple(c.with_(role="ignore") if c.role in ("target", "treatment") else c for c in cohort.columns)
+        held, options = replace(cohort, columns=plain), TableOneOptions(columns=names)
         if labels is not None:
             title = group if group not in cohort.table.columns else f"{group} (grouped)"
             held = cohort.with_column(pl.Series(labels, dtype=pl.String), Column(title, "category", "ignore"))

@@ -71,6 +71,7 @@ def fit(
         prepared = prepare(study, source)
         progress("prepare", 1, 1)
         work = _work_folder(final, prepared.study)
+        _keep_answers(final, work)
         try:
             log = _learn(work, prepared, workers or os.cpu_count() or 1, progress)
         except OslerError:
@@ -138,6 +139,13 @@ def _write_before(work: Path, prepared: Prepared) -> None:
     write_atomic(work / "plan.md", plan.text(prepared).encode())
     ledger = prepared.cohort.refusals.sort("row", "column", "reason")
     write_atomic(work / "refusals.csv", defused(ledger).write_csv().encode())
+
+
+def _keep_answers(final: Path, work: Path) -> None:
+    """What people answered for the report of an earlier fit belongs to the study, not to the fit."""
+    for name in ("answers.yaml", "answers.json"):
+        if (final / name).is_file():
+            write_atomic(work / name, (final / name).read_bytes())
 
 
 def _write_after(
