@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,27 @@ def test_a_predictor_of_an_earlier_release_loads_and_says_what_it_lacks(run: Run
     assert len(predict(old, clinic_csv)) == 180
     with pytest.raises(PredictorError, match="fit it again"):
         explain(old, clinic_csv)
+
+
+@pytest.mark.parametrize("broken", [{"weights": [1.0]}, {"weights": 3}, {"weights": [0.5, 0.5], "columns": {"age": [["x"], [1]]}}])
+def test_a_malformed_background_is_a_typed_refusal(run: Run, clinic_csv: Path, broken: dict):
+    with pytest.raises(PredictorError, match="fit it again"):
+        explain(replace(run.predictor, background=broken), clinic_csv, rows=[1])
+
+
+def test_wide_tables_keep_the_strongest_attributions(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 230))
+    frame = pl.DataFrame({f"g{j}": X[:, j] for j in range(230)})
+    frame = frame.with_columns(ill=pl.Series(np.where(X[:, 3] + 0.9 * rng.normal(size=80) > 0, "yes", "no")))
+    made = fit(osler.read(frame, target="ill"), tmp_path / "wide", model="elastic", folds=2, repeats=1, boot=20, workers=1, silent=True)
+    found = made.json("explanation.json")
+    assert found["importance"] == {}
+    assert "more columns than" in found["reason"]
+    assert len(found["attribution"]) == 50
+    assert next(iter(found["attribution"])) == "g3"
+    assert "g3" in found["effects"]
+    assert len(found["effects"]) <= 8
 
 
 def test_no_patients_value_is_in_background_or_explanation(run: Run, clinic_csv: Path):

@@ -176,16 +176,19 @@ def background_of(predictor: Predictor) -> Background:
     """The averages of training rows that a predictor keeps.
 
     Raises:
-        PredictorError: it keeps none (fitted by an earlier release, or on fewer than five units).
+        PredictorError: it keeps none (fitted by an earlier release, or on fewer than five units), or they are malformed.
     """
     if not predictor.background:
         raise PredictorError(
             "a predictor must keep averages of its training rows to be explained, this one has none: "
             "fit it again on at least 5 units"
         )
-    m = len(predictor.background["weights"])
-    empty = Cohort(pl.DataFrame({ROW: np.arange(1, m + 1, dtype=np.int64)}), ())
-    return restore(predictor.background, encode(empty, predictor.states))
+    try:
+        m = len(predictor.background["weights"])
+        empty = Cohort(pl.DataFrame({ROW: np.arange(1, m + 1, dtype=np.int64)}), ())
+        return restore(predictor.background, encode(empty, predictor.states))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise PredictorError("the averages of a predictor must fit its columns, they do not: fit it again") from error
 
 
 def _outputs(predictor: Predictor, blocks: dict[str, Block], output: str) -> list[tuple[np.ndarray, int]]:

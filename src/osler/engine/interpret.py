@@ -24,8 +24,8 @@ from osler.explanation.shapley import MOST_SAMPLED
 #: them.
 EFFECTS, EFFECT_ROWS, ATTRIBUTION_ROWS, ANSWERS = 8, 1000, 200, 50_000
 
-#: Training rows behind partial dependence.
-DEPENDENCE_ROWS = 200
+#: Training rows behind partial dependence; columns whose mean attribution is kept, the largest first.
+DEPENDENCE_ROWS, MOST_SHOWN = 200, 50
 
 
 def interpret(
@@ -128,7 +128,11 @@ def mean_attribution(
         found = explain_blocks(predictor, {k: b.take(rows) for k, b in blocks.items()}, background, scale, rounds=1)
     except OptionError:
         return {"attribution": {}, "attribution_of": {"reason": f"not computed: more than {MOST_SAMPLED} columns"}}
-    means = {c: importance_interval(np.abs(found.values[:, j]), groups[rows], rng) for j, c in enumerate(found.columns)}
+    size_of = np.abs(found.values).mean(axis=0)
+    strongest = np.argsort(-size_of, kind="stable")[:MOST_SHOWN]
+    means = {
+        found.columns[j]: importance_interval(np.abs(found.values[:, j]), groups[rows], rng) for j in strongest
+    }
     ordered = dict(sorted(means.items(), key=lambda item: -item[1]["value"]))
     about = {
         "scale": scale.name, "rows": "training rows, final model", "n": size, "way": found.way,

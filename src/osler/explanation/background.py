@@ -20,6 +20,9 @@ from osler.blocks import Block
 #: Most rows of a background, fewest units behind one of them, fewest units that a kept value needs.
 MOST_ROWS, LEAST_UNITS, LEAST_HOLDERS = 32, 10, 5
 
+#: Of more units than this, that many take part, evenly spaced.
+MOST_UNITS = 5000
+
 #: A feature with at most this many distinct values keeps its own values instead of means.
 FEW_VALUES = 10
 
@@ -53,6 +56,9 @@ def learn_background(blocks: Mapping[str, Block], groups: np.ndarray) -> dict[st
     dense = {name: block for name, block in blocks.items() if block.layout == "dense"}
     _, unit = np.unique(groups, return_inverse=True)
     n_units = int(unit.max()) + 1 if len(unit) else 0
+    if n_units > MOST_UNITS:
+        rows = np.flatnonzero(np.isin(unit, np.linspace(0, n_units - 1, MOST_UNITS).astype(np.int64)))
+        return learn_background({name: block.take(rows) for name, block in dense.items()}, unit[rows])
     if n_units < LEAST_HOLDERS or not dense:
         return {}
     part_of_unit = _parts(_positions(dense, unit, n_units))
