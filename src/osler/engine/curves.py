@@ -46,9 +46,23 @@ def curves(prepared: Prepared, pooled: dict[str, dict[str, Pooled]], chosen: str
 
 def _part(prepared: Prepared, by_model: dict[str, Pooled], chosen: str, part: str) -> dict[str, Any]:
     rows = by_model[chosen].rows
-    target, groups = prepared.target.take(rows), prepared.groups[rows]
     answers = {m: p.mean for m, p in by_model.items()}
     rng = prepared.study.rng("curves", part)
+    return part_curves(prepared.target.take(rows), answers, prepared.groups[rows], rng, chosen)
+
+
+def part_curves(
+    target: Target, answers: dict[str, Prediction], groups: np.ndarray, rng: np.random.Generator, chosen: str
+) -> dict[str, Any]:
+    """What is drawn of one part: comparisons with the chosen model, calibration, decision curve and ROC or their likes.
+
+    Args:
+        target: n true values.
+        answers: model → its n answers.
+        groups: (n,) units.
+        rng: draws the bootstraps.
+        chosen: the model whose calibration is shown.
+    """
     facts: dict[str, Any] = {}
     if len(answers) > 1:
         facts["compare"] = compare(target, answers, groups, rng, reference=chosen, n_boot=300)

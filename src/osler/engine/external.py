@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,20 @@ import numpy as np
 
 from osler import models, tasks
 from osler.cohort import split
+from osler.cohort.certificate import overlap_with_run
 from osler.cohort.cohort import Cohort
 from osler.engine.batches import encode
-from osler.engine.files import write_atomic
+from osler.engine.curves import part_curves
+from osler.engine.files import write_json
+from osler.engine.populations import plain_values
 from osler.engine.predict import as_trained
-from osler.engine.prepare import open_cohort, prepare, table_sha256
+from osler.engine.prepare import Prepared, open_cohort, prepare, table_sha256
 from osler.engine.run import Run
 from osler.engine.study import Study
 from osler.engine.train import fit_rows
 from osler.errors import TargetError
 from osler.evaluation.calibration import recalibrate
+from osler.evaluation.drift import drift
 from osler.evaluation.scores import score
 from osler.tasks.base import Prediction, Target
 from osler.tasks.survival import split_event
@@ -42,7 +45,8 @@ class External:
 
     Attributes:
         scores: as `scores.json`, parts as drawn in this module's docstring.
-        facts: columns shared, absent, nearly empty; rows; what each repair used; a shift table (JSON).
+        facts: columns shared, absent, nearly empty; rows; what each repair used; drift from development; rows and units
+            that the run has seen already; curves of the untouched predictor (JSON).
         cohort: the external rows with the untouched predictions.
     """
 
@@ -74,7 +78,7 @@ def evaluate(
     """
     run = run if isinstance(run, Run) else Run.load(run)
     predictor, study = run.predictor, run.study
-    cohort = as_trained(predictor, _with_target(study, source))
+    cohort = as_trained(predictor, _with_target(study, source, {c.name: c.modality for c in predictor.inputs}))
     task = tasks.get(study.task)
     like = _like(run)
     usable = task.usable(cohort, like)
@@ -87,6 +91,9 @@ def evaluate(
     scores: dict[str, Any] = {}
     untouched = predictor.raw(cohort)
     facts = {**_columns(run, cohort), "rows": len(cohort), "recalibration_rows": int(learn.sum())}
+    facts["overlap"] = [dict(c.__dict__) for c in overlap_with_run(run.folder, cohort)]
+    facts["drift"] = _shift(run, cohort)
+    facts["curves"] = {"parts": {"holdout": part_curves(target, {run.chosen: untouched}, groups, study.rng("external", "curves"), run.chosen)}}
     _judge(scores, facts, "holdout", run.chosen, target, untouched, groups, learn, study)
     if refit:
         again = _refit(run, cohort, facts)
@@ -96,16 +103,16 @@ def evaluate(
     if out is not None:
         folder = Path(out)
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / "scores.json", json.dumps(result.scores, indent=1).encode())
-        write_atomic(folder / "external.json", json.dumps(result.facts, indent=1).encode())
+        write_json(folder / "scores.json", result.scores)
+        write_json(folder / "external.json", result.facts)
     return result
 
 
-def _with_target(study: Study, source: Cohort | str | Path) -> Cohort:
+def _with_target(study: Study, source: Cohort | str | Path, known: dict[str, str]) -> Cohort:
     """The external table with roles as in the study, as far as its columns are there."""
     from osler.cohort.read import read
 
-    cohort = source if isinstance(source, Cohort) else read(source)
+    cohort = source if isinstance(source, Cohort) else read(source, columns=known)
     held = {c.name for c in cohort.columns}
     for name in (*study.target, study.duration, split_event(study.event, held)[0]):
         if name:
@@ -181,21 +188,36 @@ def _message(absent: list[str], empty: list[str], shares: dict[str, float]) -> s
     return "; ".join(parts) or "every predictor is measured here"
 
 
+def _shift(run: Run, cohort: Cohort) -> dict[str, Any]:
+    """Drift from the rows that the run learnt from, where their table is still where the study says; else why not."""
+    before = development_of(run)
+    if before is None:
+        return {"message": "not measured: the development table is no longer where the study says"}
+    prepared = before.cohort.take(before.splits[-1].train)
+    return drift(plain_values(prepared), plain_values(cohort), run.study.rng("external", "drift"))
+
+
+def development_of(run: Run, **changes: Any) -> Prepared | None:
+    """The study's table prepared again (with some of the study's fields changed), or None where it has moved or changed."""
+    path = Path(run.study.source)
+    if not run.study.source or table_sha256(path, run.study.labels) != run.study.source_sha256:
+        return None
+    return prepare(run.study.with_(**changes), path)
+
+
 def _refit(run: Run, cohort: Cohort, facts: dict[str, Any]) -> Prediction | None:
     """The same study on the development rows with shared predictors only; None where that cannot or need not be done.
 
     Only which predictors are measured at the new site is used, never its outcomes.
     """
     lost = [*facts["absent"], *facts["nearly_empty"]]
-    path = Path(run.study.source)
     if not lost or not facts["shared"]:
         facts["refit"] = "not needed: every predictor is measured at both" if not lost else "impossible: no shared predictor"
         return None
-    if not run.study.source or table_sha256(path, run.study.labels) != run.study.source_sha256:
+    prepared = development_of(run, input=tuple(facts["shared"]), ignore=())
+    if prepared is None:
         facts["refit"] = "not done: the development table is no longer where the study says"
         return None
-    study = run.study.with_(input=tuple(facts["shared"]), ignore=())
-    prepared = prepare(study, path)
     last = prepared.splits[-1]
     fitted = fit_rows(prepared, last.train, "refit")
     spec, params = fitted.params[run.chosen]

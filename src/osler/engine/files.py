@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import glob
 import io
+import json
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,6 +32,19 @@ def write_atomic(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_json(path: Path, data: Any) -> None:
+    """JSON through `write_atomic`; numpy's numbers and arrays are written as plain ones."""
+    write_atomic(path, json.dumps(data, indent=1, ensure_ascii=False, sort_keys=False, default=_plain).encode())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:

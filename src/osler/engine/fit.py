@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import replace
@@ -21,9 +20,10 @@ from osler.engine.answer import learn_domain
 from osler.engine.assess import assess
 from osler.engine.batches import encode
 from osler.engine.describe import describe, environment
-from osler.engine.files import recover, whole_folder, write_atomic, write_parquet
+from osler.engine.files import recover, whole_folder, write_atomic, write_json, write_parquet
 from osler.engine.interpret import interpret
 from osler.engine.log import Log
+from osler.engine.populations import more_data, shifts
 from osler.engine.predictor import Predictor
 from osler.engine.prepare import Prepared, cohort_sha256, prepare, table_sha256
 from osler.engine.progress import Progress
@@ -134,8 +134,8 @@ def _work_folder(final: Path, study: Study) -> Path:
 
 def _write_before(work: Path, prepared: Prepared) -> None:
     """What is known before any model is fitted: study, plan, cohort, ledger."""
-    _json(work / "study.json", prepared.study.to_json())
-    _json(work / "cohort.json", prepared.cohort.to_json())
+    write_json(work / "study.json", prepared.study.to_json())
+    write_json(work / "cohort.json", prepared.cohort.to_json())
     write_atomic(work / "plan.md", plan.text(prepared).encode())
     ledger = prepared.cohort.refusals.sort("row", "column", "reason")
     write_atomic(work / "refusals.csv", defused(ledger).write_csv().encode())
@@ -159,20 +159,21 @@ def _write_after(
     progress("scores", 1, 1)
     states = [s for r in folds for s in r.states] + list(fitted.record)
     certificate = certify(prepared.cohort, prepared.splits, states, study.key, pairs=prepared.pairs).to_json()
-    _json(work / "scores.json", assessment.scores)
-    _json(work / "curves.json", assessment.curves)
-    _json(work / "certificate.json", certificate)
-    _json(work / "findings.json", [f.__dict__ for f in prepared.findings])
-    _json(work / "environment.json", environment())
+    write_json(work / "scores.json", assessment.scores)
+    populations = {"learning_curve": more_data(prepared) if study.explain else {}, "drift": shifts(prepared)}
+    write_json(work / "curves.json", {**assessment.curves, **populations})
+    write_json(work / "certificate.json", certificate)
+    write_json(work / "findings.json", [f.__dict__ for f in prepared.findings])
+    write_json(work / "environment.json", environment())
     write_parquet(work / "splits.parquet", split_table(prepared.cohort, prepared.splits, study.key, pairs=prepared.pairs))
     write_parquet(work / "predictions.parquet", prediction_table(prepared, results))
     facts = describe(prepared, results, fitted, assessment)
-    _json(work / "facts.json", facts)
+    write_json(work / "facts.json", facts)
     predictor = make_predictor(prepared, fitted, assessment.scores["chosen"], assessment.conformal, certificate, facts)
     log.write("scored", verdict=certificate["verdict"])
     if study.explain:
         progress("explanation", 0, 1)
-        _json(work / "explanation.json", interpret(prepared, folds, predictor, study.rng("explain")))
+        write_json(work / "explanation.json", interpret(prepared, folds, predictor, study.rng("explain")))
         progress("explanation", 1, 1)
     predictor.save(work / "predictor")
     progress("report", 0, 1)
@@ -239,18 +240,6 @@ def _answer(prepared: Prepared, answer: Any) -> dict[str, np.ndarray]:
     if kind == "survival":
         return {"risk": answer.risk, "event_probability": answer.event_probability(prepared.target.horizon)}
     return {f"probability_{k}": answer.value[:, k] for k in range(answer.value.shape[1])}
-
-
-def _json(path: Path, data: Any) -> None:
-    write_atomic(path, json.dumps(data, indent=1, ensure_ascii=False, sort_keys=False, default=_plain).encode())
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 __all__ = ["fit", "make_predictor", "prediction_table", "replace", "tasks"]

@@ -32,7 +32,8 @@ def predict(run: Run | Predictor | str | Path, source: Cohort | str | Path) -> C
         ColumnError: none of the predictor's columns is there; the nearest names are suggested.
     """
     predictor = _predictor(run)
-    cohort = source if isinstance(source, Cohort) else read(source)
+    known = {c.name: c.modality for c in predictor.inputs}
+    cohort = source if isinstance(source, Cohort) else read(source, columns=known)
     with typed("reading a table in its terms"):
         cohort = as_trained(predictor, cohort)
     return predictor.predict(cohort)
@@ -86,8 +87,8 @@ def rows_cohort(predictor: Predictor, rows: list[dict[str, Any]]) -> Cohort:
             data[column.name] = read_dates(values, predictor.states[column.name]["state"])
         else:
             data[column.name] = pl.Series(column.name, [None if v is None else _text(v) for v in values], dtype=pl.String)
-    table = pl.DataFrame(data).with_columns(pl.int_range(1, len(rows) + 1, dtype=pl.Int64).alias(ROW))
-    return check.clean(Cohort(table, predictor.inputs))
+    data[ROW] = pl.Series(ROW, range(1, len(rows) + 1), dtype=pl.Int64)
+    return check.clean(Cohort(pl.DataFrame(data), predictor.inputs))
 
 
 def read_dates(values: list[Any], state: dict[str, Any]) -> pl.Series:

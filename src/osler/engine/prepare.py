@@ -211,9 +211,9 @@ def _splits(
     everything = np.arange(len(cohort))
     held: list[split.Split] = []
     if external:
-        held = [split.hold_out(cohort, "_holdout=true", groups, study.rng("holdout"))]
+        held = [split.hold_out(cohort, "_holdout=true", groups, study.rng("holdout"), key=study.key)]
     elif study.holdout:
-        held = [split.hold_out(cohort, study.holdout, groups, study.rng("holdout"))]
+        held = [split.hold_out(cohort, study.holdout, groups, study.rng("holdout"), key=study.key)]
     development = held[0].train if held else everything
     rng = study.rng("folds")
     seen = target.take(development)
