@@ -33,7 +33,7 @@ def people(n: int = 240, seed: int = 5) -> pl.DataFrame:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One small run per kind of equation."""
     out, table = tmp_path_factory.mktemp("runs"), people()
-    base = {"repeats": 1, "boot": 200, "folds": 3, "silent": True, "workers": 1}
+    base = {"repeats": 1, "boot": 200, "folds": 3, "silent": True, "workers": 1, "explain": False}
     asked = {
         "binary": {"target": ("sick",), "model": ("logistic",), "ignore": ("time", "dead", "pressure")},
         "regression": {"target": ("pressure",), "model": ("linear",), "ignore": ("time", "dead", "sick")},

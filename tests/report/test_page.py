@@ -13,7 +13,7 @@ from osler.report import style
 from osler.report.build import build
 from osler.report.material import MEMBERS, Material, command_of
 from osler.report.summary import sentences
-from tests.report.runs import KINDS, Dom, dangers, members, survival, write
+from tests.report.runs import KINDS, Dom, dangers, estimate, members, survival, write
 
 
 def page_of(folder: Path) -> Dom:
@@ -121,6 +121,20 @@ def test_the_command_asks_the_same_question_again():
     study = {"target": ["num"], "positive": ">0", "folds": 5, "explain": False, "site": "my site", "source": "/x/a b.csv", "key": "00", "horizon": 365.0}
     line = command_of(study, "a b.csv")
     assert line == "osler fit 'a b.csv' --target num --positive '>0' --folds 5 --no-explain --site 'my site' --horizon 365 --out RUN"
+
+
+def test_what_moved_stands_first(tmp_path: Path):
+    held = KINDS["regression"](members())
+    entry = {"missing_before": 0.02, "missing_after": 0.6}
+    held["curves"]["drift"] = {"holdout": {"columns": {"age": {"psi": 0.01, "verdict": "stable", **entry}, "dose": {"psi": 0.4, "verdict": "large", **entry}}, "domain_auroc": estimate(0.7, 0.6, 0.8)}}
+    text = page_of(write(tmp_path / "run", held)).text
+    assert "dose ✕ large 0.40 2% 60% age ✓ stable 0.01 2% 60%" in text and "AUROC 0.700 (0.600 to 0.800); 0.5 would mean alike" in text
+    assert "Predictors that moved: dose (large) of 2" in text
+
+
+def test_the_learning_curve_says_whether_more_would_help(tmp_path: Path):
+    run = write(tmp_path / "run", KINDS["regression"](members()))
+    assert "More cases would help." in page_of(run).text and (run / "figures" / "learning.svg").is_file()
 
 
 def test_the_rank_box_names_the_columns(tmp_path: Path):

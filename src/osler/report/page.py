@@ -81,8 +81,12 @@ def _thresholds(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[
 
 def _whom(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:
     pictures = _pictures(drawn, [figures.sites(m), figures.subgroups(m)])
-    sites = [_folded(f"Measures at {site}", tables.scores(m, f"site={site}", f"Models at {site}, left out of training")) for site in m.sites]
-    return [pictures, *sites] if pictures else []
+    sites = [
+        _folded(f"Measures and predictors at {site}", join(t for t in (
+            tables.scores(m, f"site={site}", f"Models at {site}, left out of training"), tables.drift(m, f"site={site}")) if t))
+        for site in m.sites
+    ]  # fmt: skip
+    return [pictures, tables.drift(m, "holdout"), *sites]
 
 
 def _sure(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:

@@ -222,5 +222,24 @@ def coverage(material: Material) -> Html | None:
                f"had not been calibrated on; {size}.")  # fmt: skip
 
 
+def drift(material: Material, part: str, most: int = 25) -> Html | None:
+    """How the predictors of a part differ from those that were learnt from, the most different first."""
+    held = material.get("curves", "drift", part, default={})
+    found = [(name, d) for name, d in (held.get("columns") or {}).items() if isinstance(d, dict)]
+    if not found:
+        return None
+    found.sort(key=lambda f: -(f[1].get("psi") or 0))
+    place = "hold-out" if part == "holdout" else part.partition("=")[2]
+    tone = {"stable": "✓ stable", "moderate": "! moderate", "large": "✕ large"}
+    rows: list[list[Child]] = [
+        [name, tone.get(str(d.get("verdict")), str(d.get("verdict"))), number(d.get("psi"), 2), _rounded(d.get("missing_before")), _rounded(d.get("missing_after"))]
+        for name, d in found[:most]
+    ]
+    more = f" The {len(found) - most} least different are not shown." if len(found) > most else ""
+    apart = estimate("auroc", held.get("domain_auroc"))
+    note = f"Stability index: below 0.1 stable, above 0.25 a large shift. A model that tries to tell the two groups apart by all predictors reaches AUROC {apart}; 0.5 would mean alike.{more}"
+    return table(f"Predictors at {place} against those that were learnt from", ["Column", "Shift", "Stability index", "Missing before", "Missing here"], rows, numbers=2, note=note)
 
 
+def _rounded(value: Any) -> str:
+    return f"{number(100 * value, 0)}%" if is_number(value) else "–"

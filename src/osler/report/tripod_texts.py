@@ -163,7 +163,13 @@ def _output(m: Material) -> str:
 
 def _differences(m: Material) -> str:
     sizes = m.holdout_sizes()
-    return f"Development {count(sizes[0])} rows, hold-out {count(sizes[1])} rows ({m.get('study', 'holdout')}); the same columns and outcome definition; table one by part, with standardised differences." if sizes else ""
+    return f"Development {count(sizes[0])} rows, hold-out {count(sizes[1])} rows ({m.get('study', 'holdout')}); the same columns and outcome definition. {_moved(m)}" if sizes else ""
+
+
+def _moved(m: Material) -> str:
+    held = m.get("curves", "drift", "holdout", "columns", default={})
+    moved = [f"{k} ({d.get('verdict')})" for k, d in held.items() if isinstance(d, dict) and d.get("verdict") in ("moderate", "large")]
+    return f"Predictors that moved: {listed(moved, 15) or 'none'} of {len(held)}; table one stands by part." if held else "Table one stands by part, with standardised differences."
 
 
 def _flow(m: Material) -> str:
