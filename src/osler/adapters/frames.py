@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from osler.cohort.headers import checked
@@ -46,7 +47,7 @@ def _column(name: str, values: Any) -> pl.Series:
     missing = values.isna().to_numpy()
     if not missing.any() and values.dtype.kind in "iufb" and kind == kind.lower():
         return pl.Series(name, values.to_numpy())
-    found = [None if absent else value for value, absent in zip(values.to_list(), missing)]
+    found = [None if absent else _plain(value) for value, absent in zip(values.to_list(), missing)]
     kinds = {type(v) for v in found if v is not None}
     if kinds and all(issubclass(k, bool) for k in kinds):
         return pl.Series(name, found, dtype=pl.Boolean)
@@ -57,3 +58,8 @@ def _column(name: str, values: Any) -> pl.Series:
     if kinds and all(hasattr(k, "isoformat") for k in kinds):
         return pl.Series(name, found, strict=False)
     return pl.Series(name, [None if v is None else str(v) for v in found], dtype=pl.String)
+
+
+def _plain(value: Any) -> Any:
+    """A numpy number, text or truth value as Python's own; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64)) else value

@@ -43,7 +43,7 @@ class Address:
         """
         scheme, _, rest = address.partition("://")
         rest, _, fragment = rest.partition("#")
-        if fragment and "?query=" in address:
+        if fragment and ("?query=" in rest or "&query=" in rest):
             rest, fragment = f"{rest}#{fragment}", ""
         base, _, tail = rest.partition("?")
         head, mark, query = tail.partition("query=") if tail.startswith("query=") else tail.partition("&query=")
@@ -97,7 +97,7 @@ class Address:
                 raise ReadError(f"table must be in the database, was '{self.table}': {nearest(self.table, known)}", "read-database")
             parts = [self.table] if "." not in self.table else self.table.split(".", 1)
             return "SELECT * FROM " + ".".join('"' + p.replace('"', '""') + '"' for p in parts)
-        first = self.query.split(None, 1)[0].lower() if self.query else ""
+        first = (self.query.split(None, 1) or [""])[0].lower()
         if first not in ("select", "with", "values", "from") or ";" in self.query:
             raise ReadError("the query must be one SELECT without ';', it is not: tables are only ever read", "read-database")
         return self.query

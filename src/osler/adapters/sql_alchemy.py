@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import urllib.parse
 from typing import Any
 
 import polars as pl
@@ -46,7 +49,8 @@ def read_query(address: str) -> tuple[pl.DataFrame, str]:
 def _engine(alchemy: Any, where: Address) -> Any:
     if where.scheme.split("+")[0] == "sqlite":
         path = where.file()
-        return alchemy.create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
+        name = f"file:{urllib.parse.quote(os.fspath(path))}?mode=ro"
+        return alchemy.create_engine("sqlite://", creator=lambda: sqlite3.connect(name, uri=True))
     return alchemy.create_engine(_DRIVERS.get(where.scheme, where.scheme) + "://" + where.rest, connect_args=_timeouts(where))
 
 
