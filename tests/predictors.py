@@ -20,6 +20,7 @@ from osler.engine.predictor import Predictor
 from osler.engine.prepare import open_cohort
 from osler.engine.study import Study
 from osler.evaluation.conformal import fit_classes, fit_number
+from osler.explanation.background import learn_background
 
 #: Tables that come with installed libraries, and tables of the mirror's folder `clinical`.
 STUDIES = {
@@ -107,6 +108,7 @@ def fitted(name: str, spec: str, mirror: Path | None = None) -> Fitted:
     predictor = Predictor(
         columns, states, target.kind, target.names, target.classes, horizon, {chosen: (spec, params)}, chosen, conformal,
         learn_domain(blocks), {"verdict": "clean", "unit": "row"}, {"rows": len(cohort), "threshold": 0.5},
+        learn_background(blocks, np.arange(len(cohort))),
     )  # fmt: skip
     return Fitted(predictor, as_trained(predictor, cohort))
 

@@ -31,7 +31,7 @@ def predict(run: Run | Predictor | str | Path, source: Cohort | str | Path) -> C
     Raises:
         ColumnError: none of the predictor's columns is there; the nearest names are suggested.
     """
-    predictor = _predictor(run)
+    predictor = open_predictor(run)
     known = {c.name: c.modality for c in predictor.inputs}
     cohort = source if isinstance(source, Cohort) else read(source, columns=known)
     with typed("reading a table in its terms"):
@@ -39,7 +39,8 @@ def predict(run: Run | Predictor | str | Path, source: Cohort | str | Path) -> C
     return predictor.predict(cohort)
 
 
-def _predictor(run: Run | Predictor | str | Path) -> Predictor:
+def open_predictor(run: Run | Predictor | str | Path) -> Predictor:
+    """The predictor of a run, of its folder, of a predictor's folder, or the predictor itself."""
     if isinstance(run, Predictor):
         return run
     if isinstance(run, Run):

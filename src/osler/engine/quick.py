@@ -26,6 +26,9 @@ FEW = 256
 #: Texts whose features are kept per column, and the longest text that is kept.
 MOST_TEXTS, LONGEST_TEXT = 4096, 64
 
+#: Texts that are looked up once at the start, beside the levels of training.
+USUAL = ("true", "false", "1", "0")
+
 
 class QuickAnswers:
     """A predictor that remembers how short texts are encoded.
@@ -36,6 +39,7 @@ class QuickAnswers:
 
     def __init__(self, predictor: Predictor) -> None:
         self.predictor = predictor
+        self._estimator = models.get(predictor.models[predictor.chosen][0])
         self._texts: dict[str, dict[str | None, np.ndarray]] = {}
         self._like: dict[str, Block] = {}
         for name, entry in predictor.states.items():
@@ -43,6 +47,8 @@ class QuickAnswers:
             if modality.emits == "dense" and entry["modality"] not in ("number", "date", "text"):
                 self._texts[name] = {}
                 self._like[name] = modality.encode(pl.Series([None], dtype=pl.String), entry["state"])
+                usual = [None, *USUAL, *entry["state"].get("levels", ())[:MOST_TEXTS]]
+                self._looked_up(name, pl.Series(usual, dtype=pl.String))
 
     def answer(self, rows: list[Mapping[str, Any]]) -> tuple[dict[str, pl.Series], Cohort]:
         """Prediction columns (as `osler.engine.answer.answer_columns`) and the rows as a cohort, whose `refusals` say which
@@ -50,8 +56,7 @@ class QuickAnswers:
         """
         cohort = rows_cohort(self.predictor, list(rows))
         blocks = self.blocks(cohort)
-        spec, params = self.predictor.models[self.predictor.chosen]
-        prediction = models.get(spec).predict(params, blocks)
+        prediction = self._estimator.predict(self.predictor.models[self.predictor.chosen][1], blocks)
         return answer_blocks(self.predictor, blocks, prediction), cohort
 
     def blocks(self, cohort: Cohort) -> dict[str, Block]:

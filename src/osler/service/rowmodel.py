@@ -21,9 +21,12 @@ from osler.service.problems import Problem
 
 MOST_ROWS = 10_000
 
+#: Texts of a boolean or date column that are remembered as readable.
+_MOST_READABLE = 4096
+
 _KINDS: dict[str, Any] = {
     "number": Annotated[float, Field(strict=True, allow_inf_nan=False)] | None,
-    "boolean": StrictBool | StrictInt | StrictStr | None,
+    "boolean": StrictBool | StrictInt | StrictFloat | StrictStr | None,
     "category": StrictStr | StrictInt | StrictBool | StrictFloat | None,
     "date": StrictStr | None,
     "text": StrictStr | None,
@@ -50,6 +53,7 @@ class RowModel:
         }
         self.row = create_model("Row", __config__=ConfigDict(extra="forbid", strict=True), **fields)
         self._rows = TypeAdapter(list[self.row])
+        self._readable: dict[str, set[str]] = {c.name: set() for c in predictor.inputs}
         self._words = {
             c.name: modalities.get(c.modality) for c in predictor.inputs if c.modality in ("boolean", "date")
         }
@@ -93,19 +97,23 @@ class RowModel:
         return Problem(422, "column-unknown", f"row {row} must hold columns of the model only, one key is none of them: {hint}")
 
     def _check_words(self, rows: list[dict[str, Any]]) -> None:
-        """Booleans and dates that are there can be read."""
+        """Booleans and dates that are there can be read; texts that were read before are known to be readable."""
         for name, modality in self._words.items():
-            odd = [(i, row[name]) for i, row in enumerate(rows) if row.get(name) is not None and not isinstance(row[name], bool)]
+            known = self._readable[name]
+            texts = [(i, str(row[name])) for i, row in enumerate(rows) if row.get(name) is not None and row[name] not in (True, False)]
+            odd = [(i, text) for i, text in texts if text not in known]
             if not odd:
                 continue
-            texts = pl.Series([str(v) for _, v in odd], dtype=pl.String)
+            values = pl.Series([text for _, text in odd], dtype=pl.String)
             if modality.name == "date":
-                bad = read_dates(texts.to_list(), self.states[name]).is_null() & ~is_missing_word(texts)
+                bad = read_dates(values.to_list(), self.states[name]).is_null() & ~is_missing_word(values)
             else:
-                bad = modality.check(texts, self.columns[name])
+                bad = modality.check(values, self.columns[name])
             if bad.any():
                 row = odd[bad.to_list().index(True)][0] + 1
                 raise Problem(422, "column-kind", f"row {row}, column '{name}' must be {_WORDS[modality.name]}, it is not")
+            if len(known) < _MOST_READABLE:
+                known.update(text for _, text in odd if len(text) <= 32)
 
 
 def described(column: Column, state: Mapping[str, Any]) -> dict[str, Any]:

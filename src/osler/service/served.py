@@ -57,10 +57,9 @@ class Served:
     def answers(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Per row its prediction columns, and under `refusals` the cells that could not be used."""
         columns, cohort = self._quick.answer(list(rows))
-        made = pl.DataFrame(columns).fill_nan(None).to_dicts()
-        for answer in made:
-            answer["refusals"] = []
-        for line in cohort.refusals.to_dicts():
+        values = [[None if v != v else v for v in column.to_list()] for column in columns.values()]
+        made: list[dict[str, Any]] = [{**dict(zip(columns, row)), "refusals": []} for row in zip(*values)]
+        for line in cohort.refusals.to_dicts() if cohort.refusals.height else ():
             refusal = {"column": line["column"], "reason": line["reason"], "action": line["action"]}
             made[line["row"] - 1]["refusals"].append(refusal)
         return made
