@@ -133,6 +133,8 @@ def _call(name: str, args: list[str]) -> int:
             raise
         print(f"osler {name}: {shown()} (see: osler {name} --help)", file=sys.stderr)
         return 2
+    if result == 130:  # how typer reports Ctrl-C
+        raise KeyboardInterrupt
     return int(result) if isinstance(result, int) else 0
 
 
