@@ -10,10 +10,9 @@ import numpy as np
 
 from osler.blocks import Block
 from osler.cohort.cohort import Cohort
-from osler.cohort.read import read
 from osler.engine.batches import encode
-from osler.engine.explain import answer_on, chosen_rows
-from osler.engine.predict import _predictor, as_trained
+from osler.engine.explain import answer_on, chosen_rows, table_of
+from osler.engine.predict import open_predictor
 from osler.engine.predictor import Predictor
 from osler.engine.run import Run
 from osler.errors import ColumnError, OptionError, nearest
@@ -52,7 +51,7 @@ def counterfactuals(
         OptionError: a row, direction or wanted value that cannot be, or a task with several outputs.
         ColumnError: a limit names no input column.
     """
-    predictor = _predictor(run)
+    predictor = open_predictor(run)
     if predictor.task in ("multiclass", "multilabel"):
         raise OptionError(
             f"counterfactuals need a task with one answer, this run has the task {predictor.task}: "
@@ -60,8 +59,7 @@ def counterfactuals(
         )
     limits = dict(limits or {})
     _check(predictor, limits, want)
-    cohort = as_trained(predictor, source if isinstance(source, Cohort) else read(source))
-    one = chosen_rows(cohort, [row])
+    one = chosen_rows(table_of(predictor, source), [row])
     blocks = encode(one, predictor.states)
     code = 1 if predictor.task == "binary" else 0
     scale = scale_of(predictor.task, SCALES[predictor.task][-1], code, predictor.horizon)

@@ -15,9 +15,10 @@ from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW, Column
 from osler.cohort.read import read
 from osler.engine.batches import encode
-from osler.engine.predict import _predictor, as_trained
+from osler.engine.predict import as_trained, open_predictor
 from osler.engine.predictor import Predictor
 from osler.engine.run import Run
+from osler.engine.validate import typed
 from osler.errors import InternalError, OptionError, PredictorError, nearest
 from osler.explanation.background import Background, restore
 from osler.explanation.lime import lime
@@ -68,10 +69,10 @@ def explain(
         OptionError: an option has a value it cannot have, or a row is not there.
         InternalError: exact attributions do not add up to the prediction.
     """
-    predictor = _predictor(run)
-    cohort = as_trained(predictor, source if isinstance(source, Cohort) else read(source))
-    cohort = chosen_rows(cohort, rows)
-    parts = explanations(predictor, cohort, method, scale, output)
+    predictor = open_predictor(run)
+    cohort = chosen_rows(table_of(predictor, source), rows)
+    with typed("explaining"):
+        parts = explanations(predictor, cohort, method, scale, output)
     order = np.argsort(np.concatenate([at for at, _ in parts])) if parts else np.empty(0, dtype=np.int64)
     frames = pl.concat([_frame(e, method) for _, e in parts])[order] if parts else pl.DataFrame()
     result = cohort
@@ -91,7 +92,9 @@ def explain_rows(predictor: Predictor, cohort: Cohort) -> list[dict[str, Any]]:
         `{"base", "scale", "attributions": {column: number}, "prediction", "adds_up", "error"}` per row, and `output`.
     """
     out: list[dict[str, Any]] = [{} for _ in range(len(cohort))]
-    for at, explained in explanations(predictor, cohort):
+    with typed("explaining"):
+        parts = explanations(predictor, cohort)
+    for at, explained in parts:
         found, sums = explained.found, explained.found.adds_up(explained.scale)
         for i, row in enumerate(at):
             out[row] = {
@@ -101,6 +104,14 @@ def explain_rows(predictor: Predictor, cohort: Cohort) -> list[dict[str, Any]]:
                 **({"output": explained.output} if explained.output else {}),
             }  # fmt: skip
     return out
+
+
+def table_of(predictor: Predictor, source: Cohort | str | Path) -> Cohort:
+    """A table, or a cohort, in the predictor's terms."""
+    known = {c.name: c.modality for c in predictor.inputs}
+    cohort = source if isinstance(source, Cohort) else read(source, columns=known)
+    with typed("reading a table in its terms"):
+        return as_trained(predictor, cohort)
 
 
 def explanations(
