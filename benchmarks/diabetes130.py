@@ -50,6 +50,7 @@ def estimators(say: Callable[[str], None]) -> None:
 
 
 def _peers(say: Callable[[str], None], train: object, test: object, y: np.ndarray, held: np.ndarray) -> None:
+    import pandas as pd
     from lightgbm import LGBMClassifier
     from sklearn.compose import make_column_transformer
     from sklearn.linear_model import LogisticRegression
@@ -58,7 +59,7 @@ def _peers(say: Callable[[str], None], train: object, test: object, y: np.ndarra
 
     names = [c.name for c in train.role("input")]
     numbers = [c.name for c in train.role("input") if c.modality == "number"]
-    x = [c.table.select(names).to_pandas() if hasattr(c.table, "to_pandas") else None for c in (train, test)]
+    x = [pd.DataFrame({n: c.table[n].to_list() for n in names}) for c in (train, test)]
     codes = [n for n in names if n not in numbers]
     for part in x:
         part[codes] = part[codes].astype(str)

@@ -44,6 +44,11 @@ def curves(prepared: Prepared, pooled: dict[str, dict[str, Pooled]], chosen: str
     return facts
 
 
+def replicates(n: int, most: int) -> int:
+    """Bootstrap replicates behind a drawn band: fewer on large tables, where bands are narrow, and never under 40."""
+    return max(40, min(most, 1_500_000 // max(n, 1)))
+
+
 def _part(prepared: Prepared, by_model: dict[str, Pooled], chosen: str, part: str) -> dict[str, Any]:
     rows = by_model[chosen].rows
     answers = {m: p.mean for m, p in by_model.items()}
@@ -65,13 +70,13 @@ def part_curves(
     """
     facts: dict[str, Any] = {}
     if len(answers) > 1:
-        facts["compare"] = compare(target, answers, groups, rng, reference=chosen, n_boot=300)
+        facts["compare"] = compare(target, answers, groups, rng, reference=chosen, n_boot=replicates(len(target), 300))
     answer = answers[chosen]
     if target.kind == "binary":
         p = answer.value[:, 1]
-        facts["calibration"] = calibration(target.y, p, groups, rng)
+        facts["calibration"] = calibration(target.y, p, groups, rng, n_boot=replicates(len(target), 200))
         shown = {m: a.value[:, 1] for m, a in answers.items()}
-        facts["decision_curve"] = decision_curve(target.y, shown, groups, rng, n_boot=200)
+        facts["decision_curve"] = decision_curve(target.y, shown, groups, rng, n_boot=replicates(len(target), 200))
         facts["roc"] = {m: _roc(target.y, q) for m, q in shown.items()}
         facts["histogram"] = _histogram(p, target.y)
     elif target.kind == "multiclass":
@@ -145,7 +150,7 @@ def _thresholds(prepared: Prepared, target: Target, answer: Prediction, groups: 
         rule, value = threshold_rule(text)
         if rule == "fixed":
             return {"rule": "fixed", "threshold": value, **confusion(target.y, p, value, groups)}
-        return threshold_report(target.y, p, rule, value, groups, rng, n_boot=200)
+        return threshold_report(target.y, p, rule, value, groups, rng, n_boot=replicates(len(target), 200))
 
     asked = {"chosen": prepared.study.threshold, "youden": "youden", "sensitivity_90": "sensitivity=0.9", "specificity_90": "specificity=0.9"}
     return {name: table(text) for name, text in asked.items()}
@@ -181,7 +186,7 @@ def _subgroups(
         labels = _labels(cohort.values(column.name), column.modality)
         if labels is not None and 1 < len({v for v in labels if v is not None}) <= MOST_LEVELS:
             rng = prepared.study.rng("subgroups", column.name)
-            found[column.name] = subgroups(target, answer, labels, groups, rng, n_boot=200)
+            found[column.name] = subgroups(target, answer, labels, groups, rng, n_boot=replicates(len(target), 200))
     return found
 
 
