@@ -102,11 +102,11 @@ def test_finished_folds_are_taken_up_again(clinic_csv: Path, tmp_path: Path, mon
     whole = small(clinic_csv, tmp_path / "whole")
     real, count = train.run_split, {"n": 0}
 
-    def broken(prepared, split):
+    def broken(prepared, split, *more):
         count["n"] += 1
         if count["n"] == 3:
             raise KeyboardInterrupt
-        return real(prepared, split)
+        return real(prepared, split, *more)
 
     monkeypatch.setattr(train, "run_split", broken)
     with pytest.raises(KeyboardInterrupt):

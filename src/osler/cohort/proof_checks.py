@@ -242,7 +242,7 @@ def cohort_checks(cohort: Cohort, pretraining: str = "none") -> list[Check]:
     """Every check that needs the table's values.
 
     Args:
-        pretraining: overlap of the rows with data that a pre-trained part saw: `none`, `unknown` or `known`.
+        pretraining: overlap of the rows with data that a pre-trained part saw: `none`, `disjoint`, `unknown` or `known`.
     """
     findings = find_leaks(cohort)
     checks = [_of_findings(name, [f for f in findings if CHECK_OF[f.code] == name]) for name in dict.fromkeys(CHECK_OF.values())]
@@ -279,6 +279,8 @@ def _pretraining(overlap: str) -> Check:
     name = "pre-training overlap"
     if overlap == "none":
         return Check(name, "clean", 0, "none: no part was trained before on other data")
+    if overlap == "disjoint":
+        return Check(name, "clean", 0, "disjoint: no row or unit of this table was in the table of the run started from")
     if overlap == "known":
         return Check(name, "violated", 1, "known: a pre-trained part saw rows of this table")
     return Check(name, "unknown", 0, "unknown: it was not declared what a pre-trained part saw")

@@ -14,6 +14,7 @@ import polars as pl
 from osler import modalities
 from osler.cohort.column import ROW, Column
 from osler.engine.assess import Assessment
+from osler.engine.learn import tuned_specs
 from osler.engine.prepare import Prepared
 from osler.engine.train import Fitted, FoldResult
 from osler.errors import InputError
@@ -57,6 +58,7 @@ def describe(
         "columns": columns,
         "ensemble_weights": mean,
         "rank": ranks,
+        "tuned": tuned_specs(fitted.params) if study.tune else {},
         "table_one": table_one(prepared),
         "card": card(prepared, assessment),
         "study_digest": study.digest,

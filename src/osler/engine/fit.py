@@ -30,7 +30,8 @@ from osler.engine.progress import Progress
 from osler.engine.run import Run
 from osler.engine.study import Study
 from osler.engine.tables import defused
-from osler.engine.train import Fitted, FoldResult, cross_validate, fit_rows
+from osler.engine.warm import pretraining
+from osler.engine.train import CHECKPOINTS, Fitted, FoldResult, cross_validate, fit_rows
 from osler.errors import OptionError, OslerError
 from osler.explanation.background import learn_background
 from osler.registry import load
@@ -64,6 +65,8 @@ def fit(
         InputError: the table, a column, the target or an option must change.
         ViolationError: the asked split would leak.
     """
+    if workers < 0:
+        raise OptionError(f"workers must be at least 0, was {workers}: 0 takes one per core")
     study = _study(source, study or Study(), options)
     final = _out(out)
     with Progress(silent) as progress:
@@ -76,6 +79,8 @@ def fit(
             log = _learn(work, prepared, workers or os.cpu_count() or 1, progress)
         except OslerError:
             shutil.rmtree(work)  # the question must change, so nothing here would be of use again
+            if new_parent:
+                final.parent.rmdir()
             raise
     with whole_folder(final, work):
         shutil.rmtree(work / "folds", ignore_errors=True)
@@ -92,7 +97,7 @@ def _learn(work: Path, prepared: Prepared, workers: int, progress: Progress) -> 
     log.write("folds", count=len(folds))
     last = prepared.splits[-1]
     progress("final model", 0, 1)
-    fitted = fit_rows(prepared, last.train, last.key)
+    fitted = fit_rows(prepared, last.train, last.key, work / "folds" / CHECKPOINTS)
     progress("final model", 1, 1)
     _write_after(work, prepared, folds, fitted, progress, log)
     return log
@@ -158,7 +163,7 @@ def _write_after(
     assessment = assess(prepared, results)
     progress("scores", 1, 1)
     states = [s for r in folds for s in r.states] + list(fitted.record)
-    certificate = certify(prepared.cohort, prepared.splits, states, study.key, pairs=prepared.pairs).to_json()
+    certificate = certify(prepared.cohort, prepared.splits, states, study.key, pairs=prepared.pairs, pretraining=pretraining(study, prepared.cohort)).to_json()
     write_json(work / "scores.json", assessment.scores)
     populations = {"learning_curve": more_data(prepared) if study.explain else {}, "drift": shifts(prepared)}
     write_json(work / "curves.json", {**assessment.curves, **populations})

@@ -19,8 +19,11 @@ from osler.cohort.column import ROW
 from osler.cohort.lineage import Step, refusals
 from osler.cohort.read import read
 from osler.engine.clinical import offered
+from osler.engine.asked import check_models, check_study
 from osler.engine.study import Study
+from osler.engine.warm import init_of
 from osler.errors import ColumnError, OptionError, TargetError, ViolationError
+from osler.models.base import Params
 from osler.models.ensemble import DEFAULT_MEMBERS
 from osler.tasks.base import Target, Task
 from osler.tasks.survival import split_event
@@ -45,6 +48,7 @@ class Prepared:
         facts: numbers for the plan and the report (JSON).
         pairs: near duplicates of different units, looked for once.
         scores: specifications of published scores that stand beside the models.
+        init: what networks start from, if the study names a run.
     """
 
     study: Study
@@ -58,6 +62,7 @@ class Prepared:
     facts: dict[str, Any]
     pairs: duplicates.Pairs
     scores: tuple[str, ...] = ()
+    init: Params | None = None
 
 
 def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Cohort:
@@ -65,7 +70,7 @@ def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Coho
     if not isinstance(source, Cohort):
         source = read(source if source is not None else study.source, labels=study.labels or None)
     cohort = source
-    modality = dict(part.partition("=")[::2] for part in study.column)
+    modality = {name: kind for name, _, kind in (part.rpartition("=") for part in study.column)}
     cohort = cohort.declare(columns={name: {"modality": m} for name, m in modality.items()})
     survival = bool(study.duration or study.event)
     if survival and not (study.duration and study.event):
@@ -89,6 +94,7 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
         InputError: anything about the table, the columns or the target that cannot be learnt from.
         ViolationError: the asked-for split would put one unit on both sides.
     """
+    check_study(study)
     cohort = open_cohort(study, source)
     external = _external_holdout(study, cohort)
     if external is not None:
@@ -98,6 +104,8 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
     if study.missing_zero:
         cohort = check.clean(cohort)
     study = _with_task(study, cohort)
+    check_models(study.model, study.task)
+    init = init_of(study)
     task = tasks.get(study.task)
     cohort = _usable(cohort, task)
     task.check(cohort)
@@ -115,7 +123,7 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
         raise ViolationError(f"{stop[0].message}: {stop[0].advice}", "leak")
     scores, lacking = offered(cohort.take(development), target.kind) if study.scores else ((), {})
     facts = {**_facts(study, cohort, target, groups, merged, splits), "scores_lacking": lacking}
-    return Prepared(study, cohort, task, target, groups, tuple(splits), development, findings, facts, pairs, scores)
+    return Prepared(study, cohort, task, target, groups, tuple(splits), development, findings, facts, pairs, scores, init)
 
 
 def _inputs(cohort: Cohort, study: Study) -> Cohort:

@@ -41,6 +41,7 @@ class Study:
     holdout: str = _flag("", "file, COLUMN=VALUE, COLUMN>=VALUE or a share such as 0.3, kept for the end")
     folds: int = _flag(0, "folds of the cross-validation; 0 chooses")
     repeats: int = _flag(0, "repeats of the cross-validation; 0 chooses")
+    init: str = _flag("", "run or predictor whose network an mlp or network starts from; its rows must not be in this table")
     imbalance: str = _flag("none", "none, or balanced: classes weighted inversely to their size")
     threshold: str = _flag("0.5", "what counts as a positive answer: a probability, youden, sensitivity=0.9 or specificity=0.9")
     tune: int = _flag(0, "trials of tuning per model inside every training part; 0 for none")
@@ -119,6 +120,8 @@ def read_config(path: str | Path, what: str = "study file") -> dict[str, Any]:
         raise ReadError(f"{what} '{path.name}' must be at most 1 MiB", "limit-size")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ReadError(f"study file '{path.name}' must be text in UTF-8, it is not: save it as that", "read-encoding") from error
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
         raise ReadError(f"{what} '{path.name}' must be YAML or JSON, line {line} is not") from error

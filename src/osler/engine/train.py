@@ -19,8 +19,8 @@ from osler.cohort.split import Split
 from osler.engine.batches import CohortBatches, encode, fit_states
 from osler.engine.clinical import is_score, row_name
 from osler.engine.files import write_atomic
+from osler.engine.learn import Support, learn, members_of
 from osler.engine.prepare import Prepared
-from osler.engine.tune import tuned
 from osler.errors import TargetError
 from osler.explanation.permutation import permutation_importance
 from osler.models.base import Estimator, Params, options_from
@@ -29,6 +29,9 @@ from osler.tasks.base import Prediction, Target
 
 #: With more columns than this, importance by shuffling one at a time is left out.
 MOST_SHUFFLED = 200
+
+#: Folder, beside the finished folds, in which networks keep their state while they train.
+CHECKPOINTS = "training"
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,11 @@ class Fitted:
     record: tuple[FittedState, ...]
 
 
-def fit_rows(prepared: Prepared, rows: np.ndarray, key: str) -> Fitted:
+def fit_rows(prepared: Prepared, rows: np.ndarray, key: str, checkpoints: Path | None = None) -> Fitted:
     """Fit states and models on some rows; `key` names the stage for seeds and for the certificate.
 
-    The ensemble's members stand beside it under their own names, at no extra cost.
+    The ensemble's members stand beside it under their own names, at no extra cost. A network keeps its state in a folder of
+    `checkpoints` while it trains, and goes on from there.
     """
     cohort = prepared.cohort.take(rows)
     target, groups = prepared.target.take(rows), prepared.groups[rows]
@@ -73,19 +77,17 @@ def fit_rows(prepared: Prepared, rows: np.ndarray, key: str) -> Fitted:
     batches = CohortBatches(cohort, states, weighted(target, prepared.study.imbalance), groups).all()
     params: dict[str, tuple[str, Params]] = {}
     specs = prepared.study.model
-    shared = members_of(specs)
+    shared = inside_ensembles(specs)
     for spec in specs:
         if spec in shared:
             continue
-        spec_used = tuned(spec, batches, prepared.study, key) if prepared.study.tune else spec
-        estimator = models.get(spec_used)
-        learnt = estimator.fit(batches, prepared.study.rng("fit", key, name_of(spec)))
-        params[name_of(spec)] = (spec_used, learnt)
+        params[name_of(spec)] = learn(spec, batches, prepared.study, key, Support(checkpoints, prepared.init))
+        learnt, estimator = params[name_of(spec)][1], models.get(spec)
         record.append(FittedState(f"model:{name_of(spec)}", key, seen, len(cohort)))
         if isinstance(estimator, Ensemble):
-            for i, member in enumerate(learnt.meta["members"]):
+            for i, member in enumerate(members_of(estimator, target.kind)):
                 if member in specs:
-                    params[name_of(member)] = (member, learnt.part(str(i)))
+                    params[name_of(member)] = (learnt.meta["members"][i], learnt.part(str(i)))
                     record.append(FittedState(f"model:{name_of(member)}", key, seen, len(cohort)))
     for spec in prepared.scores:
         params[row_name(spec)] = (spec, models.get(spec).fit(batches, prepared.study.rng("fit", key, row_name(spec))))
@@ -94,9 +96,9 @@ def fit_rows(prepared: Prepared, rows: np.ndarray, key: str) -> Fitted:
     return Fitted(states, ordered, tuple(record))
 
 
-def run_split(prepared: Prepared, split: Split) -> FoldResult:
+def run_split(prepared: Prepared, split: Split, checkpoints: Path | None = None) -> FoldResult:
     """Fit on the training rows of a split and answer for its test rows."""
-    fitted = fit_rows(prepared, split.train, split.key)
+    fitted = fit_rows(prepared, split.train, split.key, checkpoints)
     blocks = encode(prepared.cohort.take(split.test), fitted.states)
     predictions: dict[str, Prediction] = {}
     facts: dict[str, Any] = {}
@@ -142,21 +144,21 @@ def cross_validate(
             done[split.key] = held
     todo = [s for s in wanted if s.key not in done]
     progress("folds", len(done), len(wanted))
-    for result in _results(prepared, todo, workers):
+    for result in _results(prepared, todo, workers, folder / CHECKPOINTS):
         write_fold(folder, result)
         done[result.split.key] = result
         progress("folds", len(done), len(wanted))
     return [done[s.key] for s in wanted]
 
 
-def _results(prepared: Prepared, todo: list[Split], workers: int) -> Iterator[FoldResult]:
+def _results(prepared: Prepared, todo: list[Split], workers: int, checkpoints: Path) -> Iterator[FoldResult]:
     if workers <= 1 or len(todo) < 2:
-        yield from (run_split(prepared, s) for s in todo)
+        yield from (run_split(prepared, s, checkpoints) for s in todo)
         return
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), _start_worker, (prepared,)) as pool:
+    with ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), _start_worker, (prepared, checkpoints)) as pool:
         jobs = [pool.submit(_work, s) for s in todo]
         try:
             for job in as_completed(jobs):
@@ -166,17 +168,18 @@ def _results(prepared: Prepared, todo: list[Split], workers: int) -> Iterator[Fo
                 job.cancel()
 
 
-_PREPARED: list[Prepared] = []
+_PREPARED: list[tuple[Prepared, Path]] = []
 
 
-def _start_worker(prepared: Prepared) -> None:
+def _start_worker(prepared: Prepared, checkpoints: Path) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     warnings.filterwarnings("ignore")  # other libraries' warnings may quote cells; the main process shows their kind
-    _PREPARED[:] = [prepared]
+    _PREPARED[:] = [(prepared, checkpoints)]
 
 
 def _work(split: Split) -> FoldResult:
-    return run_split(_PREPARED[0], split)
+    prepared, checkpoints = _PREPARED[0]
+    return run_split(prepared, split, checkpoints)
 
 
 # -- names, weights, facts -----------------------------------------------------------------------------------------
@@ -187,7 +190,7 @@ def name_of(spec: str) -> str:
     return "ensemble" if spec.partition(":")[0] == "ensemble" else spec
 
 
-def members_of(specs: tuple[str, ...]) -> set[str]:
+def inside_ensembles(specs: tuple[str, ...]) -> set[str]:
     """Specifications that a named ensemble fits anyway."""
     inside: set[str] = set()
     for spec in specs:
@@ -216,7 +219,7 @@ def _enough(target: Target, key: str) -> None:
 def _facts(estimator: Estimator, spec: str, params: Params) -> dict[str, Any]:
     facts: dict[str, Any] = {"spec": spec}
     if isinstance(estimator, Ensemble):
-        facts["weights"] = dict(zip(params.meta["members"], params.meta["weights"]))
+        facts["weights"] = dict(zip(members_of(estimator, params.meta["kind"]), params.meta["weights"]))
         facts["recalibration"] = params.meta["recalibration"]
     return facts
 
@@ -272,4 +275,4 @@ def read_fold(folder: Path, split: Split) -> FoldResult | None:
     return FoldResult(split, predictions, tuple(FittedState(*s) for s in note["states"]), note["facts"], increases)
 
 
-__all__ = ["Fitted", "FoldResult", "cross_validate", "fit_rows", "members_of", "name_of", "options_from", "run_split"]
+__all__ = ["Fitted", "FoldResult", "cross_validate", "fit_rows", "inside_ensembles", "name_of", "options_from", "run_split"]

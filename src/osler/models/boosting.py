@@ -123,6 +123,7 @@ class Boosting(Estimator):
     answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
     copes_with_missing: ClassVar[bool] = True
     Options: ClassVar[type] = BoostingOptions
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {"learning_rate": ("log", 0.01, 0.2), "features": ("float", 0.3, 1.0), "ridge": ("log", 0.3, 30.0)}
 
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
         """Choose the number of rounds on inner grouped folds, then learn from all training rows."""

@@ -45,6 +45,9 @@ class SVM(Estimator):
     answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
     copes_with_missing: ClassVar[bool] = True
     Options: ClassVar[type] = SVMOptions
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "costs": ("choice", "0.3+1.0+3.0", "0.03+0.1+0.3", "3.0+10.0+30.0"), "widths": ("choice", "0.3+1.0", "0.1", "3.0"),
+    }  # fmt: skip
 
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
         """Learn design, kernel, machines and probabilities from training rows."""

@@ -95,6 +95,7 @@ class Forest(Estimator):
     answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
     copes_with_missing: ClassVar[bool] = True
     Options: ClassVar[type] = ForestOptions
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {"min_leaf": ("int", 1, 40), "splitter": ("choice", "best", "random")}
 
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
         """Grow the trees on training rows.
@@ -189,6 +190,7 @@ class Tree(Estimator):
     answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
     copes_with_missing: ClassVar[bool] = True
     Options: ClassVar[type] = TreeOptions
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {"min_leaf": ("int", 3, 60), "max_depth": ("int", 2, 10)}
 
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
         """Grow and prune the tree on training rows."""

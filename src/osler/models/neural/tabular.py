@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -45,6 +45,10 @@ class MLP(Estimator):
     copes_with_missing: ClassVar[bool] = True
     extra: ClassVar[str | None] = "neural"
     Options: ClassVar[type] = MLPOptions
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "width": ("choice", 32, 64, 128), "dropout": ("float", 0.0, 0.5), "learning_rate": ("log", 0.0003, 0.003),
+        "weight_decay": ("log", 0.001, 0.1),
+    }  # fmt: skip
 
     def __init__(self, options: MLPOptions | None = None, extras: Extras | None = None) -> None:
         super().__init__(options)
