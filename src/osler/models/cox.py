@@ -8,7 +8,7 @@ splines (Harrell, Regression Modeling Strategies, section 2.4.5): straight beyon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from osler.errors import OptionError
 from osler.models.base import Batches, Estimator, Params
 from osler.models.breslow import breslow, survival
 from osler.models.design import Design
+from osler.models.labels import inner_folds
 from osler.models.partial_likelihood import RiskSets, derivatives, log_likelihood, risk_sets
 from osler.tasks.base import Prediction, Target
 
@@ -95,17 +96,41 @@ class Cox(Estimator):
         }  # fmt: skip
         return Params({"design": meta, **facts}, arrays)
 
+    def fit_out_of_bag(self, batches: Batches, rng: np.random.Generator) -> tuple[Params, Prediction] | None:
+        """The model, and each row's curve by coefficients and a baseline fitted without the inner fold of its unit.
+
+        Medians, scales, knots, penalty and shape are those of all rows: only the last two have looked at the outcome.
+        """
+        data = batches.all()
+        params, fold = self.fit(data, rng), inner_folds(data, self.options.folds, rng)
+        if fold.max() < 1 or not all(data.target.event[fold != k].any() for k in range(fold.max() + 1)):
+            return None
+        x, times = self._terms(params, data.blocks), params.arrays["times"]
+        curves = np.empty((len(x), len(times)))
+        for k in range(fold.max() + 1):
+            part = replace(data.target.take(fold != k), horizon=float(times[-1]))
+            sets = risk_sets(part.y, part.event, part.weight)
+            log_hazard = x @ ridge_path(sets, x[fold != k], [params.meta["penalty"]])[0]
+            _, baseline = breslow(part, log_hazard[fold != k])
+            curves[fold == k] = survival(times, baseline, log_hazard[fold == k]).value
+        return params, Prediction(curves, times)
+
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Survival curves (n, t) on the time grid."""
         return survival(params.arrays["times"], params.arrays["baseline"], self.log_hazard(params, blocks))
 
     def log_hazard(self, params: Params, blocks: dict[str, Block]) -> np.ndarray:
         """(n,) the linear predictor: log hazard relative to the average training row."""
+        return self._terms(params, blocks) @ params.arrays["coefficient"]
+
+    @staticmethod
+    def _terms(params: Params, blocks: dict[str, Block]) -> np.ndarray:
+        """(n, p) standardised predictors, with their bends if there are any."""
         a = params.arrays
         x = Design.from_params(params).matrix(blocks)
         if "knots" in a:
             x = np.hstack([x, spline_terms(x, a["knots"], a["bent"]) / a["spline_scale"]])
-        return x @ a["coefficient"]
+        return x
 
     def _choose(
         self, shapes: dict[bool, np.ndarray], target: Target, groups: np.ndarray, rng: np.random.Generator

@@ -13,14 +13,14 @@ hazard come from the rows that each booster did not see.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from osler.blocks import Block
 from osler.models import nodes
-from osler.models.base import Batches, Estimator, Params
+from osler.models.base import Batches, Encoded, Estimator, Params
 from osler.models.boosting import nodes_of_text
 from osler.models.breslow import breslow, survival
 from osler.models.cox import ridge_path
@@ -28,6 +28,7 @@ from osler.models.design import TreeDesign
 from osler.models.labels import inner_folds
 from osler.models.nodes import Nodes, OneTree
 from osler.models.partial_likelihood import log_likelihood, risk_sets, row_derivatives
+from osler.models.trees import LEAST_TREES
 from osler.tasks.base import Prediction, Target
 from osler.tasks.kaplan_meier import nelson_aalen
 from osler.tasks.survival import horizon_of, time_grid
@@ -65,21 +66,35 @@ class SurvivalForest(Estimator):
         Params: design and node arrays (a leaf's value is its row in `hazard`), `hazard` (leaves, t) float32, `times`
             (t,).
         """
-        data = batches.all()
+        return self._fit(batches.all(), rng)[0]
+
+    def fit_out_of_bag(self, batches: Batches, rng: np.random.Generator) -> tuple[Params, Prediction] | None:
+        """The forest, and each row's curve by the trees whose bootstrap left its unit out (Ishwaran et al. 2008)."""
+        params, total, trees = self._fit(batches.all(), rng)
+        if trees.min() < LEAST_TREES:
+            return None
+        return params, Prediction(np.exp(-total / trees[:, None]), params.arrays["times"])
+
+    def _fit(self, data: Encoded, rng: np.random.Generator) -> tuple[Params, np.ndarray, np.ndarray]:
+        """Params; every row's summed cumulative hazard (n, t) in the trees that left it out; how many (n,) they are."""
         design = TreeDesign.fit(data.blocks)
         x = _as_trees_see(design.matrix(data.blocks)).astype(np.float32)
         times = time_grid(horizon_of(data.target))
         trees, hazards, filled = [], [], 0
-        for grown, weight in self._grow(x, data.target, rng):
+        total, n_trees = np.zeros((len(x), len(times))), np.zeros(len(x), dtype=np.int64)
+        for grown, drawn in self._grow(x, data, rng):
             tree, n_leaves = _numbered(grown, filled)
             leaf = tree.value[grown.apply(x), 0].astype(np.int64) - filled
-            hazards.append(leaf_hazards(data.target, weight, leaf, n_leaves, times))
+            hazards.append(leaf_hazards(data.target, drawn * _case(data.target), leaf, n_leaves, times))
+            unseen = np.flatnonzero(drawn == 0)
+            total[unseen] += hazards[-1][leaf[unseen]]
+            n_trees[unseen] += 1
             trees.append(tree)
             filled += n_leaves
         meta, arrays = design.to_params()
         node_meta, node_arrays = nodes.join(trees).to_params()
         arrays |= {**node_arrays, "hazard": np.concatenate(hazards).astype(np.float32), "times": times}
-        return Params({"design": meta, "nodes": node_meta}, arrays)
+        return Params({"design": meta, "nodes": node_meta}, arrays), total, n_trees
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Survival curves (n, t): exp(-mean over trees of the leaf's cumulative hazard)."""
@@ -94,15 +109,16 @@ class SurvivalForest(Estimator):
                 total[at : at + size] += hazard[leaf]
         return Prediction(np.exp(-total / len(trees.roots)), times)
 
-    def _grow(self, x: np.ndarray, target: Target, rng: np.random.Generator) -> Iterator[tuple[Any, np.ndarray]]:
-        """scikit-learn's Poisson trees on bootstrap samples, and the weight (n,) of every row in each of them.
+    def _grow(self, x: np.ndarray, data: Encoded, rng: np.random.Generator) -> Iterator[tuple[Any, np.ndarray]]:
+        """scikit-learn's Poisson trees on bootstrap samples, and how often (n,) each of them drew every row.
 
-        A tree learns rate = events / expected events, weighted by expected events; rows are drawn evenly.
+        A tree learns rate = events / expected events, weighted by expected events; whole units are drawn evenly.
         """
         from sklearn.tree import DecisionTreeRegressor
 
-        n, p = x.shape
-        case = np.ones(n) if target.weight is None else target.weight
+        (n, p), target, case = x.shape, data.target, _case(data.target)
+        _, unit = np.unique(data.groups, return_inverse=True)
+        units = int(unit.max()) + 1
         expected = nelson_aalen(target.y, target.event, target.weight).at(target.y)
         expected = np.maximum(expected, 1e-3 * max(float(expected.max()), 1e-12))
         rate = target.event / expected
@@ -112,12 +128,17 @@ class SurvivalForest(Estimator):
             max_features=min(p, max(2, round(self.options.features * p))),
         )
         for _ in range(self.options.trees):
-            weight = np.bincount(rng.integers(0, n, n), minlength=n) * case
+            drawn = np.bincount(rng.integers(0, units, units), minlength=units)[unit]
             seed = int(rng.integers(2**31 - 1))
-            if not (target.event & (weight > 0)).any():
-                weight = case
-            tree.set_params(random_state=seed).fit(x, rate, sample_weight=weight * expected)
-            yield tree.tree_, weight
+            if not (target.event & (drawn * case > 0)).any():
+                drawn = np.ones(n, dtype=np.int64)
+            tree.set_params(random_state=seed).fit(x, rate, sample_weight=drawn * case * expected)
+            yield tree.tree_, drawn
+
+
+def _case(target: Target) -> np.ndarray:
+    """(n,) case weights, ones where none are given."""
+    return np.ones(len(target)) if target.weight is None else target.weight
 
 
 def _as_trees_see(x: np.ndarray) -> np.ndarray:
@@ -209,7 +230,31 @@ class SurvivalBoosting(Estimator):
         Params: design and node arrays (the mean of the boosters), `times` and `baseline` (t,); meta has the boosters
             as text models, the rounds of each and the slope.
         """
+        return self._fit(batches.all(), rng)[0]
+
+    def fit_out_of_bag(self, batches: Batches, rng: np.random.Generator) -> tuple[Params, Prediction] | None:
+        """The model, and each row's curve by the booster that did not see its unit.
+
+        Number of trees, slope and baseline behind the answers of an inner fold are chosen on the other folds, or the
+        answers would look better than those for new rows. Only the size of the trees is chosen on all.
+        """
         data = batches.all()
+        params, fold, blind = self._fit(data, rng)
+        if fold.max() < 1 or not all(data.target.event[fold != k].any() for k in range(fold.max() + 1)):
+            return None
+        times = params.arrays["times"]
+        curves = np.empty((len(blind), len(times)))
+        for k in range(fold.max() + 1):
+            part = replace(data.target.take(fold != k), horizon=float(times[-1]))
+            slope = _slope(part, blind[fold != k])
+            _, baseline = breslow(part, slope * blind[fold != k])
+            curves[fold == k] = survival(times, baseline, slope * blind[fold == k]).value
+        return params, Prediction(curves, times)
+
+    def _fit(self, data: Encoded, rng: np.random.Generator) -> tuple[Params, np.ndarray, np.ndarray]:
+        """Params, inner fold (n,) of every row, and its sum of trees (n,) from the booster that did not see it, cut
+        where the other folds say.
+        """
         target = data.target
         design = TreeDesign.fit(data.blocks)
         x = design.matrix(data.blocks)
@@ -218,18 +263,15 @@ class SurvivalBoosting(Estimator):
         sizes = [self.options.leaves] if self.options.leaves else [2, 4] if fold.max() > 0 else [4]
         tried = [self._boosters(x, target, fold, {**settings, "num_leaves": size}) for size in sizes]
         best = int(np.argmax([gain for gain, *_ in tried]))
-        _, texts, rounds, unseen = tried[best]
+        _, texts, rounds, unseen, blind = tried[best]
         trees = _mean_of([nodes_of_text(text) for text in texts])
-        sets = risk_sets(target.y, target.event, target.weight)
-        slope = float(np.clip(ridge_path(sets, unseen[:, None], [1.0])[0, 0], 0.2, 1.5))
+        slope = _slope(target, unseen)
         times, baseline = breslow(target, slope * unseen)
         meta, arrays = design.to_params()
         node_meta, node_arrays = trees.to_params()
         facts = {"texts": texts, "rounds": rounds, "leaves": sizes[best], "slope": slope}
-        return Params(
-            {"design": meta, "nodes": node_meta, **facts},
-            {**arrays, **node_arrays, "times": times, "baseline": baseline},
-        )
+        arrays |= {**node_arrays, "times": times, "baseline": baseline}
+        return Params({"design": meta, "nodes": node_meta, **facts}, arrays), fold, blind
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Survival curves (n, t) on the time grid."""
@@ -261,27 +303,37 @@ class SurvivalBoosting(Estimator):
 
     def _boosters(
         self, x: np.ndarray, target: Target, fold: np.ndarray, settings: dict[str, Any]
-    ) -> tuple[float, list[str], int, np.ndarray]:
+    ) -> tuple[float, list[str], int, np.ndarray, np.ndarray]:
         """The best cross-validated partial likelihood, text models, their number of trees, and every row's sum of
-        trees (n,) from the booster that did not see it. Without inner folds: one booster of all rows, and its own
-        sums.
+        trees (n,) from the booster that did not see it, with that number of trees and with the number that the other
+        folds would choose. Without inner folds: one booster of all rows, and its own sums.
         """
         fixed, k = self.options.rounds, int(fold.max()) + 1
         if k < 2:
             rounds = fixed or 50
             model, _ = _boost(x, target, np.ones(len(x), dtype=bool), settings, rounds)
-            return 0.0, [model.model_to_string()], rounds, model.predict(x, raw_score=True, num_threads=1)
+            own = model.predict(x, raw_score=True, num_threads=1)
+            return 0.0, [model.model_to_string()], rounds, own, own
         boosted = [
             _boost(x, target, fold != i, settings, fixed or self.options.max_rounds, stop=not fixed) for i in range(k)
         ]
         longest = max(len(curve) for _, curve in boosted)
-        gains = sum(np.pad(curve, (0, longest - len(curve)), mode="edge") for _, curve in boosted)
-        rounds = fixed or int(np.argmax(gains)) + 1
-        gain = float(gains[rounds - 1])
-        unseen = np.empty(len(x))
+        gains = np.array([np.pad(curve, (0, longest - len(curve)), mode="edge") for _, curve in boosted])
+        total = gains.sum(axis=0)
+        rounds = fixed or int(np.argmax(total)) + 1
+        unseen, blind = np.empty(len(x)), np.empty(len(x))
         for i, (model, _) in enumerate(boosted):
-            unseen[fold == i] = model.predict(x[fold == i], num_iteration=rounds, raw_score=True, num_threads=1)
-        return gain, [model.model_to_string(num_iteration=rounds) for model, _ in boosted], rounds, unseen
+            elsewhere = fixed or int(np.argmax(total - gains[i])) + 1
+            for sums, trees in ((unseen, rounds), (blind, elsewhere)):
+                sums[fold == i] = model.predict(x[fold == i], num_iteration=trees, raw_score=True, num_threads=1)
+        texts = [model.model_to_string(num_iteration=rounds) for model, _ in boosted]
+        return float(total[rounds - 1]), texts, rounds, unseen, blind
+
+
+def _slope(target: Target, log_hazard: np.ndarray) -> float:
+    """By how much the log hazards (n,) must be multiplied to fit rows that they have not seen, 0.2 to 1.5."""
+    sets = risk_sets(target.y, target.event, target.weight)
+    return float(np.clip(ridge_path(sets, log_hazard[:, None], [1.0])[0, 0], 0.2, 1.5))
 
 
 def _mean_of(parts: list[Nodes]) -> Nodes:
