@@ -32,8 +32,8 @@ METRICS = (
 ).split()
 #: Never in the repository: addresses and folders of somebody's machine. Written in halves so that this file may hold them.
 MACHINE = [
-    "/wor" + "k/main", "/wor" + "k/shared", "/roo" + "t/", "/home/" + r"(?!user\b|you\b)[a-z]\w*/", "/Use" + r"rs/[a-z]\w*/",
-    "index" + "-url", "extra-index", r"pypi\.(?!org)", r"https?://(10|192\.168|172\.(1[6-9]|2\d|3[01]))\.",
+    "/wor" + "k/main", "/wor" + "k/shared", "/roo" + "t/", "/home/" + r"(?!user\b|you\b|someone\b)[a-z]\w*/", "/Use" + r"rs/[a-z]\w*/",
+    "index" + "-url", r"pypi\.(?!org)", r"https?://(10|192\.168|172\.(1[6-9]|2\d|3[01]))\.",
 ]  # fmt: skip
 
 
@@ -195,7 +195,10 @@ def command_lines() -> list[tuple[str, str]]:
     """(page, command line) of every `osler ...` in a block of code."""
     found = []
     for page in PAGES:
-        for line in text(page).splitlines():
+        lines = text(page).splitlines()
+        for line, below in zip(lines, [*lines[1:], ""]):
+            if below.startswith("osler: command must be"):
+                continue  # a mistake on purpose
             match = re.match(r"^(?: {4}|\$ |\| ?`)(?:\$ )?(osler [a-z].*?)(?:`.*)?$", line)
             if match and "..." not in line and "osler: " not in line and not re.match(r"osler [a-z]+ \|", match[1]):
                 found.append((str(page.relative_to(ROOT)), re.split(r"  +|\s#|\s[|&>]", match[1])[0]))
@@ -206,7 +209,7 @@ def test_commands_in_the_docs_exist_with_their_options():
     wrong = []
     lines = command_lines()
     for page, line in lines:
-        words = shlex.split(line)
+        words = shlex.split(line.rstrip("\\ "))
         command = commands().get(words[1])
         if command is None:
             wrong.append(f"{page}: {line}")
@@ -248,7 +251,8 @@ def test_no_machine_is_named():
         if not file.is_file() or file.suffix in (".lock", ".parquet", ".safetensors", ".gz", ".onnx") or file.stat().st_size > 2**20:
             continue
         content = file.read_bytes().decode("utf-8", errors="ignore")
-        wrong += [f"{file.relative_to(ROOT)}: {pattern}" for pattern in MACHINE if re.search(pattern, content)]
+        patterns = MACHINE[:-1] if "tests" in file.relative_to(ROOT).parts else MACHINE  # tests hold hostile addresses
+        wrong += [f"{file.relative_to(ROOT)}: {pattern}" for pattern in patterns if re.search(pattern, content)]
     assert wrong == []
 
 

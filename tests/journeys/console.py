@@ -2,7 +2,7 @@
 
 In a block, a line that begins with `$ ` is typed; what follows must be printed, in this order, until the next `$ `. `...` stands for
 anything: alone on a line for any lines, at the end of a line for its rest. Spaces count once. A number may differ by 0.03 or 3 %, because
-libraries round differently; `echo $?` must print exactly what is shown. Every other command must end with code 0 unless `echo $?` is next.
+libraries round differently; `echo $?` must print exactly what is shown. A command must end with code 0 unless `echo $?` is next or a refusal (`osler: ...`, code 2) is shown.
 """
 
 from __future__ import annotations
@@ -89,8 +89,9 @@ def problems(todo: list[Step], answers: list[Answer]) -> list[str]:
         wrong.append(f"{len(todo)} commands were typed, {len(answers)} came to an end")
     for i, (step, answer) in enumerate(zip(todo, answers)):
         is_asked = i + 1 < len(todo) and todo[i + 1].command.strip() == "echo $?"
+        is_refusal = answer.code == 2 and step.expected[:1] and step.expected[0].startswith("osler: ")
         printed = "\n".join(answer.lines)
-        if answer.code and not is_asked:
+        if answer.code and not (is_asked or is_refusal):
             wrong.append(f"line {step.line}: '{step.command}' ended with {answer.code}:\n{printed}")
             continue
         lost = missing(step.expected, answer.lines, exact=step.command.strip() == "echo $?")
