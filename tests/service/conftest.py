@@ -74,7 +74,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/health", timeout=2, verify=False).status_code == 401
+        return httpx.get(f"{address}/health", timeout=2, verify=False).status_code in (401, 421)
     except httpx.TransportError:
         return False
 

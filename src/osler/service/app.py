@@ -62,15 +62,18 @@ def create_app(served: Sequence[Served], audit: Audit, settings: Settings) -> Fa
 
     app = FastAPI(title="Osler", version="1", docs_url=None, redoc_url=None, lifespan=lifespan, redirect_slashes=False)
     door = Doorkeeper(settings.token)
+    direct: dict[str, Handler] = {}
     for place, one in (("", served[0]), *((f"/models/{s.name}", s) for s in served)):
-        _add_model(app, place, one, _Calls(one, served, audit, door))
+        calls = _Calls(one, served, audit, door)
+        _add_model(app, place, one, calls)
+        direct[f"{place}/predict"] = calls.predict
     app.add_api_route("/models", _models(served), methods=["GET"], summary="Names of the models")
     app.add_api_route("/logout", _logout(door), methods=["POST"], include_in_schema=False)
     app.openapi = secured(app)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(Problem, _own_problem)
     app.add_exception_handler(OslerError, _error_problem)
-    app.add_middleware(Guard, door=door, audit=audit, hosts=settings.hosts, secure=settings.secure)
+    app.add_middleware(Guard, door=door, audit=audit, hosts=settings.hosts, secure=settings.secure, direct=direct)
     return app
 
 
