@@ -23,7 +23,8 @@ def load(index: dict[str, str], kind: str, name: str) -> Any:
     if name in outside:
         return outside[name].load()
     known = [*index, *outside]
-    raise OptionError(f"{kind.rstrip('s')} must be one that Osler knows, was '{name}': {nearest(name, known)}")
+    one = {"modalities": "modality"}.get(kind, kind.rstrip("s"))
+    raise OptionError(f"{one} must be one that Osler knows, was '{name}': {nearest(name, known)}")
 
 
 def optional(module: str, extra: str) -> ModuleType:

@@ -73,6 +73,7 @@ def fit(
         progress("prepare", 0, 1)
         prepared = prepare(study, source)
         progress("prepare", 1, 1)
+        new_parent = not final.parent.exists()
         work = _work_folder(final, prepared.study)
         _keep_answers(final, work)
         try:

@@ -1,0 +1,72 @@
+"""Is a study's every value one that it can have? Checked before anything is written, so that a wrong flag costs a sentence and no folder."""
+
+from __future__ import annotations
+
+from osler import modalities, models, tasks
+from osler.engine.study import Study
+from osler.errors import ColumnError, OptionError, nearest
+from osler.models.ensemble import Ensemble
+
+_CHOICES = {"imbalance": ("none", "balanced")}
+_LEAST = {"folds": 0, "repeats": 0, "tune": 0, "boot": 0, "seed": 0, "horizon": 0}
+_SHARES = ("coverage", "level")
+
+
+def check_study(study: Study) -> None:
+    """Refuse values that no table could make right.
+
+    Raises:
+        OptionError, ColumnError: one sentence with the key, what it must be and what it was.
+    """
+    for flag in study.column:
+        name, equals, modality = flag.rpartition("=")
+        if not equals or not name:
+            raise OptionError(f"column must be NAME=MODALITY, was '{flag}': write for example --column zip=category")
+        if modality not in modalities.INDEX:
+            modalities.get(modality)
+    if study.task != "auto":
+        tasks.get(study.task)
+    for name, known in _CHOICES.items():
+        value = getattr(study, name)
+        if value not in known:
+            raise OptionError(f"{name} must be {' or '.join(known)}, was '{value}': {nearest(value, known)}")
+    for name, least in _LEAST.items():
+        if getattr(study, name, least) < least:
+            raise OptionError(f"{name} must be at least {least}, was {getattr(study, name)}")
+    for name in _SHARES:
+        if not 0 < getattr(study, name, 0.5) < 1:
+            raise OptionError(f"{name} must lie between 0 and 1, was {getattr(study, name)}: for example 0.9")
+    _check_threshold(study.threshold)
+    for names in (study.target, study.unit, study.input):
+        doubled = [n for n in dict.fromkeys(names) if names.count(n) > 1]
+        if doubled:
+            raise ColumnError(f"a column must be named once, '{doubled[0]}' was named twice: leave one out", "column-kind")
+    both = [n for n in study.target if n in study.unit or n in study.input or n in (study.site, study.weight)]
+    if both:
+        raise ColumnError(f"target must have no second role, '{both[0]}' was also named as unit, input, site or weight", "column-kind")
+
+
+def _check_threshold(text: str) -> None:
+    name, equals, share = str(text).partition("=")
+    value = share if equals else name
+    try:
+        right = (name in ("sensitivity", "specificity") if equals else True) and 0 < float(value) < 1
+    except ValueError:
+        right = not equals and name == "youden"
+    if not right:
+        raise OptionError(f"threshold must be a number between 0 and 1, youden, sensitivity=S or specificity=S, was '{text}'")
+
+
+def check_models(specs: tuple[str, ...], task: str) -> None:
+    """Refuse models that Osler has not, options that they have not, and models that cannot answer the task.
+
+    Raises:
+        OptionError: the nearest model or the models that can are named.
+    """
+    for spec in specs:
+        estimator = models.get(spec)
+        if task not in estimator.answers:
+            can = [n for n in models.INDEX if task in models.get(n).answers]
+            raise OptionError(f"model must be able to answer {task}, '{spec}' cannot: take one of {', '.join(can)}")
+        if isinstance(estimator, Ensemble):
+            check_models(tuple(estimator.options.members), task)
