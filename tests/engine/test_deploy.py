@@ -218,7 +218,8 @@ def test_mlflow_itself_serves_the_folder(home: Path, tmp_path: Path):
         pytest.skip("OSLER_MLFLOW_PYTHON names no Python that has mlflow and osler")
     out = export(home, "mlflow", tmp_path / "model")
     one = fitted("clinic", "logistic")
-    (tmp_path / "rows.json").write_text(json.dumps({"dataframe_records": rows_of(one, 20)}))
+    rows = [{**row, "smoker": row["smoker"] in (True, "yes")} for row in rows_of(one, 20)]
+    (tmp_path / "rows.json").write_text(json.dumps({"dataframe_records": rows}, default=str))
     code = (
         "import sys, json, mlflow, pandas as pd\n"
         "m = mlflow.pyfunc.load_model(sys.argv[1])\n"
