@@ -1,4 +1,4 @@
-"""Scores that clinicians already use, put beside the models that are fitted: which can be computed from a table, and how."""
+"""Scores that clinicians already use, put beside the models that are fitted: which can be computed, and how."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def offered(cohort: Cohort, kind: str) -> tuple[tuple[str, ...], dict[str, list[
         Specifications with the units fixed, in the order of `models.SCORES`; score → inputs that it lacks.
     """
     readable = [c.role == "input" and c.modality in READABLE for c in cohort.columns]
-    seen = replace(cohort, columns=tuple(c if ok else c.with_(role="ignore") for c, ok in zip(cohort.columns, readable)))
+    columns = tuple(c if ok else c.with_(role="ignore") for c, ok in zip(cohort.columns, readable))
+    seen = replace(cohort, columns=columns)
     specs, lacking = [], {}
     for name in models.SCORES:
         score = _score(name, seen)

@@ -1,4 +1,4 @@
-"""One model of a study on one set of training rows: tuned if asked, an ensemble's members among its own, networks with a checkpoint."""
+"""One model on one set of training rows: tuned if asked (an ensemble's members too), networks with a checkpoint."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def text(prepared: Prepared) -> str:
         *_scores(prepared),
         "", "Imputation, scaling, coding, selection, tuning and the ensemble's weights are learnt inside each training part only.",
         "", "## Measures", "",
-        f"- {', '.join(prepared.task.metrics)}, each with a 95 % interval from {study.boot} bootstrap samples of units",
+        f"- {', '.join(prepared.task.metrics)}, each with a 95 % interval from {study.boot} bootstrap samples of units, shared out among repeats",
         f"- prediction sets or intervals with a wanted coverage of {study.coverage:.0%}",
         "- a baseline that predicts the same for everyone stands beside every model", "",
     ]  # fmt: skip

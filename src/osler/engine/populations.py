@@ -15,6 +15,7 @@ from osler.errors import TargetError
 from osler.evaluation.drift import drift
 from osler.evaluation.learning_curve import learning_curve
 from osler.evaluation.scores import value_only
+from osler.tasks.base import Target
 
 #: Models that are cheap enough to be fitted a dozen times more; the first of them in the study is used.
 CHEAP = ("logistic", "linear", "cox")
@@ -22,13 +23,13 @@ CHEAP = ("logistic", "linear", "cox")
 #: Task → the score of the curve.
 METRIC = {"binary": "auroc", "multiclass": "auroc", "multilabel": "auroc", "regression": "r2", "survival": "c_harrell"}
 
-#: No curve beyond this many development rows or predictors, where it would cost more than it tells; no site's drift beyond
-#: this many sites.
+#: No curve beyond this many development rows or predictors, where it would cost more than it tells; no drift by site
+#: beyond this many sites.
 MOST_ROWS, MOST_INPUTS, MOST_SITES = 20_000, 60, 10
 
 
 def more_data(prepared: Prepared) -> dict[str, Any]:
-    """Would more data help: the learning curve of the study's cheapest model on the development rows; {} where there is none.
+    """Would more data help: the learning curve of the study's cheapest model on the development rows; {} if there is none.
 
     Every point fits modalities and model on its own training units only. Drawn 5 times below 500 rows, 3 times below 2,000
     (survival: 2 times), else twice, so that the cost stays at a few seconds.
@@ -44,7 +45,7 @@ def more_data(prepared: Prepared) -> dict[str, Any]:
     def fit_and_score(train: np.ndarray, test: np.ndarray, rng: np.random.Generator) -> float:
         here, there = cohort.take(train), cohort.take(test)
         states, seen = fit_states(here), weighted(target.take(train), study.imbalance)
-        if target.kind in ("binary", "multiclass") and len(np.unique(seen.y)) < 2 or target.kind == "survival" and not seen.event.any():
+        if not _learnable(seen):
             return float("nan")
         params = estimator.fit(CohortBatches(here, states, seen, groups[train]).all(), rng)
         return value_only(target.take(test), estimator.predict(params, encode(there, states)))[metric]
@@ -62,8 +63,15 @@ def more_data(prepared: Prepared) -> dict[str, Any]:
     return {"model": name_of(spec), "metric": metric, "repeats": repeats, **found}
 
 
+def _learnable(target: Target) -> bool:
+    """Whether there are two classes, or an event, to learn from."""
+    if target.kind == "survival":
+        return bool(target.event.any())
+    return target.kind not in ("binary", "multiclass") or len(np.unique(target.y)) > 1
+
+
 def shifts(prepared: Prepared) -> dict[str, Any]:
-    """Drift of the predictors: development against hold-out under "holdout", every site against the others under "site=NAME"."""
+    """Drift of the predictors: development against hold-out ("holdout"), every site against the others ("site=NAME")."""
     last = prepared.splits[-1]
     found: dict[str, Any] = {}
     if last.part == "holdout":

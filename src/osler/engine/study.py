@@ -48,7 +48,7 @@ class Study:
     scores: bool = _flag(True, "put published scores whose inputs are there (framingham, news2 ...) beside the models")
     explain: bool = _flag(True, "compute importances and effects for the report")
     coverage: float = _flag(0.90, "wanted coverage of prediction sets and intervals")
-    boot: int = _flag(1000, "bootstrap samples behind the interval of every score; comparisons and curves take at most 300")
+    boot: int = _flag(1000, "bootstrap samples behind the interval of every score; comparisons and curves draw up to 300 of their own")
     seed: int = _flag(0, "one number from which every random choice follows")
     missing_zero: bool = _flag(True, "a physically impossible zero (a cholesterol of 0) counts as not measured")
     source: str = _flag("", "the table", hidden=True)
