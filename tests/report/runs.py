@@ -15,7 +15,12 @@ def estimate(value: float, low: float, high: float, n: int = 200) -> dict[str, A
 
 def members() -> dict[str, Any]:
     """The members of a binary run with two sites, a clinical score and a rank deficiency."""
-    own = {"auroc": estimate(0.9, 0.85, 0.94), "calibration_slope": estimate(1.02, 0.8, 1.3), "brier": estimate(0.12, 0.1, 0.15), "observed_expected": estimate(1.0, 0.9, 1.1)}
+    own = {
+        "auroc": estimate(0.9, 0.85, 0.94),
+        "calibration_slope": estimate(1.02, 0.8, 1.3),
+        "brier": estimate(0.12, 0.1, 0.15),
+        "observed_expected": estimate(1.0, 0.9, 1.1),
+    }
     base = {"auroc": estimate(0.5, 0.5, 0.5), "brier": estimate(0.25, 0.24, 0.26)}
     curve = {"specificity": [1.0, 0.8, 0.0], "sensitivity": [0.0, 0.9, 1.0]}
     benefit = {"net_benefit": [0.5, 0.3, 0.1], "useful": [[0.1, 0.5]]}
@@ -64,12 +69,30 @@ def members() -> dict[str, Any]:
 
 def survival(held: dict[str, Any]) -> dict[str, Any]:
     """The same as a survival run."""
-    group = {"group": "low risk", "n": 100, "times": [1.0, 2.0], "survival": [0.9, 0.8], "low": [0.8, 0.7], "high": [1.0, 0.9], "at_risk": [100, 40, None]}
+    group = {
+        "group": "low risk",
+        "n": 100,
+        "times": [1.0, 2.0],
+        "survival": [0.9, 0.8],
+        "low": [0.8, 0.7],
+        "high": [1.0, 0.9],
+        "at_risk": [100, 40, None],
+    }
     held["study"] |= {"task": "survival", "target": [], "duration": "time", "event": "dead"}
     held["facts"] |= {"task": "survival", "events": 80, "horizon": 5.0, "classes": {}, "card": {}}
-    held["scores"]["parts"] = {"cv": {"logistic": {"c_uno": estimate(0.7, 0.6, 0.8)}, "baseline": {"c_uno": estimate(0.5, 0.4, 0.6)}}}
+    held["scores"]["parts"] = {
+        "cv": {"logistic": {"c_uno": estimate(0.7, 0.6, 0.8)}, "baseline": {"c_uno": estimate(0.5, 0.4, 0.6)}}
+    }
     bins = [{"n": 50, "events": 20, "predicted": 0.3, "observed": 0.35, "low": 0.2, "high": 0.5}]
-    held["curves"] = {"parts": {"cv": {"calibration": {"horizon": 5.0, "bins": bins}, "risk_groups": {"at": [0.0, 1.0, 2.0], "groups": [group]}}}, "sample_size": {"parameters": 4}}
+    held["curves"] = {
+        "parts": {
+            "cv": {
+                "calibration": {"horizon": 5.0, "bins": bins},
+                "risk_groups": {"at": [0.0, 1.0, 2.0], "groups": [group]},
+            }
+        },
+        "sample_size": {"parameters": 4},
+    }
     return held
 
 
@@ -78,8 +101,14 @@ def regression(held: dict[str, Any]) -> dict[str, Any]:
     held["study"] |= {"task": "regression", "holdout": "0.3"}
     held["facts"] |= {"task": "regression", "classes": {}, "splits": [{"key": "holdout/0/0", "train": 140, "test": 60}]}
     scores = {"mae": estimate(44.1, 40.2, 48.3), "r2": estimate(0.48, 0.4, 0.55)}
-    held["scores"]["parts"] = {p: {"logistic": scores, "baseline": {"mae": estimate(66.0, 60.0, 72.0)}} for p in ("cv", "holdout")}
-    bins = [{"n": 20, "predicted": 100.0, "observed": 98.0, "sd": 30.0}, {"n": 20, "predicted": 200.0, "observed": 205.0, "sd": 33.0}, {"n": 4, "predicted": 300.0, "observed": 777.0, "sd": 1.0}]
+    held["scores"]["parts"] = {
+        p: {"logistic": scores, "baseline": {"mae": estimate(66.0, 60.0, 72.0)}} for p in ("cv", "holdout")
+    }
+    bins = [
+        {"n": 20, "predicted": 100.0, "observed": 98.0, "sd": 30.0},
+        {"n": 20, "predicted": 200.0, "observed": 205.0, "sd": 33.0},
+        {"n": 4, "predicted": 300.0, "observed": 777.0, "sd": 1.0},
+    ]
     held["curves"] = {"parts": {"cv": {"residuals": bins}, "holdout": {"residuals": bins[:2]}}, "coverage": {**estimate(0.9, 0.85, 0.94), "wanted": 0.9, "mean_size": 180.0},
                       "learning_curve": {"units": [50, 100, 200], "mean": [50.0, 46.0, 44.0], "low": [48.0, 45.0, 43.0], "high": [52.0, 47.0, 45.0], "metric": "mae", "sentence": "More cases would help."}}  # fmt: skip
     return held
@@ -90,14 +119,25 @@ def classes(held: dict[str, Any]) -> dict[str, Any]:
     held["study"] |= {"task": "multiclass"}
     held["facts"] |= {"task": "multiclass", "classes": {"a": 90, "b": 60, "c": 50}}
     curve = {"specificity": [1.0, 0.5, 0.0], "sensitivity": [0.0, 0.6, 1.0]}
-    held["curves"] = {"parts": {"cv": {"confusion_matrix": [[80, 7, 3], [10, 40, 10], [5, 5, 40]], "roc_by_class": {k: curve for k in "abc"}}}}
+    held["curves"] = {
+        "parts": {
+            "cv": {
+                "confusion_matrix": [[80, 7, 3], [10, 40, 10], [5, 5, 40]],
+                "roc_by_class": {k: curve for k in "abc"},
+            }
+        }
+    }
     return held
 
 
 KINDS = {"binary": lambda held: held, "survival": survival, "regression": regression, "multiclass": classes}
 
 
-def write(folder: Path, held: dict[str, Any] | None = None, refusals: str = "row,column,reason,action\n4,age,no target,row refused\n9,age,no target,row refused\n") -> Path:
+def write(
+    folder: Path,
+    held: dict[str, Any] | None = None,
+    refusals: str = "row,column,reason,action\n4,age,no target,row refused\n9,age,no target,row refused\n",
+) -> Path:
     """Write a run folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, value in (members() if held is None else held).items():
@@ -145,16 +185,48 @@ class Dom(HTMLParser):
 
 def dangers(dom: Dom) -> list[str]:
     """What could run or fetch: scripts, embedding elements, event attributes, addresses that leave the page."""
-    active = {"script", "iframe", "object", "embed", "link", "base", "form", "img", "image", "use", "video", "audio", "source", "foreignobject", "animate", "template", "math", "input", "button"}
+    active = {
+        "script",
+        "iframe",
+        "object",
+        "embed",
+        "link",
+        "base",
+        "form",
+        "img",
+        "image",
+        "use",
+        "video",
+        "audio",
+        "source",
+        "foreignobject",
+        "animate",
+        "template",
+        "math",
+        "input",
+        "button",
+    }
     found = [f"<{t}>" for t, _ in dom.elements if t in active]
     for t, attributes in dom.elements:
         for name, value in attributes.items():
             held = (value or "").strip().lower()
             if name.startswith("on"):
                 found.append(f"{t} {name}")
-            if name in ("href", "xlink:href", "src", "srcset", "action", "formaction", "data", "poster", "background") and not held.startswith("#"):
+            if name in (
+                "href",
+                "xlink:href",
+                "src",
+                "srcset",
+                "action",
+                "formaction",
+                "data",
+                "poster",
+                "background",
+            ) and not held.startswith("#"):
                 found.append(f"{t} {name}={held[:40]}")
             if name == "style" or (name == "http-equiv" and held != "content-security-policy"):
                 found.append(f"{t} {name}")
-    found += ["style sheet with an address" for s in dom.styles if "url(" in s.lower() or "@import" in s.lower() or "//" in s]
+    found += [
+        "style sheet with an address" for s in dom.styles if "url(" in s.lower() or "@import" in s.lower() or "//" in s
+    ]
     return found

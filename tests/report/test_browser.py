@@ -47,9 +47,15 @@ def test_the_browser_runs_nothing_and_asks_for_nothing(tmp_path: Path, kind: str
 
 def test_this_test_would_see_a_script_and_a_request(tmp_path: Path):
     page = tmp_path / "bad.html"
-    page.write_text("<!doctype html><h1>x</h1><script>console.log('ran')</script><img src='http://127.0.0.1:9/canary.png'>")
+    page.write_text(
+        "<!doctype html><h1>x</h1><script>console.log('ran')</script><img src='http://127.0.0.1:9/canary.png'>"
+    )
     dom, console, remote = asked_for(tmp_path, page)
-    assert "<script>" in dangers(dom) and any("ran" in line for line in console) and remote == {"http://127.0.0.1:9/canary.png"}
+    assert (
+        "<script>" in dangers(dom)
+        and any("ran" in line for line in console)
+        and remote == {"http://127.0.0.1:9/canary.png"}
+    )
 
 
 def test_it_prints(tmp_path: Path):
@@ -58,4 +64,7 @@ def test_it_prints(tmp_path: Path):
     out = tmp_path / "report.pdf"
     chromium(tmp_path, f"--print-to-pdf={out}", "--no-pdf-header-footer", target=run / "report.html")
     data = out.read_bytes()
-    assert data.startswith(b"%PDF") and 4 <= data.count(b"/Type /Page\n") + data.count(b"/Type /Page ") + data.count(b"/Type /Page/") <= 40
+    assert (
+        data.startswith(b"%PDF")
+        and 4 <= data.count(b"/Type /Page\n") + data.count(b"/Type /Page ") + data.count(b"/Type /Page/") <= 40
+    )

@@ -20,7 +20,15 @@ def test_a_line_leaves_out_what_is_no_number():
     assert axes.path([]) == "" and 'd=""' in axes.band([], [])
 
 
-@pytest.mark.parametrize(("low", "high", "expected"), [(0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1.0]), (0, 100, [0, 20, 40, 60, 80, 100]), (3, 3, [3]), (0.5, 0.95, [0.5, 0.6, 0.7, 0.8, 0.9])])
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (0, 100, [0, 20, 40, 60, 80, 100]),
+        (3, 3, [3]),
+        (0.5, 0.95, [0.5, 0.6, 0.7, 0.8, 0.9]),
+    ],
+)
 def test_ticks_are_round(low: float, high: float, expected: list[float]):
     assert ticks(low, high) == pytest.approx(expected)
 
@@ -36,7 +44,11 @@ def test_a_constant_range_is_drawn():
 
 
 def test_a_forest_plot_names_every_row_and_writes_its_numbers():
-    body, tall = forest([Estimate("north", "12 cases", 0.8, 0.7, 0.9), Estimate("tiny", "hidden", None, None, None)], "AUROC", reference=0.5)
+    body, tall = forest(
+        [Estimate("north", "12 cases", 0.8, 0.7, 0.9), Estimate("tiny", "hidden", None, None, None)],
+        "AUROC",
+        reference=0.5,
+    )
     assert body.count("<circle") == 1 and "0.80 (0.70 to 0.90)" in body and "tiny" in body and "hidden" in body
     assert tall == 30 + 48 + 48
 
@@ -47,6 +59,8 @@ def test_a_forest_plot_of_nothing_is_no_error():
 
 def test_a_picture_has_a_title_a_description_and_may_stand_alone():
     figure = Figure("a-picture", "A <title>", "What it shows", "How to read it", words(1, 2, "x & y"))
-    assert figure.svg().startswith('<svg viewBox="0 0 480 360" role="img" aria-labelledby="a-picture-title a-picture-text">')
-    assert "<title id=\"a-picture-title\">A &lt;title&gt;</title>" in figure.svg()
+    assert figure.svg().startswith(
+        '<svg viewBox="0 0 480 360" role="img" aria-labelledby="a-picture-title a-picture-text">'
+    )
+    assert '<title id="a-picture-title">A &lt;title&gt;</title>' in figure.svg()
     assert 'xmlns="http://www.w3.org/2000/svg"' in figure.svg(alone=True) and "xmlns" not in figure.html()

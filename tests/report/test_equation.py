@@ -26,7 +26,10 @@ def people(n: int = 240, seed: int = 5) -> pl.DataFrame:
     time = np.round(rng.exponential(np.exp(-risk) * 400) + 1, 1)
     table = pl.DataFrame({"age": age.round(1), "dose": dose.round(2), "arm": arm, "sick": np.where(sick, "yes", "no"), "time": time.clip(1, 900), "dead": (time < 900).astype(int),
                           "pressure": (120 + 2 * risk + rng.normal(0, 5, n)).round(1)})  # fmt: skip
-    return table.with_columns(pl.when(pl.int_range(n) % 7 == 0).then(None).otherwise(pl.col("dose")).alias("dose"), pl.when(pl.int_range(n) % 11 == 0).then(None).otherwise(pl.col("arm")).alias("arm"))
+    return table.with_columns(
+        pl.when(pl.int_range(n) % 7 == 0).then(None).otherwise(pl.col("dose")).alias("dose"),
+        pl.when(pl.int_range(n) % 11 == 0).then(None).otherwise(pl.col("arm")).alias("arm"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +80,9 @@ def rows_of(run: Path) -> tuple[list[dict[str, object]], np.ndarray]:
     table = people().head(20)
     cohort = osler.read(table).declare(columns={c.name: {"modality": c.modality} for c in predictor.inputs})
     answer: Prediction = predictor.raw(cohort)
-    return table.to_dicts(), answer.value if predictor.task != "survival" else answer.event_probability(predictor.horizon)
+    return table.to_dicts(), answer.value if predictor.task != "survival" else answer.event_probability(
+        predictor.horizon
+    )
 
 
 def test_logistic_by_hand(runs: dict[str, Path]):
@@ -138,14 +143,18 @@ def test_table_one_is_by_part_and_by_outcome_with_small_counts_hidden(runs: dict
     held = json.loads((runs["trees"] / "facts.json").read_text(encoding="utf-8"))["table_one"]
     assert [t["group"] for t in held] == ["part", "sick"]
     sizes = dict(zip(held[0]["columns"], held[0]["rows"][0]))
-    assert sizes["variable"] == "rows" and int(sizes["development"]) + int(sizes["hold-out"]) == int(sizes["all"]) == 240
+    assert (
+        sizes["variable"] == "rows" and int(sizes["development"]) + int(sizes["hold-out"]) == int(sizes["all"]) == 240
+    )
     one = json.loads((runs["survival"] / "facts.json").read_text(encoding="utf-8"))["table_one"]
     assert [t["group"] for t in one] == ["event"]
 
 
 def test_risk_groups_hold_no_single_time_and_stop_where_few_are_left(runs: dict[str, Path]):
     held = json.loads((runs["survival"] / "curves.json").read_text(encoding="utf-8"))["parts"]["cv"]["risk_groups"]
-    assert [g["group"] for g in held["groups"]] == ["low risk", "middle risk", "high risk"] and sum(g["n"] for g in held["groups"]) == 240
+    assert [g["group"] for g in held["groups"]] == ["low risk", "middle risk", "high risk"] and sum(
+        g["n"] for g in held["groups"]
+    ) == 240
     for group in held["groups"]:
         steps = np.diff(group["times"])
         assert np.allclose(steps, steps[0]) and np.all(np.diff(group["survival"]) <= 0)
@@ -156,7 +165,9 @@ def test_risk_groups_hold_no_single_time_and_stop_where_few_are_left(runs: dict[
 
 def test_classes_get_curves_of_their_own(runs: dict[str, Path]):
     held = json.loads((runs["multiclass"] / "curves.json").read_text(encoding="utf-8"))["parts"]["cv"]["roc_by_class"]
-    assert list(held) == ["alpha", "beta", "gamma"] and (runs["multiclass"] / "figures" / "roc-by-class-cv.svg").is_file()
+    assert (
+        list(held) == ["alpha", "beta", "gamma"] and (runs["multiclass"] / "figures" / "roc-by-class-cv.svg").is_file()
+    )
 
 
 def test_answers_outlive_a_second_fit(runs: dict[str, Path]):
@@ -164,7 +175,18 @@ def test_answers_outlive_a_second_fit(runs: dict[str, Path]):
     text = (run / "answers.yaml").read_text(encoding="utf-8").replace('"19": ""', '"19": "A panel of patients"')
     (run / "answers.yaml").write_text(text, encoding="utf-8")
     study = json.loads((run / "study.json").read_text(encoding="utf-8"))
-    osler.fit(study["source"], out=run, repeats=1, boot=200, folds=3, silent=True, workers=1, target=("sick",), model=("logistic",), ignore=("time", "dead", "pressure"))
+    osler.fit(
+        study["source"],
+        out=run,
+        repeats=1,
+        boot=200,
+        folds=3,
+        silent=True,
+        workers=1,
+        target=("sick",),
+        model=("logistic",),
+        ignore=("time", "dead", "pressure"),
+    )
     assert read_answers(run) == {"19": "A panel of patients"}
     build(run)
     assert "A panel of patients" in (run / "report.html").read_text(encoding="utf-8")

@@ -19,10 +19,15 @@ def test_lists_of_children_are_escaped_too():
 
 
 def test_attributes_are_named_and_escaped():
-    assert tag("td", class_='a"b', aria_label="<x>", hidden=True, id=None) == '<td class="a&quot;b" aria-label="&lt;x&gt;" hidden="hidden"></td>'
+    assert (
+        tag("td", class_='a"b', aria_label="<x>", hidden=True, id=None)
+        == '<td class="a&quot;b" aria-label="&lt;x&gt;" hidden="hidden"></td>'
+    )
 
 
-@pytest.mark.parametrize("element", ["script", "iframe", "object", "img", "link", "form", "foreignObject", "style", "a><b"])
+@pytest.mark.parametrize(
+    "element", ["script", "iframe", "object", "img", "link", "form", "foreignObject", "style", "a><b"]
+)
 def test_elements_that_run_or_fetch_cannot_be_made(element: str):
     with pytest.raises(InternalError, match="must not hold the element"):
         tag(element)

@@ -44,7 +44,21 @@ def test_the_page_has_the_marks_that_readers_and_machines_need(tmp_path: Path, k
 
 def test_the_first_screen_answers_in_order(tmp_path: Path):
     text = page_of(write(tmp_path / "run")).text
-    places = [text.index(s) for s in ("Predicting disease", "Can 2 predictors tell whether disease is >0, for 200 cases", "95% interval 0.85 to 0.94", "Judged on 200 cases", "Every check of the certificate", "Rows read", "Table one", "Models, cross-validation", "TRIPOD+AI 2024", "osler fit")]
+    places = [
+        text.index(s)
+        for s in (
+            "Predicting disease",
+            "Can 2 predictors tell whether disease is >0, for 200 cases",
+            "95% interval 0.85 to 0.94",
+            "Judged on 200 cases",
+            "Every check of the certificate",
+            "Rows read",
+            "Table one",
+            "Models, cross-validation",
+            "TRIPOD+AI 2024",
+            "osler fit",
+        )
+    ]
     assert places == sorted(places)
 
 
@@ -118,17 +132,40 @@ def test_no_value_without_interval_in_the_table_of_models(tmp_path: Path):
 
 
 def test_the_command_asks_the_same_question_again():
-    study = {"target": ["num"], "positive": ">0", "folds": 5, "explain": False, "site": "my site", "source": "/x/a b.csv", "key": "00", "horizon": 365.0}
+    study = {
+        "target": ["num"],
+        "positive": ">0",
+        "folds": 5,
+        "explain": False,
+        "site": "my site",
+        "source": "/x/a b.csv",
+        "key": "00",
+        "horizon": 365.0,
+    }
     line = command_of(study, "a b.csv")
-    assert line == "osler fit 'a b.csv' --target num --positive '>0' --folds 5 --no-explain --site 'my site' --horizon 365 --out RUN"
+    assert (
+        line
+        == "osler fit 'a b.csv' --target num --positive '>0' --folds 5 --no-explain --site 'my site' --horizon 365 --out RUN"
+    )
 
 
 def test_what_moved_stands_first(tmp_path: Path):
     held = KINDS["regression"](members())
     entry = {"missing_before": 0.02, "missing_after": 0.6}
-    held["curves"]["drift"] = {"holdout": {"columns": {"age": {"psi": 0.01, "verdict": "stable", **entry}, "dose": {"psi": 0.4, "verdict": "large", **entry}}, "domain_auroc": estimate(0.7, 0.6, 0.8)}}
+    held["curves"]["drift"] = {
+        "holdout": {
+            "columns": {
+                "age": {"psi": 0.01, "verdict": "stable", **entry},
+                "dose": {"psi": 0.4, "verdict": "large", **entry},
+            },
+            "domain_auroc": estimate(0.7, 0.6, 0.8),
+        }
+    }
     text = page_of(write(tmp_path / "run", held)).text
-    assert "dose ✕ large 0.40 2% 60% age ✓ stable 0.01 2% 60%" in text and "AUROC 0.700 (0.600 to 0.800); 0.5 would mean alike" in text
+    assert (
+        "dose ✕ large 0.40 2% 60% age ✓ stable 0.01 2% 60%" in text
+        and "AUROC 0.700 (0.600 to 0.800); 0.5 would mean alike" in text
+    )
     assert "Predictors that moved: dose (large) of 2" in text
 
 
@@ -157,7 +194,14 @@ def test_the_same_run_gives_the_same_bytes_and_is_quick(tmp_path: Path):
     written = build(run)
     assert time.process_time() - start <= 2.0
     assert {p.name: p.read_bytes() for p in run.rglob("*") if p.is_file()} == first
-    assert {p.name for p in written} >= {"report.html", "card.md", "tripod.csv", "tripod.json", "roc-cv.svg", "flow.svg"}
+    assert {p.name for p in written} >= {
+        "report.html",
+        "card.md",
+        "tripod.csv",
+        "tripod.json",
+        "roc-cv.svg",
+        "flow.svg",
+    }
 
 
 def test_pictures_stand_alone(tmp_path: Path):
@@ -195,7 +239,11 @@ def test_text_stands_out_from_its_ground(theme: int):
     """WCAG 2.2 contrast of at least 4.5 : 1, in the light, dark and printed theme."""
     named = dict(re.findall(r"--([a-z0-9]+):(#[0-9a-f]{3,6})", re.findall(r":root\{([^}]*)\}", style.PAGE)[theme]))
     grounds = ("ground", "raised", "goodground", "badground", "unsureground")
-    pairs = [("ink", g) for g in grounds] + [("soft", "ground"), ("soft", "raised")] + [(c, "ground") for c in ("c1", "c2", "c3", "c4", "c5", "good", "bad", "unsure")]
+    pairs = (
+        [("ink", g) for g in grounds]
+        + [("soft", "ground"), ("soft", "raised")]
+        + [(c, "ground") for c in ("c1", "c2", "c3", "c4", "c5", "good", "bad", "unsure")]
+    )
     pairs += [("good", "goodground"), ("bad", "badground"), ("unsure", "unsureground")]
     for text, ground in pairs:
         light, dark = sorted((_luminance(named[text]), _luminance(named[ground])), reverse=True)

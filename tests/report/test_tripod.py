@@ -68,7 +68,10 @@ def test_sites_and_hold_out_decide_what_applies(tmp_path: Path):
     with_sites = {f.item.key: f.status for f in tripod.fill(Material.load(write(tmp_path / "a", held)))}
     held["scores"]["parts"] = {"cv": held["scores"]["parts"]["cv"]}
     without = {f.item.key: f.status for f in tripod.fill(Material.load(write(tmp_path / "b", held)))}
-    assert (with_sites["12d"], with_sites["23b"]) == ("auto", "auto") and (without["12d"], without["23b"]) == ("n/a", "n/a")
+    assert (with_sites["12d"], with_sites["23b"]) == ("auto", "auto") and (without["12d"], without["23b"]) == (
+        "n/a",
+        "n/a",
+    )
     assert with_sites["16"] == "n/a" and with_sites["24"] == "n/a"
     apart = tripod.fill(Material.load(write(tmp_path / "c", KINDS["regression"](members()))))
     assert {f.item.key: f.status for f in apart}["16"] == "auto"
@@ -79,7 +82,9 @@ def test_answers_are_asked_once_kept_and_read_again(tmp_path: Path):
     build(run)
     text = (run / "answers.yaml").read_text(encoding="utf-8")
     assert all(f'"{key}": ""' in text for key in questions())
-    (run / "answers.yaml").write_text(text.replace('"17": ""', '"17": "Approved by the board, 2024/17"'), encoding="utf-8")
+    (run / "answers.yaml").write_text(
+        text.replace('"17": ""', '"17": "Approved by the board, 2024/17"'), encoding="utf-8"
+    )
     build(run)
     assert "2024/17" in (run / "answers.yaml").read_text(encoding="utf-8")
     held = json.loads((run / "tripod.json").read_text(encoding="utf-8"))

@@ -47,7 +47,11 @@ def test_lists_in_words():
 
 
 def test_names_of_measures():
-    assert words.label("auroc") == "AUROC" and words.label("a_new_one") == "a new one" and words.label("recall[yes]") == "Sensitivity (recall) [yes]"
+    assert (
+        words.label("auroc") == "AUROC"
+        and words.label("a_new_one") == "a new one"
+        and words.label("recall[yes]") == "Sensitivity (recall) [yes]"
+    )
     assert words.meaning("nothing") == ""
 
 

@@ -12,7 +12,9 @@ import pytest
 from osler.report.build import build
 from tests.report.runs import Dom, dangers, estimate, members, write
 
-PAYLOADS = [json.loads(line) for line in (Path(__file__).parent / "payloads.txt").read_text(encoding="utf-8").splitlines()]
+PAYLOADS = [
+    json.loads(line) for line in (Path(__file__).parent / "payloads.txt").read_text(encoding="utf-8").splitlines()
+]
 BATCH = 50
 
 
@@ -20,7 +22,14 @@ def poisoned(payloads: list[str]) -> dict[str, Any]:
     """A run whose columns, categories, classes, sites, files, findings and versions are the payloads."""
     held = members()
     first, second, third = payloads[:3]
-    held["study"] |= {"target": [first], "source": f"/data/{second}.csv", "positive": third, "site": second, "holdout": third, "model": payloads[:4]}
+    held["study"] |= {
+        "target": [first],
+        "source": f"/data/{second}.csv",
+        "positive": third,
+        "site": second,
+        "holdout": third,
+        "model": payloads[:4],
+    }
     held["facts"] |= {"inputs": payloads, "classes": {first: 90, second: 110}, "card": {"target": [first]}, "study_digest": third,
                       "rank": {"logistic": {"unclear": [first], "sentences": [f"the data cannot tell apart {first} and {second}"]}}, "ensemble_weights": {first: 1.0}}  # fmt: skip
     held["facts"]["columns"] = [
@@ -28,19 +37,29 @@ def poisoned(payloads: list[str]) -> dict[str, Any]:
          "summary": {"n": 200, "missing": 100, "levels": 2, "counts": {p: 150, "b": 50}}}
         for p in payloads
     ]  # fmt: skip
-    held["facts"]["table_one"] = [{"group": first, "columns": ["variable", *payloads[:5]], "rows": [[p] * 6 for p in payloads], "notes": [second]}]
+    held["facts"]["table_one"] = [
+        {"group": first, "columns": ["variable", *payloads[:5]], "rows": [[p] * 6 for p in payloads], "notes": [second]}
+    ]
     own = {"auroc": estimate(0.9, 0.85, 0.94)}
     models = {"logistic": own, first: own, "baseline": own}
     held["scores"]["parts"] = {"cv": models, **{f"site={p}": {"logistic": own} for p in payloads}}
     curve = {"specificity": [1.0, 0.0], "sensitivity": [0.0, 1.0]}
     cv = held["curves"]["parts"]["cv"]
-    cv |= {"roc": {"logistic": curve, first: curve}, "roc_by_class": {p: curve for p in payloads[:5]}, "compare": {first: {"auroc": estimate(0, -1, 1)}}}
+    cv |= {
+        "roc": {"logistic": curve, first: curve},
+        "roc_by_class": {p: curve for p in payloads[:5]},
+        "compare": {first: {"auroc": estimate(0, -1, 1)}},
+    }
     level = {"hidden": "", "n": 50, "scores": own}
     held["curves"]["subgroups"] = {p: [{"group": p, **level}, {"group": "x", "hidden": p}] for p in payloads}
     held["curves"]["sample_size"]["message"] = first
     held["certificate"]["unit"] = first
-    held["certificate"]["checks"] = [{"name": p, "verdict": p if i else "unknown", "n": 1, "detail": p} for i, p in enumerate(payloads)]
-    held["findings"] = [{"code": p, "severity": "warning", "column": p, "n": 1, "message": p, "advice": p} for p in payloads]
+    held["certificate"]["checks"] = [
+        {"name": p, "verdict": p if i else "unknown", "n": 1, "detail": p} for i, p in enumerate(payloads)
+    ]
+    held["findings"] = [
+        {"code": p, "severity": "warning", "column": p, "n": 1, "message": p, "advice": p} for p in payloads
+    ]
     held["explanation"] = {"importance": {p: estimate(0.1, 0.05, 0.2) for p in payloads}, "reason": first}
     held["environment"]["libraries"] = {p: p for p in payloads[:5]}
     held["cohort"] = {"lineage": [{"name": p} for p in payloads]}
@@ -101,7 +120,7 @@ def test_spreadsheet_formulas_are_defused(tmp_path: Path):
     import csv
 
     cells = [c for row in csv.reader((run / "tripod.csv").open(encoding="utf-8")) for c in row]
-    assert "'=HYPERLINK(\"x\")" in cells and "'@SUM(A1)" in cells
+    assert '\'=HYPERLINK("x")' in cells and "'@SUM(A1)" in cells
     assert not [c for c in cells if c[:1] in ("=", "+", "-", "@", "\t")]
 
 

@@ -32,7 +32,9 @@ def read_answers(folder: Path) -> dict[str, str]:
     given = {key: str(value).strip() for key, value in read_config(path, "answers file").items()}
     for key in given:
         if key not in known:
-            raise OptionError(f"key of {path.name} must be one of its questions, was '{key[:40]}': {nearest(key, known)}")
+            raise OptionError(
+                f"key of {path.name} must be one of its questions, was '{key[:40]}': {nearest(key, known)}"
+            )
     return {key: text for key, text in given.items() if text}
 
 
@@ -40,6 +42,6 @@ def write_questions(folder: Path) -> Path | None:
     """Write answers.yaml with every question and no answer, unless the user has one; the path if written."""
     if any((folder / n).exists() for n in (NAME, "answers.json")):
         return None
-    lines = [f"\n# {key}: {text}\n{json.dumps(key)}: \"\"\n" for key, text in questions().items()]
+    lines = [f'\n# {key}: {text}\n{json.dumps(key)}: ""\n' for key, text in questions().items()]
     write_atomic(folder / NAME, (_HEAD + "".join(lines)).encode())
     return folder / NAME

@@ -53,14 +53,22 @@ def _asked(m: Material, key: str) -> str:
 def _factors(m: Material) -> list[str]:
     held = m.get("curves", "subgroups", default={})
     sites = [f"- Sites left out in turn: {md(listed(list(m.sites), 12))}"] if m.sites else []
-    return [*[f"- {md(c)}: {plural(len(levels), 'group')}" for c, levels in held.items()], *sites] or ["- No group of people was measured apart."]
+    return [*[f"- {md(c)}: {plural(len(levels), 'group')}" for c, levels in held.items()], *sites] or [
+        "- No group of people was measured apart."
+    ]
 
 
 def _metrics(m: Material) -> list[str]:
     held = m.parts.get(m.part, {}).get(m.chosen, {})
     base = m.parts.get(m.part, {}).get("baseline", {})
-    rows = [f"| {md(label(k))} | {md(estimate(k, e))} | {md(estimate(k, base.get(k)))} | {cell(e.get('n'))} |" for k, e in held.items() if isinstance(e, dict) and is_number(e.get("value"))]
-    return ["| Measure | Value (95% interval) | Baseline | n |", "|---|---|---|---|", *rows] if rows else ["No measure."]
+    rows = [
+        f"| {md(label(k))} | {md(estimate(k, e))} | {md(estimate(k, base.get(k)))} | {cell(e.get('n'))} |"
+        for k, e in held.items()
+        if isinstance(e, dict) and is_number(e.get("value"))
+    ]
+    return (
+        ["| Measure | Value (95% interval) | Baseline | n |", "|---|---|---|---|", *rows] if rows else ["No measure."]
+    )
 
 
 def _subgroups(m: Material) -> list[str]:
@@ -71,5 +79,7 @@ def _subgroups(m: Material) -> list[str]:
         for level in levels:
             metric = lead_metric(m, level.get("scores", {}))
             value = "hidden (small)" if level.get("hidden") else estimate(metric, level.get("scores", {}).get(metric))
-            rows.append(f"| {md(column)} | {md(level.get('group'))} | {'' if level.get('hidden') else cell(level.get('n'))} | {md(label(metric)) if metric else ''} | {md(value)} |")
+            rows.append(
+                f"| {md(column)} | {md(level.get('group'))} | {'' if level.get('hidden') else cell(level.get('n'))} | {md(label(metric)) if metric else ''} | {md(value)} |"
+            )
     return ["| Group | Level | n | Measure | Value (95% interval) |", "|---|---|---|---|---|", *rows] if rows else []

@@ -145,7 +145,10 @@ def legend(names: Sequence[str], x: float, y: float) -> Html:
     parts: list[Child] = []
     for i, name in enumerate(names):
         k, at = i % 5 + 1, y + 17 * i
-        parts += [tag("path", d=f"M{x:g} {at - 4:g}h26", class_=f"line s{k} d{k}"), tag("text", tag("title", name), short(name, 24), x=f"{x + 32:g}", y=f"{at:g}", class_="small")]
+        parts += [
+            tag("path", d=f"M{x:g} {at - 4:g}h26", class_=f"line s{k} d{k}"),
+            tag("text", tag("title", name), short(name, 24), x=f"{x + 32:g}", y=f"{at:g}", class_="small"),
+        ]
     return join(parts)
 
 
@@ -161,7 +164,14 @@ class Estimate:
     heading: bool = False
 
 
-def forest(rows: Sequence[Estimate], x_label: str, *, reference: float | None = None, decimals: int = 2, start: float | None = None) -> tuple[Html, int]:
+def forest(
+    rows: Sequence[Estimate],
+    x_label: str,
+    *,
+    reference: float | None = None,
+    decimals: int = 2,
+    start: float | None = None,
+) -> tuple[Html, int]:
     """Points with intervals under one another, labels left and figures right; the inside of a picture 720 wide and its height.
 
     Args:
@@ -188,7 +198,16 @@ def forest(rows: Sequence[Estimate], x_label: str, *, reference: float | None = 
 
 def _estimate(row: Estimate, axes: Axes, y: float, decimals: int, start: float | None) -> Html:
     class_ = "strong" if row.heading else ""
-    parts: list[Child] = [tag("text", tag("title", row.label), short(row.label, 27), x="4" if row.heading else "14", y=f"{y:g}", class_=class_)]
+    parts: list[Child] = [
+        tag(
+            "text",
+            tag("title", row.label),
+            short(row.label, 27),
+            x="4" if row.heading else "14",
+            y=f"{y:g}",
+            class_=class_,
+        )
+    ]
     parts.append(words(250, y, row.beside, "soft small end"))
     if is_number(row.value):
         at = axes.x(row.value)  # type: ignore[arg-type]

@@ -77,14 +77,17 @@ def of_predictor(predictor: Predictor) -> Equation | None:
     return _written(design, np.asarray(weights, dtype=float), np.asarray(intercept, dtype=float), predictor, arrays)
 
 
-def _written(design: Design, weights: np.ndarray, intercept: np.ndarray, predictor: Predictor, arrays: dict[str, Any]) -> Equation:
+def _written(
+    design: Design, weights: np.ndarray, intercept: np.ndarray, predictor: Predictor, arrays: dict[str, Any]
+) -> Equation:
     """Take centre and scale out of standardised weights (k, p)."""
     _, scale, centre = design.natural(np.zeros((1, len(design.names))))
     natural = weights / scale
     a = design.arrays
     numbers, before = len(a["number"]), len(design.names) - len(a["category"])
     terms = tuple(
-        Term(n, tuple(natural[:, i].tolist()), float(a["fill"][i]) if i < numbers else None) for i, n in enumerate(design.names)
+        Term(n, tuple(natural[:, i].tolist()), float(a["fill"][i]) if i < numbers else None)
+        for i, n in enumerate(design.names)
     )
     absent: dict[str, np.ndarray] = {}
     for i in range(before, len(design.names)):
@@ -100,4 +103,15 @@ def _written(design: Design, weights: np.ndarray, intercept: np.ndarray, predict
     baseline: tuple[tuple[float, float], ...] = ()
     if kind == "survival":
         baseline = tuple(zip(arrays["times"].tolist(), np.exp(-arrays["baseline"]).tolist()))
-    return Equation(form, tuple(constant.tolist()), terms, tuple(classes), {k: tuple(v.tolist()) for k, v in absent.items()}, baseline) if form else None  # type: ignore[return-value]
+    return (
+        Equation(
+            form,
+            tuple(constant.tolist()),
+            terms,
+            tuple(classes),
+            {k: tuple(v.tolist()) for k, v in absent.items()},
+            baseline,
+        )
+        if form
+        else None
+    )  # type: ignore[return-value]

@@ -7,7 +7,19 @@ from typing import Any
 from osler.report.charts import Axes, Estimate, Figure, box, forest, legend, line, words
 from osler.report.markup import Child, Html, anchor, join, tag
 from osler.report.material import Material
-from osler.report.words import LEADING, SMALL, cell, count, digits_of, estimate, is_number, label, listed, number, short
+from osler.report.words import (
+    LEADING,
+    SMALL,
+    cell,
+    count,
+    digits_of,
+    estimate,
+    is_number,
+    label,
+    listed,
+    number,
+    short,
+)
 
 #: What stands at the reference line of a forest plot.
 REFERENCE = {"auroc": 0.5, "c_uno": 0.5, "c_harrell": 0.5, "r2": 0.0}
@@ -38,7 +50,10 @@ def roc(material: Material, part: str, data: Any) -> Figure | None:
     axes = Axes(0, 1, 0, 1, right=366)
     names = [m for m in material.models if m in data] or list(data)
     names = names[:5]
-    parts: list[Child] = [axes.draw("1 − specificity", "Sensitivity", percent=True), line(axes.x(0), axes.y(0), axes.x(1), axes.y(1), "ideal")]
+    parts: list[Child] = [
+        axes.draw("1 − specificity", "Sensitivity", percent=True),
+        line(axes.x(0), axes.y(0), axes.x(1), axes.y(1), "ideal"),
+    ]
     for i, name in reversed(list(enumerate(names))):
         points = [(1 - a, b) for a, b in zip(data[name]["specificity"], data[name]["sensitivity"])]
         parts.append(axes.line(points, i + 1, name=name))
@@ -56,8 +71,14 @@ def roc_by_class(material: Material, part: str, data: Any) -> Figure | None:
         return None
     axes = Axes(0, 1, 0, 1, right=366)
     names = list(data)[:5]
-    parts: list[Child] = [axes.draw("1 − specificity", "Sensitivity", percent=True), line(axes.x(0), axes.y(0), axes.x(1), axes.y(1), "ideal")]
-    parts += [axes.line([(1 - a, b) for a, b in zip(data[n]["specificity"], data[n]["sensitivity"])], i + 1, name=n) for i, n in enumerate(names)]
+    parts: list[Child] = [
+        axes.draw("1 − specificity", "Sensitivity", percent=True),
+        line(axes.x(0), axes.y(0), axes.x(1), axes.y(1), "ideal"),
+    ]
+    parts += [
+        axes.line([(1 - a, b) for a, b in zip(data[n]["specificity"], data[n]["sensitivity"])], i + 1, name=n)
+        for i, n in enumerate(names)
+    ]
     parts.append(legend(names, 376, 26))
     what = "each label" if material.kind == "multilabel" else "each class against all others"
     more = f" The first 5 of {len(data)} are drawn." if len(data) > 5 else ""
@@ -72,7 +93,10 @@ def calibration(material: Material, part: str, data: Any, histogram: Any) -> Fig
     axes = Axes(0, 1, 0, 1, bottom=262)
     what = f"event by {number(data['horizon'], 0)}" if "horizon" in data else material.target
     base = Axes(0, 1, 0, 1, top=300, bottom=340)
-    parts: list[Child] = [axes.draw("Predicted probability", f"Observed share: {what}"[:40], percent=True), line(axes.x(0), axes.y(0), axes.x(1), axes.y(1), "ideal")]
+    parts: list[Child] = [
+        axes.draw("Predicted probability", f"Observed share: {what}"[:40], percent=True),
+        line(axes.x(0), axes.y(0), axes.x(1), axes.y(1), "ideal"),
+    ]
     curve = data.get("curve")
     if isinstance(curve, dict):
         parts += [axes.band(list(zip(curve["predicted"], curve["low"])), list(zip(curve["predicted"], curve["high"]))),
@@ -90,8 +114,16 @@ def calibration(material: Material, part: str, data: Any, histogram: Any) -> Fig
     slope = estimate("calibration_slope", material.entry("calibration_slope", part=part))
     ratio = estimate("observed_expected", material.entry("observed_expected", part=part))
     said = f"Slope {slope}; observed / expected {ratio}."
-    more = " Below: how many cases got each probability, with the outcome upwards, without it downwards; bars of fewer than 10 cases are left out." if tall > 360 else ""
-    shown = "The line is smoothed with its 95% interval; points are tenths of the cases." if isinstance(curve, dict) else "Points are groups of cases of similar risk, with 95% intervals."
+    more = (
+        " Below: how many cases got each probability, with the outcome upwards, without it downwards; bars of fewer than 10 cases are left out."
+        if tall > 360
+        else ""
+    )
+    shown = (
+        "The line is smoothed with its 95% interval; points are tenths of the cases."
+        if isinstance(curve, dict)
+        else "Points are groups of cases of similar risk, with 95% intervals."
+    )
     return Figure(f"calibration-{anchor(part)}", "Calibration", f"Observed share against predicted probability, {where(part)}. {said}",
                   f"On the dotted line, what is said is what happens. {shown} {said}{more}", join(parts), height=tall)  # fmt: skip
 
@@ -108,8 +140,13 @@ def _histogram(data: dict[str, list[int]], axes: Axes) -> Html:
         for n, sign, class_ in ((a, -1, "f1"), (b, 1, "f2")):
             if n >= SMALL:
                 tall = 38 * n / most
-                parts.append(box(axes.left + i * width + 1, middle if sign > 0 else middle - tall, width - 2, tall, class_))
-    parts += [words(axes.left - 7, middle - 8, "with", "soft small end"), words(axes.left - 7, middle + 16, "without", "soft small end")]
+                parts.append(
+                    box(axes.left + i * width + 1, middle if sign > 0 else middle - tall, width - 2, tall, class_)
+                )
+    parts += [
+        words(axes.left - 7, middle - 8, "with", "soft small end"),
+        words(axes.left - 7, middle + 16, "without", "soft small end"),
+    ]
     return join(parts)
 
 
@@ -122,17 +159,33 @@ def decision(material: Material, part: str, data: Any) -> Figure | None:
     high = max([v for m in names for v in data["models"][m]["net_benefit"] if is_number(v)] + [0.02])
     axes = Axes(0, 1, -0.15 * high, high * 1.08, right=366)
     parts: list[Child] = [axes.draw("Threshold probability", "Net benefit")]
-    parts.append(tag("path", d=axes.path([(t, v) for t, v in zip(at, data["all"]) if v >= axes.y0]), class_="line axis"))
+    parts.append(
+        tag("path", d=axes.path([(t, v) for t, v in zip(at, data["all"]) if v >= axes.y0]), class_="line axis")
+    )
     parts.append(line(axes.x(0), axes.y(0), axes.x(1), axes.y(0), "ideal"))
     for i, name in reversed(list(enumerate(names))):
-        parts.append(axes.line([(t, v) for t, v in zip(at, data["models"][name]["net_benefit"]) if is_number(v) and v >= axes.y0], i + 1, name=name))
+        parts.append(
+            axes.line(
+                [(t, v) for t, v in zip(at, data["models"][name]["net_benefit"]) if is_number(v) and v >= axes.y0],
+                i + 1,
+                name=name,
+            )
+        )
     parts.append(legend(names, 376, 26))
     low = 26 + 17 * len(names)
     parts += [tag("path", d=f"M376 {low - 4}h26", class_="line axis"), words(408, low, "treat all", "small"),
               tag("path", d=f"M376 {low + 13}h26", class_="ideal"), words(408, low + 17, "treat none", "small")]  # fmt: skip
     useful = data["models"].get(material.chosen, data["models"][names[0]]).get("useful", [])
     useful = [r for r in useful if r[1] - r[0] > 0.015] or useful
-    said = listed([f"{number(100 * a, 0)}%" if a == b else f"{number(100 * a, 0)}% to {number(100 * b, 0)}%" for a, b in useful]) or "no threshold"
+    said = (
+        listed(
+            [
+                f"{number(100 * a, 0)}%" if a == b else f"{number(100 * a, 0)}% to {number(100 * b, 0)}%"
+                for a, b in useful
+            ]
+        )
+        or "no threshold"
+    )
     text = f"Acting on the model does more good than treating all or none, beyond chance, at thresholds of {said}."
     return Figure(f"decision-{anchor(part)}", "Usefulness (decision curve)", f"Net benefit against threshold probability, {where(part)}. {text}",
                   f"The threshold is the risk at which one would act: a low one means that missing a case is worse than acting in vain. {text}", join(parts))  # fmt: skip
@@ -148,7 +201,10 @@ def residuals(material: Material, part: str, data: Any) -> Figure | None:
     ends = [v for b in bins for v in (b["predicted"], b["observed"] - b["sd"], b["observed"] + b["sd"])]
     low, high = min(ends), max(ends)
     axes = Axes(low, high, low, high)
-    parts: list[Child] = [axes.draw("Predicted", f"Observed {material.target}"[:40]), line(axes.x(low), axes.y(low), axes.x(high), axes.y(high), "ideal")]
+    parts: list[Child] = [
+        axes.draw("Predicted", f"Observed {material.target}"[:40]),
+        line(axes.x(low), axes.y(low), axes.x(high), axes.y(high), "ideal"),
+    ]
     for b in bins:
         x = axes.x(b["predicted"])
         parts += [line(x, axes.y(b["observed"] - b["sd"]), x, axes.y(b["observed"] + b["sd"]), "whisker"),
@@ -170,10 +226,15 @@ def survival(material: Material, part: str, data: Any) -> Figure | None:
         for t, v in zip(group["times"], group["survival"]):
             steps += [(t, steps[-1][1]), (t, v)]
         if group.get("low"):
-            parts.append(axes.band(list(zip(group["times"], group["low"])), list(zip(group["times"], group["high"])), i + 1))
+            parts.append(
+                axes.band(list(zip(group["times"], group["low"])), list(zip(group["times"], group["high"])), i + 1)
+            )
         parts.append(axes.line(steps, i + 1, name=group["group"]))
         y = 324 + 17 * i
-        parts += [tag("path", d=f"M4 {y - 4}h18", class_=f"line s{i + 1} d{i + 1}"), words(26, y, short(group["group"], 11), "small")]
+        parts += [
+            tag("path", d=f"M4 {y - 4}h18", class_=f"line s{i + 1} d{i + 1}"),
+            words(26, y, short(group["group"], 11), "small"),
+        ]
         for t, n in zip(data["at"], group["at_risk"]):
             parts.append(words(axes.x(t), y, cell(n) if n is not None else f"<{SMALL}", "small mid"))
     said = "; ".join(f"{g['group']}: {count(g['n'])} cases" for g in groups)
@@ -195,9 +256,21 @@ def sites(material: Material) -> Figure | None:
     metric = lead_metric(material, next(iter(held.values())))
     if not metric:
         return None
-    rows = [_line(site, scores.get(metric), f"{cell(scores.get(metric, {}).get('n'))} cases") for site, scores in held.items()]
-    rows.append(_line("all, cross-validation", material.entry(metric, part="cv"), f"{cell(material.cases('cv'))} cases", heading=True))
-    body, tall = forest(rows, label(metric), reference=REFERENCE.get(metric), decimals=_decimals(metric, material.entry(metric)))
+    rows = [
+        _line(site, scores.get(metric), f"{cell(scores.get(metric, {}).get('n'))} cases")
+        for site, scores in held.items()
+    ]
+    rows.append(
+        _line(
+            "all, cross-validation",
+            material.entry(metric, part="cv"),
+            f"{cell(material.cases('cv'))} cases",
+            heading=True,
+        )
+    )
+    body, tall = forest(
+        rows, label(metric), reference=REFERENCE.get(metric), decimals=_decimals(metric, material.entry(metric))
+    )
     values = [r.value for r in rows[:-1] if r.value is not None]
     said = f"from {number(min(values), 2)} to {number(max(values), 2)}" if values else "not estimable"
     return Figure("sites", f"{label(metric)} at sites left out of training", f"{label(metric)} at {len(held)} sites, {said}.",
@@ -216,7 +289,7 @@ def subgroups(material: Material) -> Figure | None:
         for level in levels:
             scores = level.get("scores", {})
             metric = metric or lead_metric(material, scores)
-            beside = level.get("hidden") and "small, hidden" or f"{cell(level.get('n'))} cases"
+            beside = (level.get("hidden") and "small, hidden") or f"{cell(level.get('n'))} cases"
             rows.append(_line(str(level.get("group")), scores.get(metric), beside))
     if not metric:
         return None
@@ -255,16 +328,32 @@ def learning(material: Material) -> Figure | None:
     room = (max(ends) - min(ends)) * 0.1 or 0.1
     axes = Axes(0, max(units), min(ends) - room, max(ends) + room)
     metric = str(data.get("metric", "score"))
-    parts: list[Child] = [axes.draw("Units that were learnt from", label(metric)), axes.band(list(zip(units, low)), list(zip(units, high)))]
+    parts: list[Child] = [
+        axes.draw("Units that were learnt from", label(metric)),
+        axes.band(list(zip(units, low)), list(zip(units, high))),
+    ]
     parts.append(axes.line(list(zip(units, mean))))
-    return Figure("learning", "Learning curve", f"{label(metric)} against the number of training units.", str(data.get("sentence", "")), join(parts))
+    return Figure(
+        "learning",
+        "Learning curve",
+        f"{label(metric)} against the number of training units.",
+        str(data.get("sentence", "")),
+        join(parts),
+    )
 
 
 def _line(name: str, entry: Any, beside: str, heading: bool = False) -> Estimate:
     held = entry if isinstance(entry, dict) else {}
     low, high = held.get("low"), held.get("high")
     complete = is_number(held.get("value")) and is_number(low) and is_number(high)
-    return Estimate(name, beside, held["value"] if complete else None, low if complete else None, high if complete else None, heading)
+    return Estimate(
+        name,
+        beside,
+        held["value"] if complete else None,
+        low if complete else None,
+        high if complete else None,
+        heading,
+    )
 
 
 def _decimals(metric: str, entry: dict[str, Any]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from osler.report.charts import Figure, box, words
 from osler.report.markup import Child, Html, join, tag
-from osler.report.material import Material
+from osler.report.material import Material, holdout_sizes
 from osler.report.words import SMALL, cell, count, plural, share, short
 
 
@@ -23,17 +23,43 @@ def flow(material: Material) -> Figure | None:
     parts += [_down(170, 55, 62 + tall), _across(170, 350, 55 + tall / 2)]
     parts.append(_box(350, 55, 365, lines, tall=tall))
     y = 70 + tall
-    parts.append(_box(20, y, 300, ["Used for development and judging", f"{count(used)} rows · {_units(material)}", _events(material)]))
-    sizes = material.holdout_sizes()
+    parts.append(
+        _box(
+            20,
+            y,
+            300,
+            ["Used for development and judging", f"{count(used)} rows · {_units(material)}", _events(material)],
+        )
+    )
+    sizes = holdout_sizes(material)
     y += 78
     if sizes is None:
-        parts += [_down(170, y - 10, y + 14), _box(20, y + 22, 300, ["Development (cross-validation)", f"{count(used)} rows, each judged unseen"])]
+        parts += [
+            _down(170, y - 10, y + 14),
+            _box(20, y + 22, 300, ["Development (cross-validation)", f"{count(used)} rows, each judged unseen"]),
+        ]
     else:
-        parts += [_down(170, y - 10, y + 14), _box(20, y + 22, 300, ["Development (cross-validation)", plural(sizes[0], "row")])]
-        parts += [tag("path", d=f"M170 {y - 1}H510V{y + 14}", class_="arrow"), _tip(510, y + 20), _box(360, y + 22, 300, ["Hold-out, judged once at the end", plural(sizes[1], "row")])]
+        parts += [
+            _down(170, y - 10, y + 14),
+            _box(20, y + 22, 300, ["Development (cross-validation)", plural(sizes[0], "row")]),
+        ]
+        parts += [
+            tag("path", d=f"M170 {y - 1}H510V{y + 14}", class_="arrow"),
+            _tip(510, y + 20),
+            _box(360, y + 22, 300, ["Hold-out, judged once at the end", plural(sizes[1], "row")]),
+        ]
     said = f"{count(read)} rows read, {count(refused)} refused, {count(used)} used"
     said += f", {count(sizes[0])} for development and {count(sizes[1])} held out" if sizes else ""
-    return Figure("flow", "Participant flow", f"{said}.", f"{said}. Every refused row is listed with its reason in refusals.csv.", join(parts), 720, y + 84, True)
+    return Figure(
+        "flow",
+        "Participant flow",
+        f"{said}.",
+        f"{said}. Every refused row is listed with its reason in refusals.csv.",
+        join(parts),
+        720,
+        y + 84,
+        True,
+    )
 
 
 def _box(x: float, y: float, width: float, lines: list[str], tall: float = 0) -> Html:
@@ -52,7 +78,12 @@ def _tip(x: float, y: float) -> Html:
 
 
 def _across(x: float, end: float, y: float) -> Html:
-    return join([tag("path", d=f"M{x:g} {y:g}H{end - 6:g}", class_="arrow"), tag("path", d=f"M{end - 7:g} {y - 4:g}v8l7 -4z", class_="tip")])
+    return join(
+        [
+            tag("path", d=f"M{x:g} {y:g}H{end - 6:g}", class_="arrow"),
+            tag("path", d=f"M{end - 7:g} {y - 4:g}v8l7 -4z", class_="tip"),
+        ]
+    )
 
 
 def _units(material: Material) -> str:

@@ -92,7 +92,9 @@ CARD_QUESTIONS = {
     "card.out_of_scope": "What must it not be used for?",
 }
 #: What the risk-of-bias form asks beside both: key → question.
-PROBAST_QUESTIONS = {"probast.source": "Were the people recruited in a way that fits the intended use (cohort, trial, registry, nested case-control)?"}
+PROBAST_QUESTIONS = {
+    "probast.source": "Were the people recruited in a way that fits the intended use (cohort, trial, registry, nested case-control)?"
+}
 
 
 def questions() -> dict[str, str]:

@@ -14,16 +14,76 @@ from osler.errors import InternalError
 
 #: Elements that a page or a picture may hold. Nothing that runs, embeds, submits or fetches.
 ELEMENTS = frozenset(
-    "html head meta title body main header footer nav section article aside h1 h2 h3 h4 p a ul ol li dl dt dd div span strong em"
-    " small code pre table caption colgroup col thead tbody tr th td figure figcaption details summary br hr"
-    " svg g path line rect circle polyline polygon text tspan desc".split()
+    [
+        "html",
+        "head",
+        "meta",
+        "title",
+        "body",
+        "main",
+        "header",
+        "footer",
+        "nav",
+        "section",
+        "article",
+        "aside",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "p",
+        "a",
+        "ul",
+        "ol",
+        "li",
+        "dl",
+        "dt",
+        "dd",
+        "div",
+        "span",
+        "strong",
+        "em",
+        "small",
+        "code",
+        "pre",
+        "table",
+        "caption",
+        "colgroup",
+        "col",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "figure",
+        "figcaption",
+        "details",
+        "summary",
+        "br",
+        "hr",
+        "svg",
+        "g",
+        "path",
+        "line",
+        "rect",
+        "circle",
+        "polyline",
+        "polygon",
+        "text",
+        "tspan",
+        "desc",
+    ]
 )
 VOID = frozenset({"meta", "br", "hr", "col"})
 #: Attributes whose value is an address, or text that a browser would read as code.
-ADDRESSES = frozenset({"href", "xlink:href", "src", "srcset", "action", "formaction", "data", "poster", "style", "background"})
+ADDRESSES = frozenset(
+    {"href", "xlink:href", "src", "srcset", "action", "formaction", "data", "poster", "style", "background"}
+)
 _ATTRIBUTE = re.compile(r"^[a-zA-Z][a-zA-Z0-9:-]*$")
 #: Characters that no reader can see and that may break XML or turn the direction of what follows.
-_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
+)
 
 
 class Html(str):
@@ -66,7 +126,11 @@ def tag(element: str, *children: Child | Iterable[Child], **attributes: str | fl
             continue
         name = key.rstrip("_").replace("_", "-")
         shown = name if value is True else clean(value)
-        if not _ATTRIBUTE.match(name) or name.lower().startswith("on") or (name.lower() in ADDRESSES and not _inside(name, shown)):
+        if (
+            not _ATTRIBUTE.match(name)
+            or name.lower().startswith("on")
+            or (name.lower() in ADDRESSES and not _inside(name, shown))
+        ):
             raise InternalError(f"a report must not hold the attribute '{clean(name)}' with that value")
         parts.append(f' {name}="{html.escape(shown, quote=True)}"')
     if element in VOID:
@@ -85,7 +149,13 @@ def anchor(text: str) -> str:
 
 
 def table(
-    caption: Child, head: list[Child], rows: Iterable[list[Child]], *, numbers: int = 1, class_: str = "", note: Child = None
+    caption: Child,
+    head: list[Child],
+    rows: Iterable[list[Child]],
+    *,
+    numbers: int = 1,
+    class_: str = "",
+    note: Child = None,
 ) -> Html:
     """A table with a caption, column headers and the first cell of every row as the row's header.
 
@@ -102,4 +172,9 @@ def table(
         for row in rows
     ]  # fmt: skip
     made = tag("table", tag("caption", caption), tag("thead", top), tag("tbody", body), class_=class_ or None)
-    return join([tag("div", made, class_="scroll", role="region", tabindex="0", aria_label=clean(caption)), tag("p", note, class_="note") if note else None])
+    return join(
+        [
+            tag("div", made, class_="scroll", role="region", tabindex="0", aria_label=clean(caption)),
+            tag("p", note, class_="note") if note else None,
+        ]
+    )

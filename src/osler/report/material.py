@@ -45,7 +45,9 @@ class Material:
         """Read the members; one that is absent, too large or not JSON counts as empty."""
         members = {name: _json(folder / f"{name}.json", kind) for name, kind in MEMBERS.items()}
         plan = folder / "plan.md"
-        text = plan.read_text(encoding="utf-8", errors="replace") if plan.is_file() and plan.stat().st_size < 2**20 else ""
+        text = (
+            plan.read_text(encoding="utf-8", errors="replace") if plan.is_file() and plan.stat().st_size < 2**20 else ""
+        )
         return cls(folder, members, text, _refused(folder / "refusals.csv"), answers or {})
 
     def get(self, member: str, *path: str, default: Any = None) -> Any:
@@ -103,11 +105,6 @@ class Material:
         held = self.parts.get(self.part, {})
         return [m for m in (self.chosen, *names, "baseline") if m in held]
 
-    @cached_property
-    def clinical(self) -> list[str]:
-        """The models that are scores clinicians use."""
-        return [m for m in self.models if m.partition(":")[0] in SCORES]
-
     @property
     def columns(self) -> list[dict[str, Any]]:
         """Facts about every column."""
@@ -127,23 +124,38 @@ class Material:
     def source(self) -> str:
         """The table's file name without its folders; "" where the table came from a program."""
         text = str(self.get("study", "source", default=""))
-        return PurePath(text.partition("?")[0].replace("\\", "/")).name if "://" not in text else text.partition("://")[0] + " database"
+        return (
+            PurePath(text.partition("?")[0].replace("\\", "/")).name
+            if "://" not in text
+            else text.partition("://")[0] + " database"
+        )
 
     def cases(self, part: str = "") -> int:
         """Cases of a part."""
-        sizes = [e.get("n", 0) for e in self.parts.get(part or self.part, {}).get(self.chosen, {}).values() if isinstance(e, dict)]
+        sizes = [
+            e.get("n", 0)
+            for e in self.parts.get(part or self.part, {}).get(self.chosen, {}).values()
+            if isinstance(e, dict)
+        ]
         return max((int(n) for n in sizes if isinstance(n, (int, float))), default=0)
 
-    def holdout_sizes(self) -> tuple[int, int] | None:
-        """Development and hold-out rows; None without a hold-out."""
-        for split in self.get("facts", "splits", default=[]):
-            if str(split.get("key", "")).startswith("holdout"):
-                return int(split["train"]), int(split["test"])
-        return None
 
-    def command(self) -> str:
-        """The command line that asks the same question again."""
-        return command_of(self.members["study"], self.source)
+def clinical(material: Material) -> list[str]:
+    """The models that are scores clinicians use."""
+    return [m for m in material.models if m.partition(":")[0] in SCORES]
+
+
+def holdout_sizes(material: Material) -> tuple[int, int] | None:
+    """Development and hold-out rows; None without a hold-out."""
+    for split in material.get("facts", "splits", default=[]):
+        if str(split.get("key", "")).startswith("holdout"):
+            return int(split["train"]), int(split["test"])
+    return None
+
+
+def command(material: Material) -> str:
+    """The command line that asks the same question again."""
+    return command_of(material.members["study"], material.source)
 
 
 def command_of(study: dict[str, Any], source: str) -> str:

@@ -50,7 +50,9 @@ def _verdict(m: Material, *names: str) -> tuple[str, str]:
 
 def _source(m: Material) -> tuple[str, str]:
     answer = m.answers.get("probast.source", "")
-    return ("probably yes", f"answered: {answer}") if answer else ("cannot tell", "asked in answers.yaml (probast.source)")
+    return (
+        ("probably yes", f"answered: {answer}") if answer else ("cannot tell", "asked in answers.yaml (probast.source)")
+    )
 
 
 def _included(m: Material) -> tuple[str, str]:
@@ -69,7 +71,13 @@ def _timely(m: Material) -> tuple[str, str]:
 
 
 def _independent(m: Material) -> tuple[str, str]:
-    answer, seen = _verdict(m, "target among inputs", "giveaway predictors", "missingness gives the target away", "pre-computed target means")
+    answer, seen = _verdict(
+        m,
+        "target among inputs",
+        "giveaway predictors",
+        "missingness gives the target away",
+        "pre-computed target means",
+    )
     return ("probably yes" if answer == "yes" else answer), seen
 
 
@@ -85,16 +93,26 @@ def _enough(m: Material) -> tuple[str, str]:
     events = m.get("facts", "events")
     if is_number(events) and held.get("parameters"):
         per = events / held["parameters"]
-        return ("probably yes" if per >= 20 else "probably no" if per < 10 else "cannot tell"), f"sample size: {number(per, 1)} events per candidate parameter"
+        return (
+            "probably yes" if per >= 20 else "probably no" if per < 10 else "cannot tell"
+        ), f"sample size: {number(per, 1)} events per candidate parameter"
     return "cannot tell", "sample size: no formula for this task"
 
 
 def _missing(m: Material) -> tuple[str, str]:
-    lost = [c for c in m.columns if c.get("role") == "input" and is_number((c.get("summary") or {}).get("missing")) and c["summary"]["missing"] > 0]
+    lost = [
+        c
+        for c in m.columns
+        if c.get("role") == "input"
+        and is_number((c.get("summary") or {}).get("missing"))
+        and c["summary"]["missing"] > 0
+    ]
     answer, seen = _verdict(m, "missingness gives the target away")
     if not lost:
         return "yes", "columns: no predictor has a missing cell"
-    return ("probably yes" if answer == "yes" else "cannot tell"), f"columns: {plural(len(lost), 'predictor')} with missing cells, filled inside each training part; {seen}"
+    return (
+        "probably yes" if answer == "yes" else "cannot tell"
+    ), f"columns: {plural(len(lost), 'predictor')} with missing cells, filled inside each training part; {seen}"
 
 
 def _overfitting(m: Material) -> tuple[str, str]:
@@ -120,7 +138,11 @@ def _tuning(m: Material) -> tuple[str, str]:
 
 def _separate(m: Material) -> tuple[str, str]:
     if m.part != "holdout":
-        return ("probably yes", "sites left out in turn") if m.sites else ("no", "no evaluation in other people, places or times in this run")
+        return (
+            ("probably yes", "sites left out in turn")
+            if m.sites
+            else ("no", "no evaluation in other people, places or times in this run")
+        )
     return _verdict(m, "hold-out kept apart")
 
 

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from osler.report.figures import lead_metric, where
 from osler.report.markup import Child, Html, join, tag
-from osler.report.material import Material
-from osler.report.words import VERDICTS, count, estimate, interval, is_number, label, listed, number, plural, share, short
+from osler.report.material import Material, clinical
+from osler.report.words import (
+    VERDICTS,
+    count,
+    estimate,
+    interval,
+    is_number,
+    label,
+    listed,
+    number,
+    plural,
+    share,
+    short,
+)
 
 #: What the first figure means for people.
 SAID = {
@@ -43,8 +55,16 @@ def _positive(material: Material) -> str:
 
 def kicker(material: Material) -> str:
     """The line over the heading: what kind of study this is."""
-    kinds = {"binary": "yes or no", "multiclass": "one of several classes", "multilabel": "several labels", "regression": "a number", "survival": "time to an event"}
-    how = "development and hold-out evaluation" if material.part == "holdout" else "development with internal validation"
+    kinds = {
+        "binary": "yes or no",
+        "multiclass": "one of several classes",
+        "multilabel": "several labels",
+        "regression": "a number",
+        "survival": "time to an event",
+    }
+    how = (
+        "development and hold-out evaluation" if material.part == "holdout" else "development with internal validation"
+    )
     return f"Prediction model: {how} · outcome: {kinds.get(material.kind, material.kind or 'unknown')} · Osler {material.get('environment', 'libraries', 'osler', default='')}"
 
 
@@ -52,7 +72,13 @@ def summary(material: Material, open_questions: int) -> Html:
     """The answer in four figures and a few sentences."""
     if not material.chosen:
         return tag("p", "This run holds no scores: there is nothing to summarise.", class_="lead")
-    return join([tag("p", question(material), class_="lead"), _figures(material), tag("ul", [tag("li", s) for s in sentences(material, open_questions)])])
+    return join(
+        [
+            tag("p", question(material), class_="lead"),
+            _figures(material),
+            tag("ul", [tag("li", s) for s in sentences(material, open_questions)]),
+        ]
+    )
 
 
 def _figures(material: Material) -> Html:
@@ -64,11 +90,23 @@ def _figures(material: Material) -> Html:
     sites = [m.get(material.chosen, {}).get(metric, {}).get("value") for m in material.sites.values()]
     seen = [v for v in sites if is_number(v)]
     if seen:
-        cells.append(_figure(f"{label(metric)} at sites left out", f"{number(min(seen), 2)} to {number(max(seen), 2)}", f"lowest and highest of {len(seen)} sites, each unseen in training"))
+        cells.append(
+            _figure(
+                f"{label(metric)} at sites left out",
+                f"{number(min(seen), 2)} to {number(max(seen), 2)}",
+                f"lowest and highest of {len(seen)} sites, each unseen in training",
+            )
+        )
     verdict = str(material.get("certificate", "verdict", default="unknown"))
     mark, word = VERDICTS.get(verdict, VERDICTS["unknown"])
     checks = material.checks
-    cells.append(_figure("Leakage certificate", f"{mark} {word}", f"{plural(len(checks), 'check')}; unit of independence: {short(material.unit, 24)}"))
+    cells.append(
+        _figure(
+            "Leakage certificate",
+            f"{mark} {word}",
+            f"{plural(len(checks), 'check')}; unit of independence: {short(material.unit, 24)}",
+        )
+    )
     return tag("div", cells, class_="answer")
 
 
@@ -76,8 +114,12 @@ def _value(material: Material, metric: str) -> tuple[str, str]:
     entry = material.entry(metric)
     decimals = 2 if metric not in ("mae", "rmse") else 1
     base = material.entry(metric, "baseline")
-    beside = f"; baseline {number(base.get('value'), decimals)}" if base and metric not in ("calibration_slope",) else ""
-    return number(entry.get("value"), decimals), f"95% interval {interval(entry, decimals)}, {where(material.part)}, n {count(entry.get('n'))}{beside}"
+    beside = (
+        f"; baseline {number(base.get('value'), decimals)}" if base and metric not in ("calibration_slope",) else ""
+    )
+    return number(
+        entry.get("value"), decimals
+    ), f"95% interval {interval(entry, decimals)}, {where(material.part)}, n {count(entry.get('n'))}{beside}"
 
 
 def _figure(what: str, value: str, how: str) -> Html:
@@ -86,7 +128,14 @@ def _figure(what: str, value: str, how: str) -> Html:
 
 def sentences(material: Material, open_questions: int) -> list[Child]:
     """How good, beside what, calibrated how, elsewhere, and what is missing."""
-    said = [_good(material), _baseline(material), _clinical(material), _calibrated(material), _elsewhere(material), *_missing(material, open_questions)]
+    said = [
+        _good(material),
+        _baseline(material),
+        _clinical(material),
+        _calibrated(material),
+        _elsewhere(material),
+        *_missing(material, open_questions),
+    ]
     return [s for s in said if s]
 
 
@@ -96,9 +145,23 @@ def _good(material: Material) -> str:
     if not is_number(entry.get("value")):
         return ""
     text = SAID.get(metric, f"{label(metric)} is {{figure}}.")
-    figures = {"of_100": number(100 * entry["value"], 0), "value": estimate(metric, entry), "figure": estimate(metric, entry), "target": short(material.target, 30)}
-    tested = "cases that were kept apart until the end" if material.part == "holdout" else "cases that the judged model had not been trained on"
-    return f"Judged on {count(entry.get('n'))} {tested}: " + text.format(**figures)[0].lower() + text.format(**figures)[1:] + f" Model: {material.chosen}."
+    figures = {
+        "of_100": number(100 * entry["value"], 0),
+        "value": estimate(metric, entry),
+        "figure": estimate(metric, entry),
+        "target": short(material.target, 30),
+    }
+    tested = (
+        "cases that were kept apart until the end"
+        if material.part == "holdout"
+        else "cases that the judged model had not been trained on"
+    )
+    return (
+        f"Judged on {count(entry.get('n'))} {tested}: "
+        + text.format(**figures)[0].lower()
+        + text.format(**figures)[1:]
+        + f" Model: {material.chosen}."
+    )
 
 
 def _baseline(material: Material) -> str:
@@ -115,10 +178,13 @@ def _baseline(material: Material) -> str:
 def _clinical(material: Material) -> str:
     if material.kind not in ("binary", "survival") or not material.chosen:
         return ""
-    if not material.clinical:
+    if not clinical(material):
         return "No score that clinicians already use was compared: none was named, or its columns are not in the table."
     metric = lead_metric(material, material.parts[material.part][material.chosen])
-    return " ".join(f"The clinical score {m} reaches {label(metric)} {estimate(metric, material.entry(metric, m))} on the same cases." for m in material.clinical)
+    return " ".join(
+        f"The clinical score {m} reaches {label(metric)} {estimate(metric, material.entry(metric, m))} on the same cases."
+        for m in clinical(material)
+    )
 
 
 def _calibrated(material: Material) -> str:
@@ -126,7 +192,13 @@ def _calibrated(material: Material) -> str:
     if not is_number(slope.get("low")):
         return ""
     fits = slope["low"] <= 1 <= slope["high"]
-    text = "Predictions are about as extreme as they should be" if fits else "Predictions are too extreme" if slope["high"] < 1 else "Predictions are too cautious"
+    text = (
+        "Predictions are about as extreme as they should be"
+        if fits
+        else "Predictions are too extreme"
+        if slope["high"] < 1
+        else "Predictions are too cautious"
+    )
     tail = ""
     if is_number(ratio.get("value")):
         tail = f", and for every 100 expected outcomes {number(100 * ratio['value'], 0)} were seen ({interval({k: 100 * ratio[k] if is_number(ratio.get(k)) else None for k in ('low', 'high')}, 0)})"
@@ -156,15 +228,27 @@ def _missing(material: Material, open_questions: int) -> list[str]:
     size = str(material.get("curves", "sample_size", "message", default=""))
     if size:
         out.append(size)
-    empty = [c for c in material.columns if c.get("role") == "input" and c.get("summary", {}).get("missing", 0) > 0.3 * max(c.get("summary", {}).get("n", 1), 1)]
+    empty = [
+        c
+        for c in material.columns
+        if c.get("role") == "input"
+        and c.get("summary", {}).get("missing", 0) > 0.3 * max(c.get("summary", {}).get("n", 1), 1)
+    ]
     if empty:
         held = [f"{short(c['name'], 24)} ({share(c['summary']['missing'], c['summary']['n'])})" for c in empty]
         out.append(f"Often not measured: {listed(held, 5)}.")
-    rank = [name for r in material.get("facts", "rank", default={}).values() if isinstance(r, dict) for name in r.get("unclear", [])]
+    rank = [
+        name
+        for r in material.get("facts", "rank", default={}).values()
+        if isinstance(r, dict)
+        for name in r.get("unclear", [])
+    ]
     if rank:
-        out.append(f"The data cannot tell apart {listed([short(n, 24) for n in dict.fromkeys(rank)], 6)}: their single coefficients mean nothing.")
+        out.append(
+            f"The data cannot tell apart {listed([short(n, 24) for n in dict.fromkeys(rank)], 6)}: their single coefficients mean nothing."
+        )
     if open_questions:
-        out.append(f"{plural(open_questions, 'question')} of the TRIPOD+AI checklist can only be answered by you (answers.yaml).")
+        out.append(
+            f"{plural(open_questions, 'question')} of the TRIPOD+AI checklist can only be answered by you (answers.yaml)."
+        )
     return out
-
-

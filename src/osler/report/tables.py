@@ -5,9 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from osler.report.markup import Child, Html, join, table, tag
-from osler.report.material import Material
+from osler.report.material import Material, clinical
 from osler.report.words import (
-    LEADING, SEVERITIES, VERDICTS, cell, count, estimate, is_number, label, listed, meaning, number, pair, percent, plural, share, short,
+    LEADING,
+    SEVERITIES,
+    VERDICTS,
+    cell,
+    count,
+    estimate,
+    is_number,
+    label,
+    listed,
+    meaning,
+    number,
+    pair,
+    percent,
+    plural,
+    share,
+    short,
 )  # fmt: skip
 
 
@@ -37,7 +52,10 @@ def certificate(material: Material) -> Html:
             f"{plural(len(held.get('fitted_states', [])), 'fitted state')} traced to the rows that each saw."),
         class_=f"seal {word.replace(' ', '-')}",
     )  # fmt: skip
-    rows: list[list[Child]] = [[c.get("name"), mark(str(c.get("verdict"))), count(c.get("n")) if c.get("n") else "0", c.get("detail")] for c in checks]
+    rows: list[list[Child]] = [
+        [c.get("name"), mark(str(c.get("verdict"))), count(c.get("n")) if c.get("n") else "0", c.get("detail")]
+        for c in checks
+    ]
     return join([seal, table("Every check of the certificate", ["Check", "Verdict", "Found", "Detail"], rows, numbers=99,
                 note="Recompute it from the run folder with: osler verify RUN")])  # fmt: skip
 
@@ -45,16 +63,36 @@ def certificate(material: Material) -> Html:
 def scores(material: Material, part: str, caption: str, metrics: list[str] | None = None) -> Html | None:
     """Every model's leading measures in one part, the chosen first, the baseline last."""
     held = material.parts.get(part, {})
-    names = [m for m in (material.chosen, *[m for m in held if m not in (material.chosen, "baseline")], "baseline") if m in held]
+    names = [
+        m
+        for m in (material.chosen, *[m for m in held if m not in (material.chosen, "baseline")], "baseline")
+        if m in held
+    ]
     if not names:
         return None
-    shown = metrics or [m for m in LEADING.get(material.kind, ()) if any(m in held[n] for n in names)] or list(held[names[0]])[:4]
+    shown = (
+        metrics
+        or [m for m in LEADING.get(material.kind, ()) if any(m in held[n] for n in names)]
+        or list(held[names[0]])[:4]
+    )
     rows: list[list[Child]] = []
     for name in names:
-        kind = " (chosen)" if name == material.chosen else " (same for everyone)" if name == "baseline" else " (clinical score)" if name in material.clinical else ""
+        kind = (
+            " (chosen)"
+            if name == material.chosen
+            else " (same for everyone)"
+            if name == "baseline"
+            else " (clinical score)"
+            if name in clinical(material)
+            else ""
+        )
         sizes = [e.get("n") for e in held[name].values() if isinstance(e, dict) and is_number(e.get("n"))]
-        rows.append([f"{name}{kind}", cell(max(sizes, default=None)), *[stacked(estimate(m, held[name].get(m))) for m in shown]])
-    return table(caption, ["Model", "n", *[label(m) for m in shown]], rows, note=f"Value (95% interval). {_meanings(shown)}")
+        rows.append(
+            [f"{name}{kind}", cell(max(sizes, default=None)), *[stacked(estimate(m, held[name].get(m))) for m in shown]]
+        )
+    return table(
+        caption, ["Model", "n", *[label(m) for m in shown]], rows, note=f"Value (95% interval). {_meanings(shown)}"
+    )
 
 
 def _meanings(metrics: list[str]) -> str:
@@ -64,7 +102,11 @@ def _meanings(metrics: list[str]) -> str:
 def all_scores(material: Material, part: str) -> Html | None:
     """Every measure of the chosen model and the baseline in one part."""
     own, base = material.parts.get(part, {}).get(material.chosen, {}), material.parts.get(part, {}).get("baseline", {})
-    rows: list[list[Child]] = [[label(m), cell(e.get("n")), estimate(m, e), estimate(m, base.get(m)), meaning(m)] for m, e in own.items() if isinstance(e, dict)]
+    rows: list[list[Child]] = [
+        [label(m), cell(e.get("n")), estimate(m, e), estimate(m, base.get(m)), meaning(m)]
+        for m, e in own.items()
+        if isinstance(e, dict)
+    ]
     if not rows:
         return None
     made = [[r[0], r[1], r[2], r[3]] for r in rows]
@@ -96,14 +138,35 @@ def thresholds(material: Material) -> Html | None:
     held = material.get("curves", "thresholds", default={})
     if not isinstance(held, dict) or not held:
         return None
-    said = {"chosen": "Chosen", "youden": "Youden index", "sensitivity_90": "Sensitivity 90%", "specificity_90": "Specificity 90%"}
+    said = {
+        "chosen": "Chosen",
+        "youden": "Youden index",
+        "sensitivity_90": "Sensitivity 90%",
+        "specificity_90": "Specificity 90%",
+    }
     rows: list[list[Child]] = []
     for name, t in held.items():
         (tp, fn), (fp, tn) = pair(t.get("tp"), t.get("fn")), pair(t.get("fp"), t.get("tn"))
         rows.append([said.get(name, name), number(t.get("threshold"), 3), tp, fp, fn, tn,
                      *[stacked(percent(t.get(k))) for k in ("sensitivity", "specificity", "ppv", "npv")]])  # fmt: skip
-    head: list[Child] = ["Rule", "Call from", "True +", "False +", "Missed", "True −", "Sensitivity", "Specificity", "PPV", "NPV"]
-    return table("What a threshold does", head, rows, note="Counts of cases in cross-validation; 95% intervals. Pick the threshold by what a miss and a false alarm cost, not by the data.")
+    head: list[Child] = [
+        "Rule",
+        "Call from",
+        "True +",
+        "False +",
+        "Missed",
+        "True −",
+        "Sensitivity",
+        "Specificity",
+        "PPV",
+        "NPV",
+    ]
+    return table(
+        "What a threshold does",
+        head,
+        rows,
+        note="Counts of cases in cross-validation; 95% intervals. Pick the threshold by what a miss and a false alarm cost, not by the data.",
+    )
 
 
 def stacked(text: str, more: str = "") -> Html:
@@ -119,7 +182,12 @@ def confusion(material: Material, part: str) -> Html | None:
     if not held or len(classes) != len(held):
         return None
     rows: list[list[Child]] = [[f"is {c}", *[cell(n) for n in row]] for c, row in zip(classes, held)]
-    return table("True class (rows) by called class (columns)", ["", *[f"called {c}" for c in classes]], rows, note="Counts from 1 to 9 are not shown.")
+    return table(
+        "True class (rows) by called class (columns)",
+        ["", *[f"called {c}" for c in classes]],
+        rows,
+        note="Counts from 1 to 9 are not shown.",
+    )
 
 
 def columns(material: Material) -> Html | None:
@@ -127,12 +195,22 @@ def columns(material: Material) -> Html | None:
     rows: list[list[Child]] = []
     for c in material.columns:
         s = c.get("summary") or {}
-        missing = f"{cell(s['missing'])} ({share(s['missing'], s['n'])})" if is_number(s.get("missing")) and s.get("n") and not 0 < s["missing"] < 10 else cell(s.get("missing"))
+        missing = (
+            f"{cell(s['missing'])} ({share(s['missing'], s['n'])})"
+            if is_number(s.get("missing")) and s.get("n") and not 0 < s["missing"] < 10
+            else cell(s.get("missing"))
+        )
         unit = c.get("unit") or (c.get("options") or {}).get("quantity_unit") or ""
         rows.append([c.get("name"), c.get("role"), c.get("modality"), unit, summarised(s), missing, c.get("reason")])
     if not rows:
         return None
-    return table("Every column", ["Column", "Role", "Kind", "Unit", "Summary", "Missing", "Why read so"], rows, numbers=99, note="Numbers: median [quartiles]. Counts from 1 to 9 are not shown.")
+    return table(
+        "Every column",
+        ["Column", "Role", "Kind", "Unit", "Summary", "Missing", "Why read so"],
+        rows,
+        numbers=99,
+        note="Numbers: median [quartiles]. Counts from 1 to 9 are not shown.",
+    )
 
 
 def summarised(s: dict[str, Any]) -> str:
@@ -141,7 +219,9 @@ def summarised(s: dict[str, Any]) -> str:
         return f"{_three(s['median'])} [{_three(s.get('q1'))} to {_three(s.get('q3'))}]"
     known = s.get("n", 0) - s.get("missing", 0)
     if is_number(s.get("yes")):
-        return f"{cell(s['yes'])} yes" + (f" ({share(s['yes'], known)})" if s["yes"] >= 10 and known - s["yes"] >= 10 else "")
+        return f"{cell(s['yes'])} yes" + (
+            f" ({share(s['yes'], known)})" if s["yes"] >= 10 and known - s["yes"] >= 10 else ""
+        )
     if isinstance(s.get("counts"), dict):
         shown = [f"{short(k, 18)} {cell(n)}" for k, n in list(s["counts"].items())[:6]]
         more = s.get("levels", 0) - len(shown)
@@ -162,8 +242,17 @@ def table_one(material: Material) -> Html | None:
 def _one(held: dict[str, Any]) -> Html:
     rows, head = held["rows"], held.get("columns") or []
     notes = " ".join(str(n).rstrip(".") + "." for n in held.get("notes", []))
-    shown = [["" if i == 0 and k and row[0] == rows[k - 1][0] else v for i, v in enumerate(row)] for k, row in enumerate(rows)]
-    named = {"variable": "Variable", "level": "Level", "statistic": "Statistic", "smd": "Std. difference", "p": "p value"}
+    shown = [
+        ["" if i == 0 and k and row[0] == rows[k - 1][0] else v for i, v in enumerate(row)]
+        for k, row in enumerate(rows)
+    ]
+    named = {
+        "variable": "Variable",
+        "level": "Level",
+        "statistic": "Statistic",
+        "smd": "Std. difference",
+        "p": "p value",
+    }
     return table(f"Table one: who is in it{', by ' + str(held['group']) if held.get('group') else ''}", [named.get(h, h) for h in head], shown, numbers=3,
                  note=f"Counts from 1 to 9 are hidden, and with them what would give them away. Std. difference: standardised, 0.1 is small. {notes}")  # fmt: skip
 
@@ -178,7 +267,9 @@ def findings(material: Material) -> Html | None:
     rows: list[list[Child]] = []
     for f in held:
         symbol, word, tone = SEVERITIES.get(str(f.get("severity")), SEVERITIES["note"])
-        rows.append([tag("span", f"{symbol} {word}", class_=f"mark {tone}".strip()), f.get("message"), f.get("advice") or "–"])
+        rows.append(
+            [tag("span", f"{symbol} {word}", class_=f"mark {tone}".strip()), f.get("message"), f.get("advice") or "–"]
+        )
     return table("What was noticed in the table", ["Weight", "What", "What to do"], rows, numbers=99)
 
 
@@ -200,14 +291,33 @@ def sample_size(material: Material) -> Html | None:
     rows: list[list[Child]] = [[str(k).replace("_", " "), count(n)] for k, n in criteria.items()]
     text = str(held.get("message", ""))
     if held.get("parameters"):
-        few = min(material.get("facts", "classes", default={}).values(), default=None) if material.kind == "binary" else material.get("facts", "events")
-        what, n = ("cases", material.get("facts", "rows_used")) if few is None else ("events" if material.kind == "survival" else "cases with the rarer outcome", few)
+        few = (
+            min(material.get("facts", "classes", default={}).values(), default=None)
+            if material.kind == "binary"
+            else material.get("facts", "events")
+        )
+        what, n = (
+            ("cases", material.get("facts", "rows_used"))
+            if few is None
+            else ("events" if material.kind == "survival" else "cases with the rarer outcome", few)
+        )
         n = n if is_number(n) else 0
         text += f" There are {number(n / held['parameters'], 1)} {what} per candidate parameter ({held['parameters']} of them)."
     parts = [tag("p", text.strip()) if text else None]
     if rows:
-        at = "at 15% of the largest possible R²" if material.kind == "survival" else "at the performance seen out of fold"
-        parts.append(table("Cases needed, by criterion (Riley and others)", ["Criterion", "Cases"], rows, note=f"doi:10.1136/bmj.m441; {at}."))
+        at = (
+            "at 15% of the largest possible R²"
+            if material.kind == "survival"
+            else "at the performance seen out of fold"
+        )
+        parts.append(
+            table(
+                "Cases needed, by criterion (Riley and others)",
+                ["Criterion", "Cases"],
+                rows,
+                note=f"doi:10.1136/bmj.m441; {at}.",
+            )
+        )
     return join(parts) if any(parts) else None
 
 
@@ -217,7 +327,11 @@ def coverage(material: Material) -> Html | None:
     if not is_number(held.get("value")):
         return None
     what = "intervals" if material.kind == "regression" else "sets"
-    size = f"mean width {_three(held.get('mean_size'))}" if what == "intervals" else f"{number(held.get('mean_size'), 2)} answers per case on average"
+    size = (
+        f"mean width {_three(held.get('mean_size'))}"
+        if what == "intervals"
+        else f"{number(held.get('mean_size'), 2)} answers per case on average"
+    )
     return tag("p", f"Conformal prediction {what} with a wanted coverage of {number(100 * held.get('wanted', 0), 0)}% held the truth in {percent(held)} of {count(held.get('n'))} cases that they "
                f"had not been calibrated on; {size}.")  # fmt: skip
 
@@ -232,13 +346,25 @@ def drift(material: Material, part: str, most: int = 25) -> Html | None:
     place = "hold-out" if part == "holdout" else part.partition("=")[2]
     tone = {"stable": "✓ stable", "moderate": "! moderate", "large": "✕ large"}
     rows: list[list[Child]] = [
-        [name, tone.get(str(d.get("verdict")), str(d.get("verdict"))), number(d.get("psi"), 2), _rounded(d.get("missing_before")), _rounded(d.get("missing_after"))]
+        [
+            name,
+            tone.get(str(d.get("verdict")), str(d.get("verdict"))),
+            number(d.get("psi"), 2),
+            _rounded(d.get("missing_before")),
+            _rounded(d.get("missing_after")),
+        ]
         for name, d in found[:most]
     ]
     more = f" The {len(found) - most} least different are not shown." if len(found) > most else ""
     apart = estimate("auroc", held.get("domain_auroc"))
     note = f"Stability index: below 0.1 stable, above 0.25 a large shift. A model that tries to tell the two groups apart by all predictors reaches AUROC {apart}; 0.5 would mean alike.{more}"
-    return table(f"Predictors at {place} against those that were learnt from", ["Column", "Shift", "Stability index", "Missing before", "Missing here"], rows, numbers=2, note=note)
+    return table(
+        f"Predictors at {place} against those that were learnt from",
+        ["Column", "Shift", "Stability index", "Missing before", "Missing here"],
+        rows,
+        numbers=2,
+        note=note,
+    )
 
 
 def _rounded(value: Any) -> str:

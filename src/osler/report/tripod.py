@@ -57,7 +57,15 @@ def to_csv(filled: list[Filled]) -> str:
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(["item", "section", "asks", "status", "text", "question", "answer"])
     for f in filled:
-        row = [f.item.key, f.item.section, f.item.asks, f.status, f.text, f.item.question if f.status == "ask" else "", f.answer]
+        row = [
+            f.item.key,
+            f.item.section,
+            f.item.asks,
+            f.status,
+            f.text,
+            f.item.question if f.status == "ask" else "",
+            f.answer,
+        ]
         writer.writerow([f"'{v}" if v[:1] in "=+-@\t\r＝＋－＠|%" and v else v for v in row])
     return out.getvalue()
 
@@ -65,5 +73,15 @@ def to_csv(filled: list[Filled]) -> str:
 def to_json(filled: list[Filled]) -> dict[str, object]:
     """The checklist as JSON: counts by status, and every sub-item."""
     counts = {s: sum(f.status == s for f in filled) for s in STATUSES}
-    rows = [{"item": f.item.key, "section": f.item.section, "status": f.status, "text": f.text, "question": f.item.question, "answer": f.answer} for f in filled]
+    rows = [
+        {
+            "item": f.item.key,
+            "section": f.item.section,
+            "status": f.status,
+            "text": f.text,
+            "question": f.item.question,
+            "answer": f.answer,
+        }
+        for f in filled
+    ]
     return {"format": "osler.tripod/1", "list": "TRIPOD+AI 2024", "counts": counts, "items": rows}

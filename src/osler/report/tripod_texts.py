@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from osler.report.figures import lead_metric, where
-from osler.report.material import Material
+from osler.report.material import Material, command, holdout_sizes
 from osler.report.summary import sentences, title
 from osler.report.words import cell, count, estimate, is_number, label, listed, number, plural, share, short
 
@@ -13,7 +13,9 @@ from osler.report.words import cell, count, estimate, is_number, label, listed, 
 def _title(m: Material) -> str:
     how = "Development and hold-out evaluation" if m.part == "holdout" else "Development and internal validation"
     place = " with leave-one-site-out evaluation" if m.sites else ""
-    return f"Draft title: {how} of a prediction model for {m.target}{place} ({count(m.get('facts', 'rows_used'))} cases)."
+    return (
+        f"Draft title: {how} of a prediction model for {m.target}{place} ({count(m.get('facts', 'rows_used'))} cases)."
+    )
 
 
 def _abstract(m: Material) -> str:
@@ -70,7 +72,9 @@ def _outcome(m: Material) -> str:
     if rule:
         parts.append(f"Positive: {rule}.")
     if m.kind == "survival":
-        parts.append(f"Duration: {m.get('study', 'duration')}; event: {m.get('study', 'event')}; horizon {number(m.get('facts', 'horizon'), 0)}; {cell(m.get('facts', 'events'))} events.")
+        parts.append(
+            f"Duration: {m.get('study', 'duration')}; event: {m.get('study', 'event')}; horizon {number(m.get('facts', 'horizon'), 0)}; {cell(m.get('facts', 'events'))} events."
+        )
     return " ".join(parts)
 
 
@@ -82,7 +86,10 @@ def _predictors(m: Material) -> str:
 
 def _definitions(m: Material) -> str:
     held = [c for c in m.columns if c.get("role") == "input"]
-    named = [f"{c['name']} ({c.get('modality')}{', ' + str((c.get('options') or {}).get('quantity_unit')) if (c.get('options') or {}).get('quantity_unit') else ''})" for c in held]
+    named = [
+        f"{c['name']} ({c.get('modality')}{', ' + str((c.get('options') or {}).get('quantity_unit')) if (c.get('options') or {}).get('quantity_unit') else ''})"
+        for c in held
+    ]
     late = _check(m, "predictors after the prediction time")
     return f"{listed(named, 40)}. Predictors recorded after the prediction time: {late or 'not checked'}."
 
@@ -94,13 +101,22 @@ def _check(m: Material, name: str) -> str:
 def _size(m: Material) -> str:
     s = m.get("curves", "sample_size", default={})
     criteria = listed([f"{str(k).replace('_', ' ')} {count(n)}" for k, n in (s.get("criteria") or {}).items()])
-    text = str(s.get("message", "")) or f"{count(m.get('facts', 'rows_used'))} cases for {plural(s.get('parameters', 0), 'candidate parameter')}; no formula for this task."
+    text = (
+        str(s.get("message", ""))
+        or f"{count(m.get('facts', 'rows_used'))} cases for {plural(s.get('parameters', 0), 'candidate parameter')}; no formula for this task."
+    )
     return f"{text}{' Cases needed by criterion (Riley and others, BMJ 2020;368:m441): ' + criteria + '.' if criteria else ''} The size was that of the table at hand."
 
 
 def _missing(m: Material) -> str:
-    held = [(c["name"], c["summary"]["missing"], c["summary"].get("n", 0)) for c in m.columns if is_number((c.get("summary") or {}).get("missing")) and c["summary"]["missing"] > 0]
-    named = listed([f"{n} {share(k, of) if k >= 10 else '<10 cells'}" for n, k, of in sorted(held, key=lambda h: -h[1])], 20)
+    held = [
+        (c["name"], c["summary"]["missing"], c["summary"].get("n", 0))
+        for c in m.columns
+        if is_number((c.get("summary") or {}).get("missing")) and c["summary"]["missing"] > 0
+    ]
+    named = listed(
+        [f"{n} {share(k, of) if k >= 10 else '<10 cells'}" for n, k, of in sorted(held, key=lambda h: -h[1])], 20
+    )
     handled = "Missing numbers take the training part's median with an indicator where often missing, or go to the trees as missing; missing categories are a state of their own. All of it is learnt inside each training part."
     return f"{'Missing: ' + named + '.' if named else 'No cell is missing.'} {handled} Rows without a usable outcome: see refusals.csv."
 
@@ -109,8 +125,12 @@ def _use(m: Material) -> str:
     s = m.members["study"]
     text = f"{s.get('folds', 0)}-fold cross-validation, repeated {plural(s.get('repeats', 0), 'time')}, whole units together (unit: {m.unit})"
     text += f"; {plural(len(m.sites), 'site')} left out in turn" if m.sites else ""
-    sizes = m.holdout_sizes()
-    return f"{text}; hold-out of {count(sizes[1])} rows ({s.get('holdout')}), looked at once." if sizes else f"{text}; no hold-out."
+    sizes = holdout_sizes(m)
+    return (
+        f"{text}; hold-out of {count(sizes[1])} rows ({s.get('holdout')}), looked at once."
+        if sizes
+        else f"{text}; no hold-out."
+    )
 
 
 def _handling(m: Material) -> str:
@@ -121,7 +141,11 @@ def _handling(m: Material) -> str:
 def _building(m: Material) -> str:
     models = [str(x) for x in m.get("study", "model", default=[])]
     tune = m.get("study", "tune", default=0)
-    tuning = f"{plural(tune, 'trial')} of tuning per model inside each training part" if tune else "penalties and stopping chosen inside each training part, no other tuning"
+    tuning = (
+        f"{plural(tune, 'trial')} of tuning per model inside each training part"
+        if tune
+        else "penalties and stopping chosen inside each training part, no other tuning"
+    )
     return f"Models: {listed(models)}; {tuning}; the one that answers is {m.chosen}, with the least out-of-fold loss or as the ensemble. The plan was written before training (plan.md)."
 
 
@@ -150,26 +174,46 @@ def _imbalance(m: Material) -> str:
 
 def _groups(m: Material) -> str:
     held = m.get("curves", "subgroups", default={})
-    return f"Performance was measured by {listed(list(held))}, with small groups hidden." if held else "No column looked like a group of people (sex, age, ethnicity, site), so no subgroup was measured."
+    return (
+        f"Performance was measured by {listed(list(held))}, with small groups hidden."
+        if held
+        else "No column looked like a group of people (sex, age, ethnicity, site), so no subgroup was measured."
+    )
 
 
 def _output(m: Material) -> str:
     what = {"binary": "a probability", "multiclass": "a probability per class", "multilabel": "a probability per label", "regression": "a number with an interval",
             "survival": f"a survival curve, and the probability of the event by {number(m.get('facts', 'horizon'), 0)}"}.get(m.kind, m.kind)  # fmt: skip
     threshold = m.get("curves", "threshold")
-    call = f" Calls are made from {number(threshold, 3)} on (rule: {m.get('study', 'threshold')})." if threshold is not None else ""
+    call = (
+        f" Calls are made from {number(threshold, 3)} on (rule: {m.get('study', 'threshold')})."
+        if threshold is not None
+        else ""
+    )
     return f"Output: {what}.{call}"
 
 
 def _differences(m: Material) -> str:
-    sizes = m.holdout_sizes()
-    return f"Development {count(sizes[0])} rows, hold-out {count(sizes[1])} rows ({m.get('study', 'holdout')}); the same columns and outcome definition. {_moved(m)}" if sizes else ""
+    sizes = holdout_sizes(m)
+    return (
+        f"Development {count(sizes[0])} rows, hold-out {count(sizes[1])} rows ({m.get('study', 'holdout')}); the same columns and outcome definition. {_moved(m)}"
+        if sizes
+        else ""
+    )
 
 
 def _moved(m: Material) -> str:
     held = m.get("curves", "drift", "holdout", "columns", default={})
-    moved = [f"{k} ({d.get('verdict')})" for k, d in held.items() if isinstance(d, dict) and d.get("verdict") in ("moderate", "large")]
-    return f"Predictors that moved: {listed(moved, 15) or 'none'} of {len(held)}; table one stands by part." if held else "Table one stands by part, with standardised differences."
+    moved = [
+        f"{k} ({d.get('verdict')})"
+        for k, d in held.items()
+        if isinstance(d, dict) and d.get("verdict") in ("moderate", "large")
+    ]
+    return (
+        f"Predictors that moved: {listed(moved, 15) or 'none'} of {len(held)}; table one stands by part."
+        if held
+        else "Table one stands by part, with standardised differences."
+    )
 
 
 def _flow(m: Material) -> str:
@@ -186,7 +230,13 @@ def _analysed(m: Material) -> str:
     parts = listed([f"{where(p)}: {count(m.cases(p))} cases" for p in m.parts], 12)
     events = m.get("facts", "events") if m.kind == "survival" else None
     classes = m.get("facts", "classes", default={})
-    said = f" Events: {cell(events)}." if events is not None else " " + listed([f"{k}: {cell(n)}" for k, n in classes.items()]) + "." if classes else ""
+    said = (
+        f" Events: {cell(events)}."
+        if events is not None
+        else " " + listed([f"{k}: {cell(n)}" for k, n in classes.items()]) + "."
+        if classes
+        else ""
+    )
     return f"{parts}.{said}"
 
 
@@ -196,18 +246,32 @@ def _full(m: Material) -> str:
 
 def _performance(m: Material) -> str:
     held = m.parts.get(m.part, {}).get(m.chosen, {})
-    text = listed([f"{label(k)} {estimate(k, e)}" for k, e in held.items() if isinstance(e, dict) and is_number(e.get("value"))][:6], 6)
+    text = listed(
+        [f"{label(k)} {estimate(k, e)}" for k, e in held.items() if isinstance(e, dict) and is_number(e.get("value"))][
+            :6
+        ],
+        6,
+    )
     return f"{m.chosen}, {where(m.part)}: {text}. Subgroups, calibration and decision curves: in this report."
 
 
 def _by_site(m: Material) -> str:
     held = {s: e.get(m.chosen, {}) for s, e in m.sites.items()}
     metric = lead_metric(m, next(iter(held.values()), {}))
-    return listed([f"{short(s, 30)}: {label(metric)} {estimate(metric, e.get(metric))}" for s, e in held.items()], 20) + "." if metric else ""
+    return (
+        listed([f"{short(s, 30)}: {label(metric)} {estimate(metric, e.get(metric))}" for s, e in held.items()], 20)
+        + "."
+        if metric
+        else ""
+    )
 
 
 def _limits(m: Material) -> str:
-    bad = [f"{c['name']}: {c.get('verdict')}, {c.get('detail')}" for c in m.checks if c.get("verdict") in ("unknown", "violated")]
+    bad = [
+        f"{c['name']}: {c.get('verdict')}, {c.get('detail')}"
+        for c in m.checks
+        if c.get("verdict") in ("unknown", "violated")
+    ]
     out = [f"Found here: {'; '.join(bad)}." if bad else "Every check of the certificate that applies is clean."]
     if m.part != "holdout" and not m.sites:
         out.append("Internal validation only: no other time or place.")
@@ -227,17 +291,20 @@ def _no_update(m: Material) -> str:
 
 
 def _no_holdout(m: Material) -> str:
-    return "" if m.part == "holdout" else "Development only: there is no separate evaluation set in this run (osler evaluate adds one)."
+    return (
+        ""
+        if m.part == "holdout"
+        else "Development only: there is no separate evaluation set in this run (osler evaluate adds one)."
+    )
 
 
 AUTO: dict[str, Callable[[Material], str]] = {
     "1": _title, "2": _abstract, "4": _objective, "5a": _source, "5b": _dates, "6a": _centres, "6b": _eligible, "7": _cleaning, "8a": _outcome,
     "9a": _predictors, "9b": _definitions, "10": _size, "11": _missing, "12a": _use, "12b": _handling, "12c": _building, "12d": _clusters,
-    "12e": _measures, "12g": _computed, "13": _imbalance, "14": _groups, "15": _output, "16": _differences, "18f": lambda m: f"Reproduce with: {m.command()}",
+    "12e": _measures, "12g": _computed, "13": _imbalance, "14": _groups, "15": _output, "16": _differences, "18f": lambda m: f"Reproduce with: {command(m)}",
     "20a": _flow, "20b": _characteristics, "20c": _differences, "21": _analysed, "22": _full, "23a": _performance, "23b": _by_site, "26": _limits, "27a": _poor_inputs,
 }  # fmt: skip
 
 NOT_APPLICABLE: dict[str, Callable[[Material], str]] = {
     "12d": _no_sites, "12f": _no_update, "16": _no_holdout, "20c": _no_holdout, "23b": _no_sites, "24": _no_update,
 }  # fmt: skip
-
