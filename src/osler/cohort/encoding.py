@@ -54,10 +54,11 @@ def to_utf8(steps: Iterable[bytes], encoding: str, name: str) -> Iterator[bytes]
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     line = 1
     for step in steps:
+        pending = decoder.getstate()[0]
         try:
             text = decoder.decode(step)
         except UnicodeDecodeError as error:
-            raise _wrong(name, line + step[: error.start].count(b"\n")) from error
+            raise _wrong(name, line + (pending + step)[: error.start].count(b"\n")) from error
         line += text.count("\n")
         yield text.encode("utf-8", "surrogatepass") if encoding.startswith("utf-16") else text.encode("utf-8")
     try:
