@@ -1,7 +1,7 @@
 """Write the reference pages that are made from the code: `python docs/generate.py` (or `make docs`).
 
-`render()` gives page → text without writing; a test compares it with what lies in docs/reference, so that a command, an
-option, a default or a public name cannot change without its page.
+`render()` gives page → text without writing; a test compares it with what lies in docs/reference, so that a
+command, an option, a default or a public name cannot change without its page.
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ MORE = {
 
 def render() -> dict[str, str]:
     """File name below docs/reference → text."""
-    return {"cli.md": cli_page(), "python.md": python_page(), "study.md": study_page(), "errors.md": errors_page()}
+    return {
+        "cli.md": cli_page(),
+        "python.md": python_page(),
+        "study.md": study_page(),
+        "errors.md": errors_page(),
+    }
 
 
 def commands() -> dict[str, Any]:
@@ -83,7 +88,11 @@ def _help_lines(text: str) -> list[str]:
     for part in re.split(r"\n\s*\n", inspect.cleandoc(text)):
         example = part.removeprefix("Example: ")
         sentence = " ".join(part.split())
-        out += ["", f"    {' '.join(example.split())}"] if example != part else ["", f"{sentence[:1].upper()}{sentence[1:]}"]
+        out += (
+            ["", f"    {' '.join(example.split())}"]
+            if example != part
+            else ["", f"{sentence[:1].upper()}{sentence[1:]}"]
+        )
     return out[1:]
 
 
@@ -124,7 +133,10 @@ def python_page() -> str:
 
     lines = ["# Python", "", MADE]
     lines += ["```python", "import osler", "```", ""]
-    lines += ["`import osler` is quick: every name is loaded on first use. [A first example](../index.md).", ""]
+    lines += [
+        "`import osler` is quick: every name is loaded on first use. [A first example](../../README.md#use).",
+        "",
+    ]
     lines += ["| name | what it is |", "|---|---|"]
     public = [n for n in osler.__all__ if not n.startswith("_")]
     for name in public:
@@ -153,13 +165,19 @@ def _thing(name: str, thing: Any) -> list[str]:
         call = raw.__func__ if isinstance(raw, (classmethod, staticmethod)) else raw
         is_value = isinstance(raw, property) or not callable(call)
         what = getattr(raw, "fget", None) or getattr(raw, "func", None) or call
-        text = f"`.{member}`" if is_value else f"`.{_cell(_signature(member, call, bound=not isinstance(raw, staticmethod)))}`"
+        text = (
+            f"`.{member}`"
+            if is_value
+            else f"`.{_cell(_signature(member, call, bound=not isinstance(raw, staticmethod)))}`"
+        )
         lines.append(f"| {text} | {_cell(_first(what))} |")
     return lines
 
 
 def _is_member(value: Any) -> bool:
-    return callable(value) or isinstance(value, (property, classmethod, staticmethod)) or hasattr(value, "func")
+    return (
+        callable(value) or isinstance(value, (property, classmethod, staticmethod)) or hasattr(value, "func")
+    )
 
 
 def _signature(name: str, function: Any, bound: bool = False) -> str:
@@ -205,9 +223,9 @@ def study_page() -> str:
 
     lines = ["# A study", "", MADE]
     lines += [
-        "A study is the question and how it will be answered. Each field is a flag of [`osler fit`](cli.md#osler-fit), a key of",
-        "the file given with `--config` (YAML or JSON; flags win over it), an argument of `osler.fit` in Python, and a key of",
-        "`study.json` in the run folder, where every default is written out.",
+        "A study is the question and how it will be answered. Each field is a flag of",
+        "[`osler fit`](cli.md#osler-fit), a key of the file given with `--config` (YAML or JSON; flags win over it), an",
+        "argument of `osler.fit` in Python, and a key of `study.json` in the run folder, where every default is written out.",
         "",
         "    target: died",
         "    unit: [patient_id]",
@@ -222,9 +240,19 @@ def study_page() -> str:
         flag = f"--{field.name.replace('_', '-')}"
         shown = f"`{flag}` `--no-{flag[2:]}`" if isinstance(default, bool) else f"`{flag}`"
         more = " (a list; the flag may be repeated)" if isinstance(default, tuple) else ""
-        lines.append(f"| `{field.name}` | {shown} | {_default(default)} | {_cell(field.metadata['help'])}{more} |")
-    lines += ["", "Written by Osler: " + ", ".join(f"`{f.name}` ({f.metadata['help']})" for f in fields(Study) if f.metadata.get("hidden"))]
-    lines += ["and `key`, which row numbers and identifiers are hashed with.", "", "An unknown key is refused with the nearest known one."]
+        lines.append(
+            f"| `{field.name}` | {shown} | {_default(default)} | {_cell(field.metadata['help'])}{more} |"
+        )
+    lines += [
+        "",
+        "Written by Osler: "
+        + ", ".join(f"`{f.name}` ({f.metadata['help']})" for f in fields(Study) if f.metadata.get("hidden")),
+    ]
+    lines += [
+        "and `key`, which row numbers and identifiers are hashed with.",
+        "",
+        "An unknown key is refused with the nearest known one.",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -234,13 +262,14 @@ def errors_page() -> str:
 
     lines = ["# Errors", "", MADE]
     lines += [
-        "An error is one sentence: which thing must be what, what it was, what to do. It names files, columns, row numbers and",
-        "counts, never a patient's value. Its code stands in brackets at the end. The HTTP service answers with the same code as a",
-        "problem document. `--debug` adds the traceback.",
+        "An error is one sentence: which thing must be what, what it was, what to do. It names files, columns, row numbers",
+        "and counts, never a patient's value. Its code stands in brackets at the end. The HTTP service answers with the",
+        "same code as a problem document. `--debug` adds the traceback.",
         "",
         "    osler: target must be a column of the table, was 'dead': did you mean 'death'? [column-unknown]",
         "",
-        "Exit code 2: the input must change. Exit code 1: `leak` and `violation` (the answer is no), `internal` (Osler's own fault).",
+        "Exit code 2: the input must change. Exit code 1: `leak` and `violation` (the answer is no), `internal` (Osler's",
+        "own fault).",
         "",
         "| code | meaning |",
         "|---|---|",

@@ -9,7 +9,15 @@ from osler import catalogue
 def main() -> None:
     """569 breast masses: one model, one repeat, to be quick."""
     cohort = catalogue.read("breast_cancer")
-    run = osler.fit(cohort, out="runs/breast", positive="malignant", model="logistic", repeats=1, explain=False, silent=True)
+    run = osler.fit(
+        cohort,
+        out="runs/breast",
+        positive="malignant",
+        model="logistic",
+        repeats=1,
+        explain=False,
+        silent=True,
+    )
     auroc = run.scores["parts"]["cv"]["logistic"]["auroc"]
     print(f"AUROC {auroc['value']:.3f} ({auroc['low']:.3f} to {auroc['high']:.3f}), n = {auroc['n']}")
     print("certificate:", run.certificate["verdict"])

@@ -16,7 +16,9 @@ import numpy as np
 import polars as pl
 
 
-def admissions(n: int, patients: int, hospitals: list[str], rng: np.random.Generator, first: str) -> pl.DataFrame:
+def admissions(
+    n: int, patients: int, hospitals: list[str], rng: np.random.Generator, first: str
+) -> pl.DataFrame:
     """n admissions with predictors and outcome; the risk follows age, lactate, pressure and the way in."""
     patient = rng.integers(0, patients, n)
     age = np.clip(rng.normal(68, 13, patients), 18, 99)[patient].round()
@@ -41,7 +43,9 @@ def admissions(n: int, patients: int, hospitals: list[str], rng: np.random.Gener
         "died_30d": np.where(rng.random(n) < 1 / (1 + np.exp(-logit)), "yes", "no"),
     })  # fmt: skip
     missing = pl.Series(rng.random(n) < 0.12)
-    return table.with_columns(pl.when(missing).then(None).otherwise(pl.col("lactate_mmol_l")).alias("lactate_mmol_l"))
+    return table.with_columns(
+        pl.when(missing).then(None).otherwise(pl.col("lactate_mmol_l")).alias("lactate_mmol_l")
+    )
 
 
 def main() -> None:
@@ -49,13 +53,18 @@ def main() -> None:
     rng = np.random.default_rng(11)
     group = admissions(900, 700, ["Harbour", "Hill", "Park"], rng, "V")
     group = group.with_columns(
-        pl.when(pl.int_range(pl.len()).is_in([100, 300, 500])).then(0.0).otherwise(pl.col("systolic_bp")).alias("systolic_bp")
+        pl.when(pl.int_range(pl.len()).is_in([100, 300, 500]))
+        .then(0.0)
+        .otherwise(pl.col("systolic_bp"))
+        .alias("systolic_bp")
     )
     group.drop("died_30d").write_csv("visits.csv")
     group.select("visit_id", "died_30d").write_csv("outcomes.csv")
     other = admissions(320, 300, ["Lake"], rng, "L")
     rare = pl.Series(rng.random(320) < 0.02)
-    other = other.with_columns(pl.when(rare).then(pl.col("lactate_mmol_l")).otherwise(None).alias("lactate_mmol_l"))
+    other = other.with_columns(
+        pl.when(rare).then(pl.col("lactate_mmol_l")).otherwise(None).alias("lactate_mmol_l")
+    )
     other.write_csv("other_hospital.csv")
     today = admissions(3, 3, ["Hill"], rng, "N").drop("died_30d", "discharged")
     today = today.with_columns(age_years=pl.Series([54.0, 81.0, 140.0]))

@@ -1,6 +1,7 @@
 """Write predictions.csv: two models' out-of-fold probabilities for 569 real breast masses.
 
-The masses and the diagnosis are real (Wisconsin, in scikit-learn). Sex and site are made up, to have something to split by.
+The masses and the diagnosis are real (Wisconsin, in scikit-learn). Sex and site are made up, to have something to
+split by.
 """
 
 from __future__ import annotations
@@ -33,10 +34,14 @@ def main() -> None:
         "malignant": malignant,
     }
     for name, model in models.items():
-        p = cross_val_predict(model, data.data[:, columns[name]], malignant, cv=folds, method="predict_proba")[:, 1]
+        p = cross_val_predict(
+            model, data.data[:, columns[name]], malignant, cv=folds, method="predict_proba"
+        )[:, 1]
         table[name] = np.round(p, 4)
     frame = pl.DataFrame(table)
-    frame = frame.with_columns(pl.when(pl.int_range(pl.len()) == 41).then(None).otherwise(pl.col("p_logistic")).alias("p_logistic"))
+    frame = frame.with_columns(
+        pl.when(pl.int_range(pl.len()) == 41).then(None).otherwise(pl.col("p_logistic")).alias("p_logistic")
+    )
     frame.write_csv("predictions.csv")
     print(f"predictions.csv: {frame.height} rows, {frame.width} columns")
 

@@ -1,4 +1,7 @@
-"""A model of one's own: each class is its centroid; probabilities from distances (see docs/how-to/add-a-model.md)."""
+"""A model of one's own: each class is its centroid, probabilities come from distances.
+
+See docs/how-to/add-a-model.md.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,9 @@ class Centroid(Estimator):
         X = design.matrix(data.blocks)
         centres = np.stack([X[data.target.y == k].mean(axis=0) for k in range(len(data.target.classes))])
         meta, arrays = design.to_params()
-        return Params({"design": meta, "sharpness": self.options.sharpness / X.shape[1]}, {**arrays, "centres": centres})
+        return Params(
+            {"design": meta, "sharpness": self.options.sharpness / X.shape[1]}, {**arrays, "centres": centres}
+        )
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Class probabilities (n, k)."""
@@ -53,7 +58,7 @@ class Centroid(Estimator):
 
 
 def main() -> None:
-    """Compare it with logistic regression; a package would use the entry point `osler.models` instead of the first line."""
+    """Compare it with logistic regression; a package would use the entry point `osler.models` for the first line."""
     models.INDEX["centroid"] = f"{__name__}:Centroid"
     options = {"model": ("logistic", "centroid:sharpness=2"), "repeats": 1, "boot": 200, "explain": False}
     run = osler.fit(catalogue.read("breast_cancer"), out="runs/own", workers=1, silent=True, **options)

@@ -1,4 +1,4 @@
-"""The documentation is complete and true to the code: names, options, links, and the pages that are made from it."""
+"""The documentation is complete and true to the code: names, options, links, and pages made from it."""
 
 from __future__ import annotations
 
@@ -25,15 +25,19 @@ DOCS = ROOT / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 INDEXES = {"modalities": modalities, "tasks": tasks, "instruments": instruments, "models": models}
-NAMES = [(shape, name) for shape, module in INDEXES.items() for name in module.INDEX] + [("models", name) for name in models.SCORES]
-METRICS = (
-    "auroc auprc accuracy precision recall specificity npv f1 balanced_accuracy mcc brier log_loss ece calibration_slope "
-    "calibration_intercept observed_expected mae rmse r2 pearson spearman c_harrell c_uno ibs"
-).split()
-#: Never in the repository: addresses and folders of somebody's machine. Written in halves so that this file may hold them.
+NAMES = [(shape, name) for shape, module in INDEXES.items() for name in module.INDEX] + [
+    ("models", name) for name in models.SCORES
+]
+METRICS = set(
+    (  # noqa: SIM905
+        "auroc auprc accuracy precision recall specificity npv f1 balanced_accuracy mcc brier log_loss ece "
+        "calibration_slope calibration_intercept observed_expected mae rmse r2 pearson spearman c_harrell c_uno ibs"
+    ).split()
+)
+#: Never in the repository: addresses and folders of somebody's machine. In halves, so that this file may hold them.
 MACHINE = [
-    "/wor" + "k/main", "/wor" + "k/shared", "/roo" + "t/", "/home/" + r"(?!user\b|you\b|someone\b)[a-z]\w*/", "/Use" + r"rs/[a-z]\w*/",
-    "index" + "-url", r"pypi\.(?!org)", r"https?://(10|192\.168|172\.(1[6-9]|2\d|3[01]))\.",
+    "/wor" + "k/main", "/wor" + "k/shared", "/roo" + "t/", "/home/" + r"(?!user\b|you\b|someone\b)[a-z]\w*/",
+    "/Use" + r"rs/[a-z]\w*/", "index" + "-url", r"pypi\.(?!org)", r"https?://(10|192\.168|172\.(1[6-9]|2\d|3[01]))\.",
 ]  # fmt: skip
 
 
@@ -72,7 +76,11 @@ def anchors(page: str) -> set[str]:
 
 
 def test_made_pages_are_current():
-    stale = [name for name, made in generator().render().items() if not (REFERENCE / name).is_file() or text(REFERENCE / name) != made]
+    stale = [
+        name
+        for name, made in generator().render().items()
+        if not (REFERENCE / name).is_file() or text(REFERENCE / name) != made
+    ]
     assert stale == [], "run: make docs"
 
 
@@ -110,7 +118,12 @@ def test_every_command_and_option_is_documented():
     missing = []
     for name, command in commands().items():
         section = page.split(f"\n## osler {name}\n")[1].split("\n## ")[0]
-        missing += [f"{name} {opt}" for p in command.params for opt in p.opts if opt.startswith("--") and opt != "--help" and f"`{opt}`" not in section]
+        missing += [
+            f"{name} {opt}"
+            for p in command.params
+            for opt in p.opts
+            if opt.startswith("--") and opt != "--help" and f"`{opt}`" not in section
+        ]
     assert missing == []
 
 
@@ -130,7 +143,12 @@ def test_every_error_code_that_is_raised_is_known():
     unknown = []
     for file in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(text(file))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in errors and len(node.args) > 1:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in errors
+                and len(node.args) > 1
+            ):
                 code = node.args[1]
                 if isinstance(code, ast.Constant) and code.value not in CODES:
                     unknown.append(f"{file.name}:{node.lineno} {code.value}")
@@ -155,7 +173,9 @@ def test_metrics_named_here_are_those_that_are_printed():
 
 def test_every_public_name_is_documented():
     page = text(REFERENCE / "python.md")
-    assert [name for name in osler.__all__ if not name.startswith("_") and f"\n## osler.{name}\n" not in page] == []
+    assert [
+        name for name in osler.__all__ if not name.startswith("_") and f"\n## osler.{name}\n" not in page
+    ] == []
 
 
 def test_every_field_of_a_study_is_documented():
@@ -200,7 +220,12 @@ def command_lines() -> list[tuple[str, str]]:
             if below.startswith("osler: command must be"):
                 continue  # a mistake on purpose
             match = re.match(r"^(?: {4}|\$ |\| ?`)(?:\$ )?(osler [a-z].*?)(?:`.*)?$", line)
-            if match and "..." not in line and "osler: " not in line and not re.match(r"osler [a-z]+ \|", match[1]):
+            if (
+                match
+                and "..." not in line
+                and "osler: " not in line
+                and not re.match(r"osler [a-z]+ \|", match[1])
+            ):
                 found.append((str(page.relative_to(ROOT)), re.split(r"  +|\s#|\s[|&>]", match[1])[0]))
     return found
 
@@ -214,8 +239,16 @@ def test_commands_in_the_docs_exist_with_their_options():
         if command is None:
             wrong.append(f"{page}: {line}")
             continue
-        known = {o for p in command.params for o in [*p.opts, *p.secondary_opts]} | {"--help", "--debug", "-h"}
-        wrong += [f"{page}: {line}: {w}" for w in words[2:] if w.startswith("--") and w.partition("=")[0] not in known]
+        known = {o for p in command.params for o in [*p.opts, *p.secondary_opts]} | {
+            "--help",
+            "--debug",
+            "-h",
+        }
+        wrong += [
+            f"{page}: {line}: {w}"
+            for w in words[2:]
+            if w.startswith("--") and w.partition("=")[0] not in known
+        ]
     assert len(lines) > 60
     assert wrong == []
 
@@ -248,11 +281,19 @@ def test_no_machine_is_named():
         files = [ROOT / name for name in listed.stdout.split("\0") if name]
     wrong = []
     for file in files:
-        if not file.is_file() or file.suffix in (".lock", ".parquet", ".safetensors", ".gz", ".onnx") or file.stat().st_size > 2**20:
+        if (
+            not file.is_file()
+            or file.suffix in (".lock", ".parquet", ".safetensors", ".gz", ".onnx")
+            or file.stat().st_size > 2**20
+        ):
             continue
         content = file.read_bytes().decode("utf-8", errors="ignore")
-        patterns = MACHINE[:-1] if "tests" in file.relative_to(ROOT).parts else MACHINE  # tests hold hostile addresses
-        wrong += [f"{file.relative_to(ROOT)}: {pattern}" for pattern in patterns if re.search(pattern, content)]
+        patterns = (
+            MACHINE[:-1] if "tests" in file.relative_to(ROOT).parts else MACHINE
+        )  # tests hold hostile addresses
+        wrong += [
+            f"{file.relative_to(ROOT)}: {pattern}" for pattern in patterns if re.search(pattern, content)
+        ]
     assert wrong == []
 
 

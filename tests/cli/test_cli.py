@@ -1,4 +1,4 @@
-"""The command line as a whole: help, examples, exit codes, suggestions; every command is where it is said to be."""
+"""The command line as a whole: help, examples, exit codes, suggestions, and where every command is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def run(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
 
 
 def test_the_module_and_the_script_are_the_same_command():
-    done = subprocess.run([sys.executable, "-m", "osler", "--version"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "osler", "--version"], capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == f"osler {__version__}"
 
 
@@ -59,7 +61,11 @@ def test_help_has_an_example_that_parses(name: str, capsys: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("name", [*COMMANDS, *INSTRUMENTS])
 def test_every_option_says_what_it_is(name: str):
-    bare = [p.name for p in commands()[name].params if p.name != "help" and not (getattr(p, "help", "") or "").strip()]
+    bare = [
+        p.name
+        for p in commands()[name].params
+        if p.name != "help" and not (getattr(p, "help", "") or "").strip()
+    ]
     assert bare == []
 
 
@@ -75,8 +81,12 @@ def test_version(flag: str, capsys: pytest.CaptureFixture[str]):
     assert run(capsys, flag) == (0, f"osler {__version__}\n", "")
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("fti", "fit"), ("verfy", "verify"), ("Look", "look"), ("clusters", "cluster")])
-def test_an_unknown_command_is_met_with_the_nearest(typed: str, meant: str, capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("fti", "fit"), ("verfy", "verify"), ("Look", "look"), ("clusters", "cluster")]
+)
+def test_an_unknown_command_is_met_with_the_nearest(
+    typed: str, meant: str, capsys: pytest.CaptureFixture[str]
+):
     code, out, err = run(capsys, typed)
     assert (code, out) == (2, "")
     assert f"was '{typed}': did you mean '{meant}'? [option]" in err
@@ -123,7 +133,11 @@ def test_a_number_must_be_one(value: str, capsys: pytest.CaptureFixture[str]):
     ],
 )
 def test_input_errors_are_one_sentence_with_a_code(
-    args: list[str], code: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    args: list[str],
+    code: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.chdir(tmp_path)
     exit_code, _, err = run(capsys, *args)
@@ -134,7 +148,9 @@ def test_input_errors_are_one_sentence_with_a_code(
     assert "Traceback" not in err
 
 
-def test_debug_adds_a_trace_and_keeps_the_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_debug_adds_a_trace_and_keeps_the_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.chdir(tmp_path)
     code, _, err = run(capsys, "look", "nothing.csv", "--debug")
     assert code == 2
@@ -142,7 +158,9 @@ def test_debug_adds_a_trace_and_keeps_the_sentence(capsys: pytest.CaptureFixture
     assert "[read-missing]" in err
 
 
-def test_an_unforeseen_error_is_owned_up_to(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+def test_an_unforeseen_error_is_owned_up_to(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
     def broken() -> None:
         raise ZeroDivisionError("a patient called Smith")
 

@@ -49,7 +49,13 @@ def test_a_number_has_its_interval(score: dict[str, Any] | None, text: str):
 
 
 def test_scores_are_a_table_per_part_and_the_chosen_model_has_a_star():
-    scores = {"chosen": "tree", "parts": {"cv": {"tree": {"auroc": entry(0.8, 0.7, 0.9)}, "baseline": {"auroc": entry(0.5, 0.4, 0.6)}}, "site=[A]": {"tree": {"auroc": entry(0.75, 0.6, 0.85)}}}}
+    scores = {
+        "chosen": "tree",
+        "parts": {
+            "cv": {"tree": {"auroc": entry(0.8, 0.7, 0.9)}, "baseline": {"auroc": entry(0.5, 0.4, 0.6)}},
+            "site=[A]": {"tree": {"auroc": entry(0.75, 0.6, 0.85)}},
+        },
+    }
     where = console()
     show.show_scores(scores, "binary", where)
     lines = printed(where)
@@ -76,11 +82,19 @@ def foreign() -> dict[str, Any]:
     scores = {"auroc": entry(0.9, 0.8, 0.95), "brier": entry(0.1, 0.08, 0.12)}
     level = {"group": "F", "hidden": "", "n": 80, "scores": {"auroc": entry(0.88, 0.8, 0.93)}}
     hidden = {"group": "M", "hidden": "fewer than 10", "n": None, "scores": {}}
+    differences = {
+        "auroc": {**entry(-0.05, -0.08, -0.02), "p_value": 0.01, "p_delong": 0.0004},
+        "brier": {**entry(0.01, -0.01, 0.03), "p_value": 0.25},
+    }
+    refused = [
+        {"column": "a", "reason": "the truth is missing", "rows": [3]},
+        {"column": "b", "reason": "no number", "rows": [4, 5]},
+    ]
     return {
         "task": "binary", "notes": ["'y' was taken for the truth"], "n": 100, "units": 90,
-        "refused": [{"column": "a", "reason": "the truth is missing", "rows": [3]}, {"column": "b", "reason": "no number", "rows": [4, 5]}],
+        "refused": refused,
         "scores": {"chosen": "a", "parts": {"holdout": {"a": scores, "b[red]": scores}}},
-        "comparison": {"b[red]": {"auroc": {**entry(-0.05, -0.08, -0.02), "p_value": 0.01, "p_delong": 0.0004}, "brier": {**entry(0.01, -0.01, 0.03), "p_value": 0.25}}},
+        "comparison": {"b[red]": differences},
         "subgroups": {"sex": {"a": [level, hidden], "b[red]": [level, hidden]}},
     }  # fmt: skip
 
@@ -89,11 +103,28 @@ def test_predictions_of_others_are_shown_with_differences_and_groups(foreign: di
     where = console()
     show_foreign(foreign, where)
     lines = printed(where)
-    assert lines[:4] == ["'y' was taken for the truth.", "100 rows scored, 90 units", "1 row left out: the truth is missing", "2 rows left out: no number"]
+    assert lines[:4] == [
+        "'y' was taken for the truth.",
+        "100 rows scored, 90 units",
+        "1 row left out: the truth is missing",
+        "2 rows left out: no number",
+    ]
     text = "\n".join(lines)
     assert "*" not in text, "no model of theirs is chosen by us"
     difference = next(line for line in lines if line.startswith("b[red]") and "to" in line)
-    assert difference.split() == ["b[red]", "-0.050", "(-0.08", "to", "-0.02)", "<0.001", "0.010", "(-0.01", "to", "0.03)", "0.250"]
+    assert difference.split() == [
+        "b[red]",
+        "-0.050",
+        "(-0.08",
+        "to",
+        "-0.02)",
+        "<0.001",
+        "0.010",
+        "(-0.01",
+        "to",
+        "0.03)",
+        "0.250",
+    ]
     assert next(line for line in lines if line.startswith("F ")).split()[:3] == ["F", "80", "0.880"]
     assert next(line for line in lines if line.startswith("M ")).count("hidden: few") == 2
 
@@ -113,8 +144,17 @@ class External:
 
 
 def test_external_validation_names_repairs_apart(capsys: pytest.CaptureFixture[str]):
-    parts = {part: {"tree": {"auroc": entry(0.8, 0.7, 0.9), "brier": entry(0.1, 0.05, 0.2)}} for part in ("holdout", "holdout_recalibrated")}
-    facts = {"rows": 50, "shared": ["age", "sex"], "message": "not in this table: [b]lactate", "refit": "not needed", "recalibration_rows": 25}
+    parts = {
+        part: {"tree": {"auroc": entry(0.8, 0.7, 0.9), "brier": entry(0.1, 0.05, 0.2)}}
+        for part in ("holdout", "holdout_recalibrated")
+    }
+    facts = {
+        "rows": 50,
+        "shared": ["age", "sex"],
+        "message": "not in this table: [b]lactate",
+        "refit": "not needed",
+        "recalibration_rows": 25,
+    }
     show.show_external(External({"chosen": "tree", "parts": parts}, facts))
     out = capsys.readouterr().out
     assert "50 rows; predictors shared: 2; not in this table: [b]lactate" in out
@@ -123,7 +163,9 @@ def test_external_validation_names_repairs_apart(capsys: pytest.CaptureFixture[s
 
 
 def test_instruments_print_facts_and_the_head_of_the_table(capsys: pytest.CaptureFixture[str], tmp_path):
-    table = pl.DataFrame({"_row": list(range(1, 31)), "name": ["[bold]x"] * 30, "x": [1.23456789] * 29 + [None]})
+    table = pl.DataFrame(
+        {"_row": list(range(1, 31)), "name": ["[bold]x"] * 30, "x": [1.23456789] * 29 + [None]}
+    )
     found = Findings(Cohort(table, (Column("name", "category"), Column("x", "number"))), {"k_chosen": 2})
     show.show_findings(found, tmp_path / "found.csv")
     out = capsys.readouterr().out

@@ -30,7 +30,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def joined(folder: Path) -> Run:
     """A run on both."""
-    options = {"target": "died", "unit": "patient_id", "model": "tree", "repeats": 1, "boot": 100, "explain": False}
+    options = {
+        "target": "died",
+        "unit": "patient_id",
+        "model": "tree",
+        "repeats": 1,
+        "boot": 100,
+        "explain": False,
+    }
     labels = str(folder / "outcomes.csv")
     return fit(folder / "visits.csv", folder / "run", labels=labels, workers=1, silent=True, **options)
 
@@ -72,7 +79,13 @@ def test_a_refit_elsewhere_joins_them_again(folder: Path, joined: Run, tmp_path:
 
 def test_labels_that_are_not_there_are_refused(folder: Path, tmp_path: Path):
     with pytest.raises(ReadError) as caught:
-        fit(folder / "visits.csv", tmp_path / "run", labels=str(folder / "outcome.csv"), target="died", silent=True)
+        fit(
+            folder / "visits.csv",
+            tmp_path / "run",
+            labels=str(folder / "outcome.csv"),
+            target="died",
+            silent=True,
+        )
     assert caught.value.code == "read-missing"
     assert "outcomes.csv" in caught.value.message
     assert not (tmp_path / "run").exists()

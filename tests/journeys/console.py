@@ -1,8 +1,9 @@
-"""Tutorials that are run: the `console` blocks of a page as one shell session, and the lines that it must print.
+"""Tutorials that are run: the `console` blocks of a page as one shell session, and what it must print.
 
-In a block, a line that begins with `$ ` is typed; what follows must be printed, in this order, until the next `$ `. `...` stands for
-anything: alone on a line for any lines, at the end of a line for its rest. Spaces count once. A number may differ by 0.03 or 3 %, because
-libraries round differently; `echo $?` must print exactly what is shown. A command must end with code 0 unless `echo $?` is next or a refusal (`osler: ...`, code 2) is shown.
+In a block, a line that begins with `$ ` is typed; what follows must be printed, in this order, until the next `$ `.
+`...` stands for anything: alone on a line for any lines, at the end of a line for its rest. Spaces count once. A number
+may differ by 0.03 or 3 %, because libraries round differently; `echo $?` must print exactly what is shown. A command must
+end with code 0 unless `echo $?` is next or a refusal (`osler: ...`, code 2) is shown.
 """
 
 from __future__ import annotations
@@ -61,16 +62,29 @@ def steps(page: str) -> list[Step]:
 
 def play(todo: list[Step], folder: Path, replace: dict[str, str] | None = None) -> list[Answer]:
     """Type every command into one shell in `folder`, with this installation first on the path."""
-    script = ["exec 2>&1", 'trap \'kill $(jobs -p) 2>/dev/null\' EXIT']
+    script = ["exec 2>&1", "trap 'kill $(jobs -p) 2>/dev/null' EXIT"]
     for step in todo:
         script += [step.command, f'__code=$?; printf "\\n{_END} %s\\n" "$__code"; (exit "$__code")']
     text = "\n".join(script)
     for old, new in (replace or {}).items():
         text = text.replace(old, new)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = {**os.environ, "PATH": path, "COLUMNS": "100", "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "HOME": str(folder)}
+    environment = {
+        **os.environ,
+        "PATH": path,
+        "COLUMNS": "100",
+        "OMP_NUM_THREADS": "1",
+        "NO_COLOR": "1",
+        "HOME": str(folder),
+    }
     done = subprocess.run(
-        ["bash", "-c", text], cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=280
+        ["bash", "-c", text],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=280,
     )
     answers, lines = [], []
     for line in done.stdout.splitlines():
@@ -101,7 +115,10 @@ def problems(todo: list[Step], answers: list[Answer]) -> list[str]:
 
 
 def missing(expected: tuple[str, ...], printed: tuple[str, ...], exact: bool = False) -> str | None:
-    """The first expected line that is not printed in its place, or None. Without `...` between them, lines follow one another."""
+    """The first expected line that is not printed in its place, or None.
+
+    Without `...` between them, lines follow one another.
+    """
     wanted = [line for line in expected if line.strip()]
     lines = [line for line in printed if line.strip()]
     at, is_free = 0, True
@@ -124,7 +141,9 @@ def same(want: str, line: str, exact: bool = False) -> bool:
     is_open = want.endswith("...")
     want = want.removesuffix("...").rstrip()
     pattern = _NUMBER.sub("\0", want)
-    shape = "".join(r"(-?\d+(?:\.\d+)?)" if part == "\0" else re.escape(part) for part in re.split("(\0)", pattern))
+    shape = "".join(
+        r"(-?\d+(?:\.\d+)?)" if part == "\0" else re.escape(part) for part in re.split("(\0)", pattern)
+    )
     match = re.match(shape if is_open else f"{shape}$", line)
     if not match:
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
@@ -15,7 +14,9 @@ import pytest
 from tests.journeys.console import ROOT, Step, close, missing, play, problems, same, steps, workplace
 
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
-HOW_TO = sorted(p for p in (ROOT / "docs" / "how-to").glob("*.md") if "```console" in p.read_text(encoding="utf-8"))
+HOW_TO = sorted(
+    p for p in (ROOT / "docs" / "how-to").glob("*.md") if "```console" in p.read_text(encoding="utf-8")
+)
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
@@ -52,21 +53,24 @@ def test_tutorials_show_refusals_and_a_violation():
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda p: p.stem)
 def test_examples_run(script: Path, tmp_path: Path):
-    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 
 
-def test_python_blocks_run(tmp_path: Path):
-    """The Python of the README and of the overview, each in a fresh interpreter."""
-    for page in (ROOT / "README.md", ROOT / "docs" / "index.md"):
-        blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S)
-        assert blocks
-        for i, block in enumerate(blocks):
-            folder = tmp_path / f"{page.stem}{i}"
-            folder.mkdir()
-            done = subprocess.run([sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, env={**os.environ}, timeout=120)
-            assert done.returncode == 0, done.stderr
+def test_the_python_of_the_readme_runs(tmp_path: Path):
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.M | re.S
+    )
+    assert len(blocks) == 1
+    done = subprocess.run(
+        [sys.executable, "-c", blocks[0]], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "clean" in done.stdout
+    assert "diagnosis_prob_malignant" in done.stdout
 
 
 def test_steps_are_read_from_a_page():
@@ -75,7 +79,9 @@ def test_steps_are_read_from_a_page():
 
 
 def test_a_session_keeps_codes_and_order(tmp_path: Path):
-    todo = steps("```console\n$ echo one; echo two\ntwo\n$ false\n$ echo $?\n1\n$ cd / && pwd\n/\n$ pwd\n/\n```")
+    todo = steps(
+        "```console\n$ echo one; echo two\ntwo\n$ false\n$ echo $?\n1\n$ cd / && pwd\n/\n$ pwd\n/\n```"
+    )
     answers = play(todo, tmp_path)
     assert [a.code for a in answers] == [0, 1, 0, 0, 0]
     assert problems(todo, answers) == []
