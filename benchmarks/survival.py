@@ -1,6 +1,6 @@
 """GBSG2 and WHAS500, 5-fold x 2: Osler's survival models beside scikit-survival in an environment of its own.
 
-    python benchmarks/survival.py --peer /path/to/peer/bin/python [--seeds 0 1] [--log benchmarks/logs/survival.txt]
+    python benchmarks/survival.py --peer /path/to/peer/bin/python [--seeds 0 1] [--tables gbsg2] [--log benchmarks/logs/survival.txt]
 
 The peer's environment: pip install scikit-survival. Same rows, same folds, one thread each, in one run. The folds are scikit-learn's
 StratifiedKFold(5, shuffle=True, random_state=seed) by event, one round per seed, so that anybody can deal them again.
@@ -159,9 +159,10 @@ def main() -> None:
     parser.add_argument("--peer", required=True, help="python of an environment with scikit-survival")
     parser.add_argument("--log", help="file to write the lines to")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="one round of five folds per seed")
+    parser.add_argument("--tables", nargs="+", choices=list(COLUMNS), default=list(COLUMNS))
     given = parser.parse_args()
     lines = []
-    for name in COLUMNS:
+    for name in given.tables:
         with tempfile.TemporaryDirectory() as place:
             frame = table(name, given.peer, Path(place))
         data = encoded(frame, name)
@@ -171,7 +172,7 @@ def main() -> None:
         print("\n".join(block), flush=True)
         lines += [*block, ""]
     if given.log:
-        head = f"benchmarks/survival.py --seeds {' '.join(map(str, given.seeds))}"
+        head = f"benchmarks/survival.py --seeds {' '.join(map(str, given.seeds))} --tables {' '.join(given.tables)}"
         Path(given.log).write_text("\n".join([head, "", *lines]))
 
 
