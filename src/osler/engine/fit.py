@@ -37,7 +37,7 @@ from osler.explanation.background import learn_background
 from osler.registry import load
 
 #: What writes the pages of a finished run; it stands above the engine, so it is named and not imported.
-WRITERS = {"report": "osler.report.build:build"}
+WRITERS = {"report": "osler.report.build:build", "card": "osler.report.build:card_of"}
 
 
 def fit(
@@ -181,7 +181,7 @@ def _write_after(
         progress("explanation", 0, 1)
         write_json(work / "explanation.json", interpret(prepared, folds, predictor, study.rng("explain")))
         progress("explanation", 1, 1)
-    predictor.save(work / "predictor")
+    predictor.save(work / "predictor", load(WRITERS, "writers", "card")(work))
     progress("report", 0, 1)
     load(WRITERS, "writers", "report")(work)
     progress("report", 1, 1)

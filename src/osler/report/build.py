@@ -13,6 +13,16 @@ from osler.report.material import Material
 from osler.report.page import page
 
 
+def card_of(folder: Path) -> str:
+    """The model card (Markdown) of a run folder's members: what the predictor carries with it.
+
+    Raises:
+        ReadError, OptionError: as `build`.
+    """
+    folder = Path(folder)
+    return card(Material.load(folder, read_answers(folder)))
+
+
 def build(folder: Path) -> list[Path]:
     """Write report.html, card.md, tripod.csv, tripod.json and figures/*.svg from the members of a run folder.
 
