@@ -258,7 +258,7 @@ def study_page() -> str:
 
 def errors_page() -> str:
     """Every error code."""
-    from osler.errors import CODES
+    from osler.errors import CODES, CURES
 
     lines = ["# Errors", "", MADE]
     lines += [
@@ -271,10 +271,10 @@ def errors_page() -> str:
         "Exit code 2: the input must change. Exit code 1: `leak` and `violation` (the answer is no), `internal` (Osler's",
         "own fault).",
         "",
-        "| code | meaning |",
-        "|---|---|",
+        "| code | cause | cure |",
+        "|---|---|---|",
     ]
-    lines += [f"| `{code}` | {_cell(text)} |" for code, text in CODES.items()]
+    lines += [f"| `{code}` | {_cell(text)} | {_cell(CURES[code])} |" for code, text in CODES.items()]
     return "\n".join(lines) + "\n"
 
 

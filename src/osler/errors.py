@@ -71,6 +71,58 @@ CODES: dict[str, str] = {
     "data-absent": "a data file is in no local place and the network was not allowed",
 }
 
+#: Code → what to do about it. Both dicts make docs/reference/errors.md.
+CURES: dict[str, str] = {
+    "internal": "send the trace of `--debug`; it holds no values of your table",
+    "input": "change what the sentence names",
+    "read-missing": "check the path; the nearest name is suggested",
+    "read-empty": "export the table again with its rows",
+    "read-truncated": "copy or pack the file again",
+    "read-encoding": "save the file as UTF-8",
+    "read-format": "name the file by what it is, or export it in a format of [reading](reading.md)",
+    "read-header": "give every column a name of its own in the first row",
+    "read-outside": "copy the file into the folder of the table",
+    "read-database": "check address, table name and query",
+    "column-unknown": "take the suggested name; `osler look` lists all",
+    "column-kind": "declare the column with `--column NAME=MODALITY`, or give another",
+    "column-empty": "leave the column out with `--ignore`",
+    "target-absent": "add `--target COLUMN`, or `--duration` and `--event`",
+    "target-constant": "name another target, or a table with both outcomes",
+    "target-class": "merge rare classes, lower `--folds`, or gather more units",
+    "target-rows": "lower `--folds`, or gather more units",
+    "target-competing": "name one event with `--event COLUMN==VALUE`",
+    "option": "give a value that the sentence allows; `osler COMMAND --help` lists them",
+    "model-diverged": "lower the learning rate, or look for extreme values",
+    "system": "free space, or name a folder that you may write to; the same command continues",
+    "limit-size": "split the table, or write it as Parquet",
+    "limit-ratio": "unpack the file by hand if you trust it",
+    "limit-depth": "flatten the JSON",
+    "extra-missing": "install the extra that the sentence names",
+    "predictor-format": "fit again, or ask who made the predictor",
+    "predictor-changed": "copy the predictor again from where it was saved",
+    "predictor-version": "use the release that saved it, or a later one",
+    "run-missing": "name the folder that `osler fit` wrote; give an unfinished fit again",
+    "leak": "declare the unit with `--unit`, or leave the named column out",
+    "violation": "do not use the run; fit again from an unchanged table",
+    "address": "give a certificate, or serve on 127.0.0.1",
+    "token": "send the token that `osler serve` printed",
+    "throttled": "wait a minute, then send the right token",
+    "host": "use a host name that the server was started with",
+    "origin": "open the form from the server's own address",
+    "route": "see `/openapi.json` for the calls",
+    "method": "see `/openapi.json` for the method",
+    "media-type": "send the body as `application/json`",
+    "json": "send one JSON object without doubled keys or NaN",
+    "timeout": "send fewer rows at once",
+    "busy": "try again after a moment",
+    "audit": "make the audit file writable, then try again",
+    "export": "export to the other format, or fit without the named part",
+    "data-unknown": "`osler data list` shows the names",
+    "data-hash": "remove the file and get it again",
+    "data-absent": "set OSLER_DATA_MIRROR to a folder that has it, or allow the network",
+}
+
+
 
 class OslerError(Exception):
     """The root of all errors that Osler raises on purpose.
