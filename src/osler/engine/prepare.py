@@ -204,7 +204,7 @@ def _usable(cohort: Cohort, task: Task) -> Cohort:
 def _with_sizes(study: Study, cohort: Cohort, target: Target, groups: np.ndarray) -> Study:
     units = len(np.unique(groups))
     folds = study.folds or (min(5, max(units, 3)) if units <= 20_000 else 3)
-    repeats = study.repeats or (3 if units < 500 else 2 if units < 1500 else 1)
+    repeats = study.repeats or (2 if units < 500 else 1)
     if study.folds == 1 or folds < 2:
         raise OptionError(f"folds must be at least 2, was {study.folds}")
     if units < folds:

@@ -98,7 +98,7 @@ class Ensemble(Estimator):
 
     def _plan(self, data: Encoded, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         """Inner training and test positions, all repeats one after the other."""
-        repeats = self.options.repeats or (2 if len(data) < 1000 else 1)
+        repeats = self.options.repeats or (2 if len(data) < 300 else 1)
         plan = []
         for _ in range(repeats):
             codes = stratified_group_folds(data.groups, data.target.strata, self.options.folds, rng)
