@@ -223,3 +223,39 @@ def test_study_is_written_with_every_default(run: Run):
     written = json.loads((run.folder / "study.json").read_text())
     assert set(Study().to_json()) == set(written)
     assert Study.from_json(written) == run.study
+
+
+def test_perfectly_separable_patients_do_not_stop_a_fit(tmp_path: Path):
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(160, 3))
+    ill = x.sum(axis=1) > 0
+    frame = pl.DataFrame({**{f"m{j}": x[:, j] + ill * 0.4 for j in range(3)}, "ill": np.where(ill, "yes", "no")})
+    frame.write_csv(tmp_path / "c.csv")
+    run = fit(tmp_path / "c.csv", tmp_path / "run", target="ill", model=("logistic",), folds=3, repeats=1, boot=200, workers=1, silent=True)
+    assert run.scores["parts"]["cv"]["logistic"]["auroc"]["value"] == 1.0
+    assert run.json("curves.json")["sample_size"]["parameters"] == 3
+
+
+def test_a_killed_fit_leaves_no_process_behind(clinic_csv: Path, tmp_path: Path):
+    import os
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    command = [sys.executable, "-m", "osler", "fit", str(clinic_csv), "--target", "died", "--unit", "patient_id", "--out", str(tmp_path / "run"), "--workers", "2", "--quiet", "--model", "forest"]
+    started = subprocess.Popen(command)
+    deadline = time.monotonic() + 90
+    workers: list[str] = []
+    while len(workers) < 2 and time.monotonic() < deadline and started.poll() is None:
+        listed = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True).stdout.splitlines()
+        workers = [line.split()[0] for line in listed if line.split()[1] == str(started.pid) and "spawn_main" in line]
+        time.sleep(0.1)
+    os.kill(started.pid, signal.SIGKILL)
+    started.wait()
+    assert len(workers) >= 2
+    while workers and time.monotonic() < deadline:
+        running = subprocess.run(["ps", "-o", "pid=,stat=", "-p", ",".join(workers)], capture_output=True, text=True).stdout
+        workers = [line.split()[0] for line in running.splitlines() if not line.split()[1].startswith("Z")]
+        time.sleep(0.2)
+    assert workers == []

@@ -244,7 +244,7 @@ def _sample_size(prepared: Prepared, target: Target, answer: Prediction) -> dict
         from osler.evaluation.metrics import auroc
 
         seen = float(auroc(target.y, answer.value[:, 1]))
-        r2 = sample_size.r2_from_auroc(max(seen, 0.55), share)
+        r2 = sample_size.r2_from_auroc(min(max(seen, 0.55), 0.995), share)
         needed = sample_size.binary(parameters, share, r2)
     elif target.kind == "regression":
         seen = 1 - float(np.mean((target.y - answer.value[:, 0]) ** 2) / max(np.var(target.y), 1e-12))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -175,6 +177,14 @@ def _start_worker(prepared: Prepared, checkpoints: Path) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     warnings.filterwarnings("ignore")  # other libraries' warnings may quote cells; the main process shows their kind
     _PREPARED[:] = [(prepared, checkpoints)]
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this worker soon after its parent is gone: a killed fit leaves no process behind."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _work(split: Split) -> FoldResult:
