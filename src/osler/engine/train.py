@@ -160,7 +160,7 @@ def _results(prepared: Prepared, todo: list[Split], workers: int, checkpoints: P
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), _start_worker, (prepared, checkpoints)) as pool:
+    with ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), _start_worker, (prepared, checkpoints, os.getpid())) as pool:
         jobs = [pool.submit(_work, s) for s in todo]
         try:
             for job in as_completed(jobs):
@@ -173,11 +173,11 @@ def _results(prepared: Prepared, todo: list[Split], workers: int, checkpoints: P
 _PREPARED: list[tuple[Prepared, Path]] = []
 
 
-def _start_worker(prepared: Prepared, checkpoints: Path) -> None:
+def _start_worker(prepared: Prepared, checkpoints: Path, parent: int) -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     warnings.filterwarnings("ignore")  # other libraries' warnings may quote cells; the main process shows their kind
     _PREPARED[:] = [(prepared, checkpoints)]
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
