@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import Any
 
@@ -213,8 +214,9 @@ class _Classes(Task):
                     "target-class",
                 )
 
+    @abstractmethod
     def _classes(self, cohort: Cohort, column: Column) -> tuple[str, ...]:
-        raise NotImplementedError
+        """Class names in code order."""
 
     def _codes(self, cohort: Cohort, column: Column, classes: tuple[str, ...]) -> np.ndarray:
         names = reading.labels(cohort, column)
