@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import io
 import json
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from osler.errors import OptionError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -83,6 +86,72 @@ def whole_folder(final: Path, work: Path) -> Iterator[Path]:
     sync_folder(final.parent)
     if old is not None:
         shutil.rmtree(old)
+
+
+@contextmanager
+def alone(final: Path) -> Iterator[None]:
+    """The right to make `final` and everything unfinished of it, held by one process at a time.
+
+    The right is a lock of the system (flock) on a file beside the folder, so it ends with the process that holds it,
+    however that ends; the file itself goes when the work is over. Systems and file systems without flock hold nothing.
+    A parent folder made for `final` goes too if it is left empty.
+
+    Raises:
+        OptionError: another process holds it.
+    """
+    new_parent = not final.parent.exists()
+    final.parent.mkdir(parents=True, exist_ok=True)
+    path = final.with_name(f".{final.name}.partial.lock")
+    handle = _locked(path)
+    if handle is None:
+        raise OptionError(f"out must be written by one fit at a time, another is writing '{final.name}': wait for it, or name another folder")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+        if new_parent and not any(final.parent.iterdir()):
+            final.parent.rmdir()
+
+
+def _locked(path: Path) -> int | None:
+    """An open, locked file that lies under `path` now (its last holder may have removed it meanwhile); None if another
+    process holds it."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            free = _flock(handle)
+            if free and _lies_at(path, handle):
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+        if not free:
+            return None
+
+
+def _lies_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _flock(handle: int) -> bool:
+    """Lock an open file without waiting; false if another process holds it."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP):
+            raise
+    return True
 
 
 def recover(final: Path, work: Path) -> None:

@@ -20,7 +20,7 @@ from osler.engine.answer import learn_domain
 from osler.engine.assess import assess
 from osler.engine.batches import encode
 from osler.engine.describe import describe, environment
-from osler.engine.files import recover, whole_folder, write_atomic, write_json, write_parquet
+from osler.engine.files import alone, recover, whole_folder, write_atomic, write_json, write_parquet
 from osler.engine.interpret import interpret
 from osler.engine.log import Log
 from osler.engine.populations import more_data, shifts
@@ -62,30 +62,27 @@ def fit(
         The finished run.
 
     Raises:
-        InputError: the table, a column, the target or an option must change.
+        InputError: the table, a column, the target or an option must change, or another process is writing `out`.
         ViolationError: the asked split would leak.
     """
     if workers < 0:
         raise OptionError(f"workers must be at least 0, was {workers}: 0 takes one per core")
     study = _study(source, study or Study(), options)
     final = _out(out)
-    with Progress(silent) as progress:
+    with alone(final), Progress(silent) as progress:
         progress("prepare", 0, 1)
         prepared = prepare(study, source)
         progress("prepare", 1, 1)
-        new_parent = not final.parent.exists()
         work = _work_folder(final, prepared.study)
         _keep_answers(final, work)
         try:
             log = _learn(work, prepared, workers or os.cpu_count() or 1, progress)
         except OslerError:
             shutil.rmtree(work)  # the question must change, so nothing here would be of use again
-            if new_parent:
-                final.parent.rmdir()
             raise
-    with whole_folder(final, work):
-        shutil.rmtree(work / "folds", ignore_errors=True)
-        log.write("finished")
+        with whole_folder(final, work):
+            shutil.rmtree(work / "folds", ignore_errors=True)
+            log.write("finished")
     return Run.load(final)
 
 
@@ -127,7 +124,6 @@ def _out(out: str | Path) -> Path:
 
 def _work_folder(final: Path, study: Study) -> Path:
     """The folder of an unfinished fit of this very study (kept folds and all), or a new one."""
-    final.parent.mkdir(parents=True, exist_ok=True)
     work = final.with_name(f".{final.name}.partial")
     recover(final, work)
     mark = work / "digest"
