@@ -119,9 +119,16 @@ def classes(held: dict[str, Any]) -> dict[str, Any]:
     held["study"] |= {"task": "multiclass"}
     held["facts"] |= {"task": "multiclass", "classes": {"a": 90, "b": 60, "c": 50}}
     curve = {"specificity": [1.0, 0.5, 0.0], "sensitivity": [0.0, 0.6, 1.0]}
+    told = {"predicted": [0.1, 0.9], "observed": [0.2, 0.8], "low": [0.1, 0.7], "high": [0.3, 0.9]}
+    slope = estimate(0.75, 0.5, 1.0)
     held["curves"] = {
         "parts": {
             "cv": {
+                "calibration_by_class": {
+                    "a": {"slope": slope, "curve": told},
+                    "b": {"hidden": "fewer than 10 rows with or without it"},
+                    "c": {"slope": slope, "curve": told},
+                },
                 "confusion_matrix": [[80, 7, 3], [10, 40, 10], [5, 5, 40]],
                 "roc_by_class": {k: curve for k in "abc"},
             }

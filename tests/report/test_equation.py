@@ -170,6 +170,23 @@ def test_classes_get_curves_of_their_own(runs: dict[str, Path]):
     )
 
 
+def test_every_class_is_calibrated_against_the_rest(runs: dict[str, Path]):
+    """The curve is the smoothed share of a class among rows of like probability, worked out here from the run's own answers."""
+    from osler.evaluation.calibration import Smoother
+
+    part = json.loads((runs["multiclass"] / "curves.json").read_text(encoding="utf-8"))["parts"]["cv"]
+    told = pl.read_parquet(runs["multiclass"] / "predictions.parquet").filter(pl.col("model") == "logistic")
+    truth = people()["arm"].gather(told["row"] - 1)
+    for k, (name, held) in enumerate(part["calibration_by_class"].items()):
+        y, p = (truth == name).cast(pl.Float64).to_numpy(), told[f"probability_{k}"].to_numpy()
+        smoother = Smoother.of(p)
+        assert held["curve"]["predicted"] == pytest.approx(smoother.at.tolist()), name
+        assert held["curve"]["observed"] == pytest.approx(np.clip(smoother.curve(y), 0, 1).tolist()), name
+        assert held["slope"]["low"] <= held["slope"]["value"] <= held["slope"]["high"] and held["slope"]["n"] == len(y)
+    picture = (runs["multiclass"] / "figures" / "calibration-by-class-cv.svg").read_text(encoding="utf-8")
+    assert picture.count('class="band') == 3 and all(f">{name}<" in picture for name in ("alpha", "beta", "gamma"))
+
+
 def test_answers_outlive_a_second_fit(runs: dict[str, Path]):
     run = runs["binary"]
     text = (run / "answers.yaml").read_text(encoding="utf-8").replace('"19": ""', '"19": "A panel of patients"')

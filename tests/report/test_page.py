@@ -186,6 +186,28 @@ def test_survival_shows_risk_groups_with_small_numbers_hidden(tmp_path: Path):
     assert "&lt;10" in picture and ">100<" in picture and ">40<" in picture
 
 
+def test_every_class_has_its_calibration_curve_but_a_small_one(tmp_path: Path):
+    run = write(tmp_path / "run", KINDS["multiclass"](members()))
+    text = page_of(run).text
+    assert "Calibration of each class against all others." in text
+    assert "Slopes: a 0.75 (0.50 to 1.00); c 0.75 (0.50 to 1.00)." in text
+    assert "Not drawn, because fewer than 10 cases have it or lack it: b." in text
+    picture = (run / "figures" / "calibration-by-class-cv.svg").read_text(encoding="utf-8")
+    drawn = Dom(picture).named("path")
+    # x from 56 to 366 and y from 310 to 12 stand for 0 to 1: (0.1, 0.2) lies at (87, 250.4), (0.9, 0.8) at (335, 71.6)
+    assert [a["class"] for a in drawn if a["d"] == "M87 250.4L335 71.6"] == ["line s1 d1", "line s3 d3"]
+    assert [a["class"] for a in drawn if a["class"].startswith("band")] == ["band f1", "band f3"]
+    assert [a["class"] for a in drawn if "h26" in a["d"]] == ["line s1 d1", "line s3 d3"]
+
+
+def test_no_class_large_enough_means_no_calibration_picture(tmp_path: Path):
+    held = KINDS["multiclass"](members())
+    held["curves"]["parts"]["cv"]["calibration_by_class"] = {"a": {"hidden": "few"}, "b": "odd"}
+    run = write(tmp_path / "run", held)
+    assert "Calibration of each class" not in page_of(run).text
+    assert not (run / "figures" / "calibration-by-class-cv.svg").exists()
+
+
 def test_the_same_run_gives_the_same_bytes_and_is_quick(tmp_path: Path):
     run = write(tmp_path / "run")
     build(run)

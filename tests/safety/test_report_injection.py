@@ -45,9 +45,11 @@ def poisoned(payloads: list[str]) -> dict[str, Any]:
     held["scores"]["parts"] = {"cv": models, **{f"site={p}": {"logistic": own} for p in payloads}}
     curve = {"specificity": [1.0, 0.0], "sensitivity": [0.0, 1.0]}
     cv = held["curves"]["parts"]["cv"]
+    by_class = {"slope": estimate(1, 0, 2), "curve": cv["calibration"]["curve"]}
     cv |= {
         "roc": {"logistic": curve, first: curve},
         "roc_by_class": {p: curve for p in payloads[:5]},
+        "calibration_by_class": {p: by_class if k < 3 else {"hidden": p} for k, p in enumerate(payloads)},
         "compare": {first: {"auroc": estimate(0, -1, 1)}},
     }
     level = {"hidden": "", "n": 50, "scores": own}

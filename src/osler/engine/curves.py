@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SUBGROUPS = ("sex", "gender", "race", "ethnic", "age", "insurance", "language", "smok", "region", "centre", "center")
 MOST_LEVELS = 8
 
+#: No calibration curve of a class with fewer rows, or with fewer rows of all others.
+FEWEST = 10
+
 
 def curves(prepared: Prepared, pooled: dict[str, dict[str, Pooled]], chosen: str) -> dict[str, Any]:
     """Everything beside the scores, in JSON: parts → curves of the chosen model; thresholds; comparisons; subgroups."""
@@ -79,14 +82,12 @@ def part_curves(
         facts["decision_curve"] = decision_curve(target.y, shown, groups, rng, n_boot=replicates(len(target), 200))
         facts["roc"] = {m: _roc(target.y, q) for m, q in shown.items()}
         facts["histogram"] = _histogram(p, target.y)
-    elif target.kind == "multiclass":
-        facts["confusion_matrix"] = confusion_matrix(target.y, answer.value).tolist()
-        facts["roc_by_class"] = {c: _roc((target.y == k).astype(int), answer.value[:, k]) for k, c in enumerate(target.classes)}
-    elif target.kind == "multilabel":
-        seen = {c: np.isin(target.y[:, k], (0, 1)) for k, c in enumerate(target.classes)}
-        facts["roc_by_class"] = {
-            c: _roc(target.y[seen[c], k].astype(int), answer.value[seen[c], k]) for k, c in enumerate(target.classes)
-        }
+    elif target.kind in ("multiclass", "multilabel"):
+        if target.kind == "multiclass":
+            facts["confusion_matrix"] = confusion_matrix(target.y, answer.value).tolist()
+        each = _against_rest(target, answer, groups)
+        facts["roc_by_class"] = {name: _roc(y, p) for name, (y, p, _) in each.items()}
+        facts["calibration_by_class"] = {name: _class_calibration(*one, rng) for name, one in each.items()}
     elif target.kind == "regression":
         facts["residuals"] = _residuals(target.y, answer.value[:, 0])
     elif target.kind == "survival":
@@ -95,6 +96,26 @@ def part_curves(
         facts["calibration"] = calibration_at(target, answer, target.horizon)
         facts["risk_groups"] = _risk_groups(target, answer.event_probability(target.horizon))
     return facts
+
+
+def _against_rest(
+    target: Target, answer: Prediction, groups: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Class or label → (m,) 1 for it and 0 for all else, (m,) its probability, (m,) units; rows where a label was assessed."""
+    found = {}
+    for k, name in enumerate(target.classes):
+        y = (target.y == k).astype(float) if target.kind == "multiclass" else target.y[:, k]
+        seen = np.isin(y, (0, 1))
+        found[name] = (y[seen].astype(int), answer.value[seen, k], groups[seen])
+    return found
+
+
+def _class_calibration(y: np.ndarray, p: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    """Slope and smoothed curve, with its band, of one class against the rest; neither where one side is small."""
+    if min(int(y.sum()), int((1 - y).sum())) < FEWEST:
+        return {"hidden": f"fewer than {FEWEST} rows with or without it"}
+    found = calibration(y, p, groups, rng, n_boot=replicates(len(y), 100))
+    return {"slope": found["slope"], "curve": found["curve"]}
 
 
 def _roc(y: np.ndarray, p: np.ndarray, most: int = 200) -> dict[str, list[float]]:

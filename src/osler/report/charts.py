@@ -140,11 +140,11 @@ def tick_texts(values: Sequence[float], percent: bool = False) -> list[str]:
     return [number(scale * v, decimals) + ("%" if percent else "") for v in values]
 
 
-def legend(names: Sequence[str], x: float, y: float) -> Html:
-    """One line per series: a stroke in its colour and dash, and its name."""
+def legend(names: Sequence[str], x: float, y: float, series: Sequence[int] = ()) -> Html:
+    """One line per name: a stroke in its colour and dash, and the name; `series` numbers them, else 1, 2, 3 ..."""
     parts: list[Child] = []
-    for i, name in enumerate(names):
-        k, at = i % 5 + 1, y + 17 * i
+    for i, (name, place) in enumerate(zip(names, series or range(1, len(names) + 1))):
+        k, at = (place - 1) % 5 + 1, y + 17 * i
         parts += [
             tag("path", d=f"M{x:g} {at - 4:g}h26", class_=f"line s{k} d{k}"),
             tag("text", tag("title", name), short(name, 24), x=f"{x + 32:g}", y=f"{at:g}", class_="small"),

@@ -30,6 +30,7 @@ def of_part(material: Material, part: str) -> list[Figure]:
     curves = material.get("curves", "parts", part, default={})
     made = [
         roc(material, part, curves.get("roc")), roc_by_class(material, part, curves.get("roc_by_class")), calibration(material, part, curves.get("calibration"), curves.get("histogram")),
+        calibration_by_class(material, part, curves.get("calibration_by_class")),
         decision(material, part, curves.get("decision_curve")), residuals(material, part, curves.get("residuals")),
         survival(material, part, curves.get("risk_groups")),
     ]  # fmt: skip
@@ -126,6 +127,35 @@ def calibration(material: Material, part: str, data: Any, histogram: Any) -> Fig
     )
     return Figure(f"calibration-{anchor(part)}", "Calibration", f"Observed share against predicted probability, {where(part)}. {said}",
                   f"On the dotted line, what is said is what happens. {shown} {said}{more}", join(parts), height=tall)  # fmt: skip
+
+
+def calibration_by_class(material: Material, part: str, data: Any) -> Figure | None:
+    """Observed share against predicted probability of each class against all others, or of each label, with bands."""
+    if not isinstance(data, dict):
+        return None
+    first = list(data)[:5]
+    shown = {n: data[n] for n in first if isinstance(data[n], dict) and isinstance(data[n].get("curve"), dict)}
+    if not shown:
+        return None
+    axes = Axes(0, 1, 0, 1, right=366)
+    parts: list[Child] = [
+        axes.draw("Predicted probability", "Observed share", percent=True),
+        line(axes.x(0), axes.y(0), axes.x(1), axes.y(1), "ideal"),
+    ]
+    series = {n: first.index(n) + 1 for n in shown}
+    for name, held in shown.items():
+        at, curve = held["curve"]["predicted"], held["curve"]
+        parts.append(axes.band(list(zip(at, curve["low"])), list(zip(at, curve["high"])), series[name]))
+    for name, held in shown.items():
+        parts.append(axes.line(list(zip(held["curve"]["predicted"], held["curve"]["observed"])), series[name], name=name))
+    parts.append(legend(list(shown), 376, 26, list(series.values())))
+    what = "each label" if material.kind == "multilabel" else "each class against all others"
+    slopes = "; ".join(f"{n} {estimate('calibration_slope', held.get('slope'))}" for n, held in shown.items())
+    small = [n for n in first if n not in shown]
+    more = f" Not drawn, because fewer than {SMALL} cases have it or lack it: {listed(small)}." if small else ""
+    more += f" The first 5 of {len(data)} are looked at." if len(data) > 5 else ""
+    return Figure(f"calibration-by-class-{anchor(part)}", f"Calibration of {what}", f"Observed share against predicted probability of {listed(list(shown))}, {where(part)}. Slopes: {slopes}.",
+                  f"On the dotted line, what is said is what happens. The lines are smoothed, with 95% intervals. Slopes: {slopes}.{more}", join(parts))  # fmt: skip
 
 
 def _histogram(data: dict[str, list[int]], axes: Axes) -> Html:
