@@ -5,10 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import sqlite3
+import urllib.parse
 import uuid
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from osler.adapters import sql_alchemy, sql_duckdb
 from osler.adapters.sql_address import Address, by_rows
@@ -33,6 +36,44 @@ def test_parts_of_an_address(address: str, scheme: str, rest: str, table: str, q
     found = Address.parse(address)
     assert (found.scheme, found.rest, found.table, found.query) == (scheme, rest, table, query)
     assert found.name == (table or "the query")
+
+
+@pytest.mark.parametrize(
+    ("written", "query"),
+    [
+        ("SELECT x FROM t WHERE x LIKE '%ab%'", "SELECT x FROM t WHERE x LIKE '%ab%'"),
+        ("SELECT x FROM t WHERE x LIKE '%20%'", "SELECT x FROM t WHERE x LIKE '%20%'"),
+        ("SELECT a+b FROM t;", "SELECT a+b FROM t"),
+        ("SELECT x FROM t -- 100%25 #", "SELECT x FROM t -- 100%25 #"),
+        ("SELECT\nx\nFROM t WHERE x LIKE '5%'", "SELECT\nx\nFROM t WHERE x LIKE '5%'"),
+        ("SELECT%20a+b%20FROM%20t", "SELECT a+b FROM t"),
+        ("SELECT+a%2Bb+FROM+t%3B", "SELECT a+b FROM t"),
+        ("SELECT 1?x&y#", "SELECT 1?x&y#"),
+    ],
+)
+def test_a_typed_query_keeps_its_signs_and_an_encoded_one_is_decoded(written: str, query: str) -> None:
+    assert Address.parse(f"duckdb:///a.db?query={written}").query == query
+
+
+@pytest.mark.parametrize("encode", [urllib.parse.quote, urllib.parse.quote_plus])
+@given(st.text(st.characters(codec="utf-8"), max_size=30))
+def test_every_encoded_query_and_table_comes_back(encode, text: str) -> None:
+    query = f"SELECT '{text}' FROM t"
+    assert Address.parse(f"duckdb:///a.db?query={encode(query)}").query == query
+    assert Address.parse(f"duckdb:///a.db?table=t{encode(text)}").table == f"t{text}"
+    assert Address.parse(f"duckdb:///a.db#t{urllib.parse.quote(text)}").table == f"t{text}"
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=20))
+def test_user_password_and_database_may_hold_every_sign(text: str) -> None:
+    alchemy = pytest.importorskip("sqlalchemy")
+    pytest.importorskip("psycopg")
+    part = urllib.parse.quote(text, safe="")
+    where = Address.parse(f"postgresql://{part}:{part}@host:5/{part}?application_name={part}&table=t")
+    url = sql_alchemy._engine(alchemy, where).url
+    assert (url.username, url.password, url.database, url.host, url.port) == (text, text, text, "host", 5)
+    assert dict(url.query) == {"application_name": text}
+    assert where.shown == f"postgresql://host:5/{part}"
 
 
 @pytest.mark.parametrize("address", ["duckdb:///a.db", "duckdb:///a.db?table=", "duckdb:///a.db?table=t&query=SELECT 1", "duckdb:///a.db?query="])
@@ -146,6 +187,7 @@ def test_sqlite_table_view_and_query(sqlite_file) -> None:
     table, name = sql_alchemy.read_query(f"{address}?table=visits")
     assert (table.rows(), name) == (ROWS, "visits")
     assert sql_alchemy.read_query(f"{address}?table=old")[0].rows() == ROWS[:1]
+    assert sql_alchemy.read_query(f"{address}?query=SELECT name FROM visits WHERE name LIKE '%nn%'")[0].rows() == [("Ann",)]
     assert sql_alchemy.read_query(f"{address}?query=SELECT name, ':x' AS t FROM visits")[0].rows() == [("Ann", ":x"), ("Bob", ":x")]
 
 

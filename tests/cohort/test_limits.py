@@ -84,6 +84,30 @@ def test_a_workbook_bomb_is_refused_before_it_is_parsed(tmp_path: Path):
     assert time.process_time() - began < 1.0
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("t.zip", "'t.zip' must hold one table, it is an empty zip file: pack the table again"),
+        ("t.csv", "'t.csv' must hold one table, it is an empty zip file: pack the table again"),
+        ("t.xlsx", "'t.xlsx' must be a whole workbook, it is an empty zip file: save it again"),
+        ("t.ods", "'t.ods' must be a whole workbook, it is an empty zip file: save it again"),
+    ],
+)
+def test_a_zip_of_nothing_is_refused_in_one_sentence(tmp_path: Path, name: str, said: str):
+    zipfile.ZipFile(tmp_path / name, "w").close()
+    with pytest.raises(ReadError) as error:
+        osler.read(tmp_path / name)
+    assert (error.value.message, error.value.code) == (said, "read-empty")
+
+
+def test_a_zip_of_an_empty_folder_holds_no_table(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as out:
+        out.mkdir("tables")
+    with pytest.raises(ReadError, match="empty zip") as error:
+        osler.read(tmp_path / "t.zip")
+    assert error.value.code == "read-empty"
+
+
 def test_a_zip_that_lies_about_its_size_is_measured(tmp_path: Path):
     data = bytearray(zeros("zip", GIB // 8))
     for mark, offset in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):

@@ -24,7 +24,7 @@ class Address:
 
     Attributes:
         scheme: "duckdb", "sqlite", "postgresql", "postgresql+psycopg", ...
-        rest: what follows "://", without `table` and `query`.
+        rest: what follows "://", without `table` and `query`, still percent-encoded.
         table: a table or view, with its schema if it is not the default one ("study.visits"); "" if a query is given.
         query: one SELECT; "" if a table is given.
     """
@@ -36,26 +36,26 @@ class Address:
 
     @classmethod
     def parse(cls, address: str) -> Address:
-        """Read an address.
+        """Read an address. Its parts are percent-encoded as in every address (RFC 3986), so that a user name, password or
+        path may hold `@ : / ? # %`; a query is taken as it stands if it holds a blank, else it is decoded too.
 
         Raises:
             ReadError: it names neither a table nor a query, or both (code `read-database`).
         """
         scheme, _, rest = address.partition("://")
-        rest, _, fragment = rest.partition("#")
-        if fragment and ("?query=" in rest or "&query=" in rest):
-            rest, fragment = f"{rest}#{fragment}", ""
-        base, _, tail = rest.partition("?")
-        head, mark, query = tail.partition("query=") if tail.startswith("query=") else tail.partition("&query=")
-        pairs = urllib.parse.parse_qsl(head, keep_blank_values=True)
-        table = dict(pairs).get("table", "") or fragment
+        base, mark, tail = rest.partition("?")
+        options, _, query = tail.partition("query=") if tail.startswith("query=") else tail.partition("&query=")
+        place, _, fragment = (base + mark + options).partition("#")
+        base, _, options = place.partition("?")
+        pairs = urllib.parse.parse_qsl(options, keep_blank_values=True)
+        table = dict(pairs).get("table", "") or urllib.parse.unquote(fragment)
         kept = urllib.parse.urlencode([(k, v) for k, v in pairs if k != "table"])
-        query = urllib.parse.unquote(query) if mark else ""
+        query = _statement(query)
         if bool(table) == bool(query):
             raise ReadError(
                 "a database address must name one table or one query: end it with ?table=NAME or with ?query=SELECT ...", "read-database"
             )
-        return cls(scheme.lower(), base + (f"?{kept}" if kept else ""), table, query.strip().rstrip(";"))
+        return cls(scheme.lower(), base + (f"?{kept}" if kept else ""), table, query)
 
     @property
     def name(self) -> str:
@@ -101,6 +101,16 @@ class Address:
         if first not in ("select", "with", "values", "from") or ";" in self.query:
             raise ReadError("the query must be one SELECT without ';', it is not: tables are only ever read", "read-database")
         return self.query
+
+
+def _statement(query: str) -> str:
+    """The query of an address: as it stands if somebody typed it (no encoded text holds a blank, and a `%` in a LIKE is
+    no code), else decoded, with `+` for a blank where no blank is written `%20`."""
+    typed = query.strip().rstrip(";").rstrip()
+    if any(c.isspace() for c in typed):
+        return typed
+    decode = urllib.parse.unquote if "%20" in typed else urllib.parse.unquote_plus
+    return decode(typed).strip().rstrip(";").rstrip()
 
 
 def by_rows(names: list[str], fetch: Callable[[], list[tuple[Any, ...]]], source: str) -> pl.DataFrame:

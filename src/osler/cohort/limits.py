@@ -150,7 +150,10 @@ class _Counted:
 
 def packing(head: bytes) -> str:
     """How a file is packed, by its first bytes: "gzip", "bzip2", "xz", "zstd", "zip" or ""."""
-    marks = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
+    marks = {
+        b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd",
+        b"PK\x03\x04": "zip", b"PK\x05\x06": "zip",  # the second begins the end record, with which an empty archive starts
+    }  # fmt: skip
     return next((kind for mark, kind in marks.items() if head.startswith(mark)), "")
 
 
@@ -158,7 +161,8 @@ def unpack(path: Path, cap: int = MAX_TEXT) -> Iterator[bytes]:
     """The bytes of a file in steps of at most `STEP`, unpacked if it is gzip, bzip2, xz or a zip of one member.
 
     Raises:
-        ReadError: it ends too early or is damaged (code `read-truncated`), or is packed in a way that is not read.
+        ReadError: it ends too early or is damaged (code `read-truncated`), holds no file (code `read-empty`), or is packed
+            in a way that is not read.
         LimitError: it unpacks to more than is safe.
     """
     meter = Meter(path.name, cap)
@@ -199,6 +203,8 @@ def _steps(stream: IO[bytes] | _Counted, meter: Meter) -> Iterator[bytes]:
 def _zip_member(raw: IO[bytes], meter: Meter) -> Iterator[bytes]:
     with zipfile.ZipFile(raw) as archive:
         members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
+        if not members:
+            raise ReadError(f"'{meter.name}' must hold one table, it is an empty zip file: pack the table again", "read-empty")
         if len(members) != 1:
             raise ReadError(f"'{meter.name}' must hold one table, it holds {len(members)} files: unpack it and name one")
         meter.packed = _size(raw)
@@ -211,12 +217,14 @@ def check_workbook(path: Path) -> None:
 
     Raises:
         LimitError: it unpacks to more than is safe.
-        ReadError: it is no whole zip file.
+        ReadError: it is no whole zip file, or an empty one (code `read-empty`).
     """
     meter = Meter(path.name, MAX_WORKBOOK)
     try:
         with path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
             meter.packed = _size(raw)
+            if not archive.infolist():
+                raise ReadError(f"'{path.name}' must be a whole workbook, it is an empty zip file: save it again", "read-empty")
             for member in archive.infolist():
                 with archive.open(member) as stream:
                     for _ in _steps(stream, meter):
