@@ -1,4 +1,4 @@
-"""Choosing and reading columns: what counts as a number, a word, a yes, a missing cell, a unit."""
+"""Choosing and reading columns: what counts as a number, a word, a yes, a missing cell."""
 
 from __future__ import annotations
 
@@ -81,22 +81,6 @@ def test_missing_cells():
     assert columns.missing(pl.Series([1.0, None, float("nan")])).tolist() == [False, True, True]
     assert columns.missing(pl.Series(["a", None, "", "n/a", "?"])).tolist() == [False, True, True, True, True]
     assert columns.missing(pl.Series([True, None])).tolist() == [False, True]
-
-
-def test_units_are_patients_and_a_row_without_one_stands_alone(cohort):
-    got = columns.units(cohort)
-    assert got[0] == got[1]
-    assert len(set(got.tolist())) == 4
-    assert sorted(set(got.tolist())) == [0, 1, 2, 3]
-    alone = cohort.declare(columns={"patient": {"role": "input"}})
-    assert columns.units(alone).tolist() == [0, 1, 2, 3, 4]
-
-
-def test_two_unit_columns_together_make_the_unit():
-    frame = pl.DataFrame({"hospital": ["x", "x", "y"], "number": [1, 1, 1]})
-    cohort = Cohort(frame, (Column("hospital", "category", "unit"), Column("number", "number", "unit")))
-    got = columns.units(cohort)
-    assert got[0] == got[1] != got[2]
 
 
 def test_options_are_checked_at_the_door():

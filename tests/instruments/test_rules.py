@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from osler.cohort import Cohort, Column
+from osler.cohort.grouping import groups_of
 from osler.errors import ColumnError, LimitError, OptionError
 from osler.instruments import itemsets
 from osler.instruments.itemsets import eclat, fp_growth
@@ -130,6 +131,20 @@ def test_long_form_counts_units_not_rows():
     assert set(found.cohort.table["n_both"]) == {both}
     with pytest.raises(ColumnError, match="unit"):
         Rules().run(cohort.declare(columns={"who": {"role": "input"}}), RulesOptions(items="drug"))
+
+
+def test_rows_that_share_any_of_two_unit_columns_are_one_basket():
+    """40 patients, each with a hospital number (first and second visit) and a card (second and third): the second visit
+    joins all three, as in every split. Visits without either are baskets of their own."""
+    number = [f"h{i}" if visit < 2 else None for i in range(40) for visit in range(3)] + [None] * 5
+    card = [f"c{i}" if visit > 0 else " " for i in range(40) for visit in range(3)] + [None] * 5
+    drug = ["aspirin", "statin", "aspirin"] * 40 + ["aspirin"] * 5
+    columns = (Column("number", "category", "unit"), Column("card", "category", "unit"), Column("drug", "category"))
+    cohort = Cohort(pl.DataFrame({"number": number, "card": card, "drug": drug}), columns)
+    found = Rules().run(cohort, RulesOptions(items="drug", fdr=1.0))
+    assert found.facts["units"] == 45
+    assert len(np.unique(groups_of(cohort))) == 45
+    assert set(found.cohort.table["n_both"]) == {40}
 
 
 def test_the_unit_can_be_named_as_an_option():

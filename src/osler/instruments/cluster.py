@@ -10,12 +10,13 @@ import polars as pl
 
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import Column
+from osler.cohort.grouping import groups_of
 from osler.cohort.lineage import Step
 from osler.errors import LimitError
 from osler.instruments import clusters, mixed
 from osler.instruments.base import Findings, Instrument
 from osler.instruments.cells import HIDDEN, is_small
-from osler.instruments.columns import numbers, one_of, pick, units, within, words
+from osler.instruments.columns import numbers, one_of, pick, within, words
 
 _MOST_ROWS_HDBSCAN = 20_000
 
@@ -74,7 +75,7 @@ class Cluster(Instrument):
         labels, stability = np.ones(len(cohort), dtype=np.int64), []
         if choice.k > 1:
             labels = clusters.assign(x, choice.k, options.method, rng)
-            stability = clusters.stability(x, labels, units(cohort), choice.k, options, rng)
+            stability = clusters.stability(x, labels, groups_of(cohort), choice.k, options, rng)
         facts = {
             "answer": f"{labels.max()} clusters" if labels.max() > 1 else "no clusters",
             **choice.facts,

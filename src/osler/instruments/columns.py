@@ -1,4 +1,4 @@
-"""What every instrument needs from a cohort: which columns, as plain numbers or words, and who is a unit."""
+"""What every instrument needs from a cohort: which columns, and as what plain numbers or words."""
 
 from __future__ import annotations
 
@@ -78,19 +78,6 @@ def missing(values: pl.Series) -> np.ndarray:
         return (values.is_null() | is_missing_word(values.fill_null(""))).to_numpy()
     empty = values.is_null()
     return (empty | values.is_nan().fill_null(False) if values.dtype.is_float() else empty).to_numpy()
-
-
-def units(cohort: Cohort) -> np.ndarray:
-    """(n,) int64 codes of the unit columns (the patient); a row without a unit is a unit of its own."""
-    names = [c.name for c in cohort.role("unit")]
-    if not names:
-        return np.arange(len(cohort), dtype=np.int64)
-    keys = np.array(
-        ["\x1f".join(parts) for parts in zip(*(words(cohort.values(n)).tolist() for n in names), strict=True)]
-    )
-    alone = keys == "\x1f".join([""] * len(names))
-    keys = np.where(alone, [f"\x1e{i}" for i in range(len(keys))], keys)
-    return np.unique(keys, return_inverse=True)[1].astype(np.int64)
 
 
 def within(name: str, value: float, low: float, high: float) -> None:

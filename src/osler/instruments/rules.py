@@ -13,10 +13,11 @@ import polars as pl
 
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import Column
+from osler.cohort.grouping import groups_of
 from osler.cohort.lineage import Step
 from osler.errors import ColumnError
 from osler.instruments.base import Findings, Instrument
-from osler.instruments.columns import missing, one_of, pick, units, within, words, yes
+from osler.instruments.columns import missing, one_of, pick, within, words, yes
 from osler.instruments.itemsets import Itemset, eclat, fp_growth
 from osler.instruments.ruletests import adjust, improvement_p, lift_interval, wilson
 
@@ -152,7 +153,7 @@ def _check(options: RulesOptions) -> None:
 
 def _baskets(cohort: Cohort, options: RulesOptions) -> tuple[list[str], list[list[int]]]:
     """Item names, and for each unit the codes of its items."""
-    unit = units(cohort)
+    unit = groups_of(cohort)
     if options.items:
         if not cohort.role("unit"):
             raise ColumnError(
