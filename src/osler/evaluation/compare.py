@@ -190,8 +190,9 @@ def compare_concordance(
     """Differences of Harrell's and Uno's C from a reference: model → metric → value, low, high, p_value, n.
 
     The variance of a paired difference is the sum over units of squared sums of the difference of the rows'
-    influence on each C (infinitesimal jackknife; Kang et al., Statistics in Medicine 2015;34:685-703 compare
-    two C by the same pairing).
+    influence on each C, with the factor units / (units - 1) (infinitesimal jackknife; Kang et al., Statistics in
+    Medicine 2015;34:685-703 compare two C by the same pairing). A row's influence counts its pairs from both
+    sides, as resampling the row would, so no factor 2 or 4 is missing.
     """
     from scipy.special import ndtr
 
@@ -212,7 +213,8 @@ def compare_concordance(
         for metric, mine in found[name].items():
             other = found[reference][metric]
             value = mine.value - other.value
-            error = float(np.sqrt((np.bincount(codes, mine.influence - other.influence) ** 2).sum()))
+            moved = np.bincount(codes, mine.influence - other.influence)
+            error = float(np.sqrt(moved @ moved * len(moved) / max(len(moved) - 1, 1)))
             half = intervals.normal_quantile() * error
             p_value = float(2 * ndtr(-abs(value) / error)) if error > 1e-12 else 1.0
             entry = {
