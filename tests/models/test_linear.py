@@ -139,6 +139,26 @@ def test_a_curve_is_found_by_the_spline_and_not_by_the_line(rng):
     assert np.ptp(straight) < 0.3
 
 
+def test_every_linear_model_answers_by_one_rule(rng):
+    """Number × coefficient, plus the bends where there are any, by hand; labels are answered one by one."""
+    data = table("regression")
+    for name in ("linear", "elastic", "spline"):
+        model = models.get(name)
+        params = model.fit(data, rng)
+        X, coef = Design.from_params(params).matrix(data.blocks), params.arrays["coef"][0]
+        bends = {k.split("/")[1]: v for k, v in params.arrays.items() if k.startswith("spline/")}
+        assert bool(bends) == (name == "spline")
+        X = splines.expand(X, bends) if bends else X
+        assert model.predict(params, data.blocks).value[:, 0] == pytest.approx(X @ coef[:-1] + coef[-1])
+    many = table("multilabel")
+    for name in ("logistic", "spline"):
+        model = models.get(name)
+        params = model.fit(many, rng)
+        found = model.predict(params, many.blocks).value
+        for k in range(found.shape[1]):
+            assert found[:, k] == pytest.approx(model.predict(params.part(str(k)), many.blocks).value[:, 1])
+
+
 def test_selection_keeps_the_asked_number_and_finds_the_signal(rng):
     X, y = noise(rng, 150, 60)
     target = Target("binary", ("y",), y, classes=("0", "1"))

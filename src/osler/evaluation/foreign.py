@@ -55,42 +55,37 @@ def evaluate_predictions(
 
     Args:
         source: a file that `osler.read` reads, a polars frame, or a cohort.
-        y: the column with the truth; looked for (`y`, `label`, `target`, `outcome`, TARGET beside
-            `TARGET_prob_*`, ...) if None.
-        p: the columns with predictions, one per model; looked for (`prob*`, `score*`, `pred*`, `risk*`,
-            `TARGET_prob_*`, ...) if None.
+        y: column of the truth; looked for (`y`, `label`, `target`, `outcome`, TARGET beside `TARGET_prob_*`) if None.
+        p: columns of predictions, one per model; looked for (`prob*`, `score*`, `pred*`, `risk*`) if None.
         positive: the positive class, or a comparison such as ">0".
         unit: column of the unit of independence (patient); looked for if None.
-        by: subgroup columns; `sex`, `gender`, `site`, `race`, `ethnicity`, `age_group` are looked for if
-            None.
+        by: subgroup columns; looked for (`sex`, `site`, `race`, `ethnicity`, `age_group`) if None.
         duration, event: survival: time and event columns; predictions are then risks (higher is worse).
         threshold: a probability from here up is called positive.
-        n_boot: bootstrap replicates.
-        rng: draws the bootstraps; seed 0 if None.
+        n_boot: bootstrap replicates, drawn with `rng` (seed 0 if None).
 
     Returns:
-        JSON values: `scores` (shape of scores.json, part `holdout`), `columns` (what each column was taken
-        for), `notes` (sentences), `refused` (column, reason, rows), `comparison` (model → metric → difference
-        from the first), `figures` (model → roc, precision_recall, calibration, confusion), `decision_curve`,
-        `subgroups` (column → model → levels).
+        JSON values: `scores` (shape of scores.json, part `holdout`), `columns` (what each was taken for), `notes`
+        (sentences), `refused` (column, reason, rows), `comparison` (model → metric → difference from the first), `figures`
+        (model → roc, precision_recall, calibration, confusion), `decision_curve`, `subgroups` (column → model → levels).
 
     Raises:
-        TargetError, ColumnError: the truth or the predictions cannot be told; the message names the
-        candidates.
+        TargetError, ColumnError: the truth or the predictions cannot be told; the message names the candidates.
     """
     cohort = _cohort(source)
     rng = np.random.default_rng(0) if rng is None else rng
-    asked = found.Asked(
-        y,
-        (p,) if isinstance(p, str) else tuple(p or ()),
-        unit,
-        None if by is None else tuple(by),
-        duration,
-        event,
-    )
+    named = (p,) if isinstance(p, str) else tuple(p or ())
+    asked = found.Asked(y, named, unit, None if by is None else tuple(by), duration, event)
     roles = found.columns_of(cohort.table.drop(ROW), asked)
     if roles.duration:
         return _survival(cohort, roles, rng, n_boot)
+    return _at_once(cohort, roles, positive, rng, n_boot, threshold)
+
+
+def _at_once(
+    cohort: Cohort, roles: found.Roles, positive: str | None, rng: np.random.Generator, n_boot: int, threshold: float
+) -> dict[str, Any]:
+    """The answer of `evaluate_predictions` for a truth that is known at once: classes or numbers."""
     target, models, notes, refused, kept = _read(cohort, roles, positive)
     groups = _groups(cohort, roles.unit)[kept]
     table = cohort.take(np.flatnonzero(kept))

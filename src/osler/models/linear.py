@@ -53,17 +53,26 @@ def pack(design: Design, coef: np.ndarray, facts: dict[str, Any], classes: int) 
 
 
 def unpack(params: Params, blocks: dict[str, Block]) -> Prediction:
-    """The prediction of any linear model."""
-    return respond(params, Design.from_params(params).matrix(blocks))
-
-
-def respond(params: Params, X: np.ndarray) -> Prediction:
-    """The prediction for rows that are already numbers, (n, p) as the coefficients expect them."""
+    """The prediction of any linear model; its columns bend first where the params hold splines."""
+    X = Design.from_params(params).matrix(blocks)
+    bends = {k.removeprefix("spline/"): v for k, v in params.arrays.items() if k.startswith("spline/")}
     classes = params.meta["classes"]
-    out = choice.answer(params.arrays["coef"], X, classes)
+    out = choice.answer(params.arrays["coef"], splines.expand(X, bends) if bends else X, classes)
     if classes == 2:
         return probabilities(out)
     return Prediction(out if classes else out[:, None])
+
+
+class LinearModel(Estimator):
+    """What the linear models share: a design that fills missing values, and one way from coefficients to an answer."""
+
+    copes_with_missing: ClassVar[bool] = True
+
+    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
+        """Class or label probabilities, or the mean (n, 1)."""
+        if "labels" in params.meta:
+            return predict_per_label(params, blocks, self.predict)
+        return unpack(params, blocks)
 
 
 @dataclass(frozen=True)
@@ -83,12 +92,11 @@ class LogisticOptions:
     select: int = 0
 
 
-class Logistic(Estimator):
+class Logistic(LinearModel):
     """Ridge logistic regression (multinomial for more than two classes, one model per label for multilabel)."""
 
     name: ClassVar[str] = "logistic"
     answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel"})
-    copes_with_missing: ClassVar[bool] = True
     Options: ClassVar[type] = LogisticOptions
 
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
@@ -101,12 +109,6 @@ class Logistic(Estimator):
         folds = inner_folds(data, self.options.folds, rng, CHOICE_ROWS)
         coef, facts = choose_ridge(problem, folds, self.options.penalty)
         return pack(design, coef, facts, problem.classes)
-
-    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
-        """Class or label probabilities."""
-        if "labels" in params.meta:
-            return predict_per_label(params, blocks, self.predict)
-        return unpack(params, blocks)
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,11 @@ class LinearOptions:
     select: int = 0
 
 
-class Linear(Estimator):
+class Linear(LinearModel):
     """Ridge regression; columns that cannot be told apart are named, and the width of the answer is kept."""
 
     name: ClassVar[str] = "linear"
     answers: ClassVar[frozenset[str]] = frozenset({"regression"})
-    copes_with_missing: ClassVar[bool] = True
     Options: ClassVar[type] = LinearOptions
 
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
@@ -142,10 +143,6 @@ class Linear(Estimator):
         coef, facts = choose_ridge(problem, folds, self.options.penalty)
         params = pack(design, coef, facts, 0)
         return _with_rank(params, design, problem)
-
-    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
-        """The mean (n, 1)."""
-        return unpack(params, blocks)
 
 
 def _with_rank(params: Params, design: Design, problem: Problem) -> Params:
@@ -192,12 +189,11 @@ class ElasticOptions:
     weights: str = "none"
 
 
-class Elastic(Estimator):
+class Elastic(LinearModel):
     """Elastic net (Zou and Hastie 2005): a linear or logistic model that leaves out columns."""
 
     name: ClassVar[str] = "elastic"
     answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
-    copes_with_missing: ClassVar[bool] = True
     Options: ClassVar[type] = ElasticOptions
     space: ClassVar[dict[str, tuple[Any, ...]]] = {"mixes": ("choice", "0.5+0.95", "0.1", "0.5", "1.0"), "steps": ("int", 15, 60)}
 
@@ -224,12 +220,6 @@ class Elastic(Estimator):
         facts = {"mix": best[1], "share": float(shares[best[2]]), "n_kept": int((coef[:, :-1] != 0).any(axis=0).sum())}
         return pack(design, coef, facts, problem.classes)
 
-    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
-        """Class or label probabilities, or the mean."""
-        if "labels" in params.meta:
-            return predict_per_label(params, blocks, self.predict)
-        return unpack(params, blocks)
-
 
 @dataclass(frozen=True)
 class SplineOptions:
@@ -248,12 +238,11 @@ class SplineOptions:
     weights: str = "none"
 
 
-class Spline(Estimator):
+class Spline(LinearModel):
     """Additive natural cubic splines with a ridge penalty: a logistic or linear model whose effects may bend."""
 
     name: ClassVar[str] = "spline"
     answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
-    copes_with_missing: ClassVar[bool] = True
     Options: ClassVar[type] = SplineOptions
 
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
@@ -275,10 +264,3 @@ class Spline(Estimator):
                 best = (coef, {**facts, "bend": float(bend)})
         params = pack(design, *best, problem.classes)
         return Params(params.meta, {**params.arrays, **{f"spline/{k}": v for k, v in bends.items()}})
-
-    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
-        """Class or label probabilities, or the mean."""
-        if "labels" in params.meta:
-            return predict_per_label(params, blocks, self.predict)
-        bends = {k[7:]: v for k, v in params.arrays.items() if k.startswith("spline/")}
-        return respond(params, splines.expand(Design.from_params(params).matrix(blocks), bends))
