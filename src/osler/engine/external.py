@@ -4,7 +4,8 @@
     holdout_recalibrated   slope and intercept (or intercept alone) learnt on a stated part, judged on the rest
     holdout_untouched_rest the untouched predictor on that same rest, to compare like with like
     holdout_refit          the same study fitted anew on the development rows with only the predictors that both sides measure
-    holdout_refit_recalibrated   both repairs
+    holdout_refit_patterns the refit where, besides, each common pattern of cells left out there has a model fitted without them
+    ..._recalibrated       a refit recalibrated as above
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from osler.cohort.cohort import Cohort
 from osler.engine.batches import encode
 from osler.engine.curves import part_curves
 from osler.engine.files import write_json
+from osler.engine.patterns import answer_by_pattern, common_patterns, often_left_out
 from osler.engine.populations import plain_values
 from osler.engine.predict import as_trained
 from osler.engine.prepare import Prepared, open_cohort, prepare, table_sha256
 from osler.engine.run import Run
 from osler.engine.study import Study
-from osler.engine.train import fit_rows
+from osler.engine.train import fit_rows, name_of
 from osler.errors import TargetError
 from osler.evaluation.calibration import recalibrate
 from osler.evaluation.drift import drift
@@ -99,6 +101,9 @@ def evaluate(
         again = _refit(run, cohort, facts)
         if again is not None:
             _judge(scores, facts, "holdout_refit", run.chosen, target, again, groups, learn, study)
+        apart = _by_pattern(run, cohort, facts, untouched if again is None else again)
+        if apart is not None:
+            _judge(scores, facts, "holdout_refit_patterns", run.chosen, target, apart, groups, learn, study)
     result = External({"chosen": run.chosen, "parts": scores}, facts, predictor.predict(cohort))
     if out is not None:
         folder = Path(out)
@@ -224,3 +229,20 @@ def _refit(run: Run, cohort: Cohort, facts: dict[str, Any]) -> Prediction | None
     facts["refit"] = f"fitted anew on {len(last.train)} development rows with {', '.join(facts['shared'])}"
     here = replace(cohort, columns=tuple(c for c in cohort.columns))
     return models.get(spec).predict(params, encode(here, fitted.states))
+
+
+def _by_pattern(run: Run, cohort: Cohort, facts: dict[str, Any], others: Prediction) -> Prediction | None:
+    """Answers that use models fitted without what a row lacks; None where that cannot or need not be done.
+
+    As in `_refit`, only what is measured at the new site is used. Rows of rare patterns keep their answer in `others`.
+    """
+    names = often_left_out(facts["missing_share"], facts["shared"])
+    patterns = common_patterns(cohort, names)
+    model = tuple(spec for spec in run.study.model if name_of(spec) == run.chosen)
+    if not patterns or not model:
+        return None
+    prepared = development_of(run, input=tuple(facts["shared"]), ignore=(), model=model)
+    if prepared is None:
+        return None
+    facts["refit_patterns"] = [{"lost": list(p.lost), "rows": len(p.rows)} for p in patterns]
+    return answer_by_pattern(prepared, cohort, patterns, others)
