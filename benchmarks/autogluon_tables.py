@@ -137,8 +137,12 @@ def main() -> None:
             test.write_csv(folder / "test.csv")
             y = test["y"].to_numpy()
             p, cpu, wall, verdict = osler_answer(folder, asked.option)
-            say(f"{table.name}: {len(train)} + {len(test)} rows, {train.width - 1} predictors, {int(y.sum())} held-out events")
-            say(f"  osler            AUROC {auroc(y, p):.4f}  Brier {np.mean((p - y) ** 2):.4f}  CPU {cpu:6.1f} s  wall {wall:5.1f} s  certificate {verdict}")
+            say(
+                f"{table.name}: {len(train)} + {len(test)} rows, {train.width - 1} predictors, {int(y.sum())} held-out events"
+            )
+            say(
+                f"  osler            AUROC {auroc(y, p):.4f}  Brier {np.mean((p - y) ** 2):.4f}  CPU {cpu:6.1f} s  wall {wall:5.1f} s  certificate {verdict}"
+            )
             for preset in presets:
                 script = Path(__file__).with_name("peers") / "autogluon_fit.py"
                 cpu_peer, wall_peer = run([asked.peer, str(script), str(folder), preset, "60"], folder / "peer.log")
@@ -153,7 +157,9 @@ def main() -> None:
                     f"osler - peer: AUROC {d['value']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f}), Brier {b[0]:+.4f} ({b[1]:+.4f} to {b[2]:+.4f}), CPU ratio {cpu / cpu_peer:.2f}"
                 )
     for preset, count in wins.items():
-        say(f"against {preset}: AUROC not worse beyond its interval on {count['auroc_not_worse']} of {len(wanted)}, Brier better on {count['brier']}, CPU not more on {count['cpu']}")
+        say(
+            f"against {preset}: AUROC not worse beyond its interval on {count['auroc_not_worse']} of {len(wanted)}, Brier better on {count['brier']}, CPU not more on {count['cpu']}"
+        )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@ def estimators(say: Callable[[str], None]) -> None:
         estimator = models.get(spec)
         params = estimator.fit(data, np.random.default_rng(0))
         p = estimator.predict(params, encode(test, states)).value[:, 1]
-        say(f"  osler {spec:<18} AUROC {auroc(y, p):.4f}  CPU {time.process_time() - start:5.1f} s (encode, fit, answer)")
+        say(
+            f"  osler {spec:<18} AUROC {auroc(y, p):.4f}  CPU {time.process_time() - start:5.1f} s (encode, fit, answer)"
+        )
     _peers(say, train, test, target.y, y)
 
 
@@ -85,8 +87,28 @@ def whole(say: Callable[[str], None]) -> None:
         folder = Path(name)
         cohort.table.filter(~odd).select(keep).write_csv(folder / "train.csv")
         cohort.table.filter(odd).select(keep).write_csv(folder / "test.csv")
-        command = [sys.executable, "-m", "osler", "fit", str(folder / "train.csv"), "--target", "readmitted_30d", "--unit", "patient_nbr"]
-        command += ["--holdout", str(folder / "test.csv"), "--model", "boosting", "--out", str(folder / "run"), "--quiet", "--workers", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            "osler",
+            "fit",
+            str(folder / "train.csv"),
+            "--target",
+            "readmitted_30d",
+            "--unit",
+            "patient_nbr",
+        ]
+        command += [
+            "--holdout",
+            str(folder / "test.csv"),
+            "--model",
+            "boosting",
+            "--out",
+            str(folder / "run"),
+            "--quiet",
+            "--workers",
+            "1",
+        ]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         start = time.monotonic()
         done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
@@ -97,7 +119,9 @@ def whole(say: Callable[[str], None]) -> None:
         verdict = json.loads((folder / "run" / "certificate.json").read_text())["verdict"]
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         m = scores["parts"]["holdout"]["boosting"]["auroc"]
-        say(f"  osler fit --model boosting: hold-out AUROC {m['value']:.4f} ({m['low']:.4f} to {m['high']:.4f}), whole fit {cpu:.1f} CPU s, {time.monotonic() - start:.0f} s wall, certificate {verdict}")
+        say(
+            f"  osler fit --model boosting: hold-out AUROC {m['value']:.4f} ({m['low']:.4f} to {m['high']:.4f}), whole fit {cpu:.1f} CPU s, {time.monotonic() - start:.0f} s wall, certificate {verdict}"
+        )
 
 
 def main() -> None:

@@ -39,7 +39,9 @@ def chunk(start: int, n: int, rng: np.random.Generator) -> pl.DataFrame:
         "n_medications": rng.poisson(6, n), "smoker": rng.integers(0, 2, n), "score": np.round(rng.uniform(0, 1, n), 4),
         "died": (rng.uniform(0, 1, n) < 0.08).astype(np.int64),
     }  # fmt: skip
-    table = pl.DataFrame({k: pl.Series(k, v).cast(pl.String) if k == "glucose" else pl.Series(k, v) for k, v in columns.items()})
+    table = pl.DataFrame(
+        {k: pl.Series(k, v).cast(pl.String) if k == "glucose" else pl.Series(k, v) for k, v in columns.items()}
+    )
     gaps = pl.Series(rng.uniform(0, 1, n))
     bad = pl.Series(rng.uniform(0, 1, n) < 1e-4)
     return table.with_columns(
@@ -71,10 +73,14 @@ def main() -> None:
         make(path, rows)
         print(f"{rows:,} rows x 20 columns, {path.stat().st_size / 2**20:,.0f} MiB, {os.cpu_count()} cores", flush=True)
         began = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "osler", "look", str(path), "--json"], stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "osler", "look", str(path), "--json"], stdout=subprocess.PIPE, check=True
+        )
         wall = time.perf_counter() - began
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print(f"wall {wall:.1f} s, CPU {used.ru_utime + used.ru_stime:.1f} s, peak memory {used.ru_maxrss / 2**20:.2f} GiB")
+        print(
+            f"wall {wall:.1f} s, CPU {used.ru_utime + used.ru_stime:.1f} s, peak memory {used.ru_maxrss / 2**20:.2f} GiB"
+        )
         import json
 
         found = json.loads(done.stdout)

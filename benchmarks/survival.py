@@ -106,7 +106,9 @@ def ours(data: Encoded, splits: list[Split]) -> dict[str, Answers]:
     """Osler's answers."""
     out = {}
     for spec in OURS:
-        models.get(spec).fit(data.take(splits[0].train[:60]), np.random.default_rng(0))  # imports are not the models' time
+        models.get(spec).fit(
+            data.take(splits[0].train[:60]), np.random.default_rng(0)
+        )  # imports are not the models' time
         risk, cpu_s = [], []
         for i, split in enumerate(splits):
             start, estimator = time.process_time(), models.get(spec)

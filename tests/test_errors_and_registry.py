@@ -44,7 +44,9 @@ def test_codes_raised_in_the_source_are_all_known() -> None:
     source = Path(osler.__file__).parent
     found = set()
     for path in source.rglob("*.py"):
-        for call in re.finditer(r'Error\((?:[^()]|\([^()]*\))*?,\s*"([a-z]+(?:-[a-z]+)*)",?\s*\)', path.read_text(), re.DOTALL):
+        for call in re.finditer(
+            r'Error\((?:[^()]|\([^()]*\))*?,\s*"([a-z]+(?:-[a-z]+)*)",?\s*\)', path.read_text(), re.DOTALL
+        ):
             found.add(call[1])
     assert len(found) > 25
     assert found <= set(errors.CODES)
@@ -77,7 +79,12 @@ def test_a_hint_names_known_things_only(name: str, known: list[str]) -> None:
 
 # -- the registry --------------------------------------------------------------------------------------------
 
-INDEXES = {"modalities": modalities.INDEX, "models": models.INDEX, "tasks": tasks.INDEX, "instruments": instruments.INDEX}
+INDEXES = {
+    "modalities": modalities.INDEX,
+    "models": models.INDEX,
+    "tasks": tasks.INDEX,
+    "instruments": instruments.INDEX,
+}
 ENTRIES = [(kind, name) for kind, index in INDEXES.items() for name in index]
 
 

@@ -35,7 +35,11 @@ pd = pytest.importorskip("pandas")
         (pd.Series([np.bool_(True), None], dtype=object), pl.Boolean, [True, None]),
         (pd.Series([None, None], dtype=object), pl.String, [None, None]),
         (pd.Series(pd.to_datetime(["2020-01-02", None])), pl.Datetime("us"), [dt.datetime(2020, 1, 2), None]),
-        (pd.Series(pd.to_datetime(["2020-01-02 12:00"]).tz_localize("Europe/Berlin")), pl.Datetime("us"), [dt.datetime(2020, 1, 2, 12)]),
+        (
+            pd.Series(pd.to_datetime(["2020-01-02 12:00"]).tz_localize("Europe/Berlin")),
+            pl.Datetime("us"),
+            [dt.datetime(2020, 1, 2, 12)],
+        ),
         (pd.Series([dt.date(2020, 1, 2), None], dtype=object), pl.Date, [dt.date(2020, 1, 2), None]),
         (pd.Series([2**70, 1], dtype=object), pl.Float64, [2.0**70, 1.0]),
     ],

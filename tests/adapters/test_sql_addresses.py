@@ -76,7 +76,10 @@ def test_user_password_and_database_may_hold_every_sign(text: str) -> None:
     assert where.shown == f"postgresql://host:5/{part}"
 
 
-@pytest.mark.parametrize("address", ["duckdb:///a.db", "duckdb:///a.db?table=", "duckdb:///a.db?table=t&query=SELECT 1", "duckdb:///a.db?query="])
+@pytest.mark.parametrize(
+    "address",
+    ["duckdb:///a.db", "duckdb:///a.db?table=", "duckdb:///a.db?table=t&query=SELECT 1", "duckdb:///a.db?query="],
+)
 def test_an_address_names_one_table_or_one_query(address: str) -> None:
     with pytest.raises(ReadError, match="one table or one query") as error:
         Address.parse(address)
@@ -111,7 +114,17 @@ def test_statements_that_are_run(table: str, query: str, sql: str) -> None:
     assert Address("duckdb", "/a.db", table, query).sql(["visits", "study.visits", 'odd"name']) == sql
 
 
-@pytest.mark.parametrize("query", ["DELETE FROM visits", "drop table visits", "SELECT 1; DROP TABLE visits", "PRAGMA x", "   ", "INSERT INTO t VALUES (1)"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM visits",
+        "drop table visits",
+        "SELECT 1; DROP TABLE visits",
+        "PRAGMA x",
+        "   ",
+        "INSERT INTO t VALUES (1)",
+    ],
+)
 def test_anything_but_one_select_is_refused(query: str) -> None:
     with pytest.raises(ReadError, match="one SELECT") as error:
         Address("duckdb", "/a.db", "", query).sql([])
@@ -187,8 +200,13 @@ def test_sqlite_table_view_and_query(sqlite_file) -> None:
     table, name = sql_alchemy.read_query(f"{address}?table=visits")
     assert (table.rows(), name) == (ROWS, "visits")
     assert sql_alchemy.read_query(f"{address}?table=old")[0].rows() == ROWS[:1]
-    assert sql_alchemy.read_query(f"{address}?query=SELECT name FROM visits WHERE name LIKE '%nn%'")[0].rows() == [("Ann",)]
-    assert sql_alchemy.read_query(f"{address}?query=SELECT name, ':x' AS t FROM visits")[0].rows() == [("Ann", ":x"), ("Bob", ":x")]
+    assert sql_alchemy.read_query(f"{address}?query=SELECT name FROM visits WHERE name LIKE '%nn%'")[0].rows() == [
+        ("Ann",)
+    ]
+    assert sql_alchemy.read_query(f"{address}?query=SELECT name, ':x' AS t FROM visits")[0].rows() == [
+        ("Ann", ":x"),
+        ("Bob", ":x"),
+    ]
 
 
 @pytest.mark.parametrize(

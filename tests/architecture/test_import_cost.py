@@ -5,7 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("torch", "sklearn", "lightgbm", "scipy", "matplotlib", "shap", "duckdb", "fastapi", "pandas", "numpy", "polars")
+HEAVY = (
+    "torch",
+    "sklearn",
+    "lightgbm",
+    "scipy",
+    "matplotlib",
+    "shap",
+    "duckdb",
+    "fastapi",
+    "pandas",
+    "numpy",
+    "polars",
+)
 
 
 def loaded_by(code: str) -> set[str]:

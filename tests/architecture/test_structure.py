@@ -65,7 +65,9 @@ def functions() -> list[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:
 def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines of a body without its docstring."""
     first = node.body[0]
-    has_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    has_text = (
+        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    )
     start = (node.body[1] if has_text and len(node.body) > 1 else first).lineno
     return (node.end_lineno or start) - start + 1
 
@@ -104,13 +106,19 @@ def test_third_party_libraries_stay_behind_their_doors():
 
 def test_no_import_cycles():
     graph: dict[str, set[str]] = {}
-    modules = {".".join(f.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__"): t for f, t in TREES.items()}
+    modules = {
+        ".".join(f.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__"): t
+        for f, t in TREES.items()
+    }
     for name, tree in modules.items():
         top = [n for n in tree.body if isinstance(n, (ast.Import, ast.ImportFrom))]
         found: set[str] = set()
         for node in top:
             if isinstance(node, ast.ImportFrom) and node.module:
-                found |= {f"{node.module}.{a.name}" if f"{node.module}.{a.name}" in modules else node.module for a in node.names}
+                found |= {
+                    f"{node.module}.{a.name}" if f"{node.module}.{a.name}" in modules else node.module
+                    for a in node.names
+                }
             elif isinstance(node, ast.Import):
                 found |= {a.name for a in node.names}
         graph[name] = {m for m in found if m in modules and m != name}
@@ -163,7 +171,9 @@ def test_classes_stay_small():
                 methods = [n for n in node.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
                 lines = (node.end_lineno or 0) - node.lineno + 1
                 if lines > 300 or len(methods) > 15:
-                    wrong.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.name}: {lines} lines, {len(methods)} methods")
+                    wrong.append(
+                        f"{file.relative_to(ROOT)}:{node.lineno} {node.name}: {lines} lines, {len(methods)} methods"
+                    )
     assert wrong == []
 
 
@@ -178,7 +188,11 @@ def test_public_things_have_docstrings_and_types():
         for node in _public_functions(tree):
             if not ast.get_docstring(node):
                 wrong.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.name} has no docstring")
-            untyped = [a.arg for a in [*node.args.args, *node.args.kwonlyargs] if a.annotation is None and a.arg not in ("self", "cls")]
+            untyped = [
+                a.arg
+                for a in [*node.args.args, *node.args.kwonlyargs]
+                if a.annotation is None and a.arg not in ("self", "cls")
+            ]
             if untyped or node.returns is None:
                 wrong.append(f"{file.relative_to(ROOT)}:{node.lineno} {node.name} lacks types: {untyped or 'return'}")
     assert wrong == []
@@ -230,7 +244,9 @@ def code_lines(file: Path) -> int:
     text = file.read_text(encoding="utf-8")
     texts: set[int] = set()
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
+            node
+        ):
             texts |= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
     silent = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
     lines: set[int] = set()

@@ -35,7 +35,11 @@ def typed(values: pl.Series, modality: str = "") -> tuple[pl.Series, pl.DataFram
         (["", " ", None], pl.String, [None, None, None]),
         (["1e3", "2.5"], pl.Float64, [1000.0, 2.5]),
         (["2020-01-02", "2021-03-04"], pl.Date, [dt.date(2020, 1, 2), dt.date(2021, 3, 4)]),
-        (["2020-01-02 03:04:05", "2021-03-04 00:00:00"], pl.Datetime("us"), [dt.datetime(2020, 1, 2, 3, 4, 5), dt.datetime(2021, 3, 4)]),
+        (
+            ["2020-01-02 03:04:05", "2021-03-04 00:00:00"],
+            pl.Datetime("us"),
+            [dt.datetime(2020, 1, 2, 3, 4, 5), dt.datetime(2021, 3, 4)],
+        ),
         (["02.01.2020", "04.03.2021"], pl.String, ["02.01.2020", "04.03.2021"]),
         (["1,5", "2,5", "3,0"], pl.Float64, [1.5, 2.5, 3.0]),
         (["1,234,567", "12", "3"], pl.Int64, [1234567, 12, 3]),
@@ -65,7 +69,11 @@ def test_what_a_column_of_text_becomes(texts: list, kind: pl.DataType, found: li
         (pl.Series([True, None]), pl.Boolean, [True, None]),
         (pl.Series([dt.time(1, 2)]), pl.Time, [dt.time(1, 2)]),
         (pl.Series([float("nan"), 1.0]), pl.Float64, [None, 1.0]),
-        (pl.Series([dt.datetime(2020, 1, 1, 12)]).dt.replace_time_zone("Europe/Berlin"), pl.Datetime("us"), [dt.datetime(2020, 1, 1, 12)]),
+        (
+            pl.Series([dt.datetime(2020, 1, 1, 12)]).dt.replace_time_zone("Europe/Berlin"),
+            pl.Datetime("us"),
+            [dt.datetime(2020, 1, 1, 12)],
+        ),
         (pl.Series([[1, 2]]), pl.List(pl.Int64), [[1, 2]]),
     ],
 )

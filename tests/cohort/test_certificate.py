@@ -56,7 +56,11 @@ def run(tmp_path):
     split_table(cohort, splits, KEY).write_parquet(folder / "splits.parquet")
     frames = [
         pl.DataFrame({"row": cohort.rows[s.test]}).with_columns(
-            part=pl.lit(s.part), repeat=pl.lit(s.repeat), fold=pl.lit(s.fold), model=pl.lit("logistic"), probability=pl.lit(0.5)
+            part=pl.lit(s.part),
+            repeat=pl.lit(s.repeat),
+            fold=pl.lit(s.fold),
+            model=pl.lit("logistic"),
+            probability=pl.lit(0.5),
         )
         for s in splits
     ]
@@ -102,7 +106,13 @@ def test_a_moved_row_is_seen(run):
     at = member.index("test")
     member[at] = "train"
     table.with_columns(pl.Series("cv/0/0", member).cast(table["cv/0/0"].dtype)).write_parquet(run / "splits.parquet")
-    assert bad(verify(run)) >= {"split membership", "fitted states", "split table unchanged", "recorded verdicts", "predictions"}
+    assert bad(verify(run)) >= {
+        "split membership",
+        "fitted states",
+        "split table unchanged",
+        "recorded verdicts",
+        "predictions",
+    }
 
 
 def test_a_changed_state_hash_is_seen(run):
@@ -205,7 +215,9 @@ def test_row_accounting_adds_up_or_is_violated():
 
 
 def test_what_cannot_be_known_is_unknown():
-    certificate = certify(Cohort(pl.DataFrame({"x": [0, 1] * 20}), (Column("x", "category"),)), [], [], KEY, pretraining="unknown")
+    certificate = certify(
+        Cohort(pl.DataFrame({"x": [0, 1] * 20}), (Column("x", "category"),)), [], [], KEY, pretraining="unknown"
+    )
     verdicts = {c.name: c.verdict for c in certificate.checks}
     assert verdicts["unit overlap"] == "unknown"
     assert verdicts["near duplicates"] == "unknown"

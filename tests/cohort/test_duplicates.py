@@ -97,7 +97,9 @@ def test_columns_that_say_the_same_do_not_count_twice():
 def test_evidence_is_rarity_of_what_is_shared():
     kinds = ["common"] * 900 + ["rare"] * 4 + [f"single {i}" for i in range(96)]
     table = pl.DataFrame({"kind": kinds, "noise": np.random.default_rng(0).normal(size=1000)})
-    fields = fields_of(Cohort(table, (Column("kind", "category"), Column("noise", "number", "ignore"))), np.random.default_rng(0))
+    fields = fields_of(
+        Cohort(table, (Column("kind", "category"), Column("noise", "number", "ignore"))), np.random.default_rng(0)
+    )
     common, rare, differs = bits_of(fields, np.array([0, 900, 0]), np.array([1, 901, 901]))
     assert rare - common == pytest.approx(np.log2(900 / 4), abs=0.2)
     assert differs < common < rare
@@ -133,7 +135,10 @@ def test_real_tables_have_no_false_duplicates(mirror, name, unit):
     table = pl.read_csv(mirror / "clinical" / f"{name}.csv.gz", infer_schema_length=None, null_values=["NA", "?", ""])
     if name == "framingham_teaching":
         table = table.filter(pl.col("PERIOD") == 1)
-    columns = [Column(c, "number" if t.is_numeric() else "category", "unit" if c == unit else "input") for c, t in table.schema.items()]
+    columns = [
+        Column(c, "number" if t.is_numeric() else "category", "unit" if c == unit else "input")
+        for c, t in table.schema.items()
+    ]
     assert len(near_duplicates(Cohort(table, tuple(columns)))) == 0
 
 

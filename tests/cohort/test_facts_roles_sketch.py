@@ -105,7 +105,15 @@ def test_roles_by_header_and_repeats(name: str, values: list, modality: str, rol
 
 @pytest.mark.parametrize(
     ("name", "role"),
-    [("admit_date", "time"), ("visit_date", "time"), ("date", "time"), ("dob", "input"), ("birth_date", "input"), ("discharge_date", "ignore"), ("death", "ignore")],
+    [
+        ("admit_date", "time"),
+        ("visit_date", "time"),
+        ("date", "time"),
+        ("dob", "input"),
+        ("birth_date", "input"),
+        ("discharge_date", "ignore"),
+        ("death", "ignore"),
+    ],
 )
 def test_roles_of_dates(name: str, role: str) -> None:
     values = pl.Series(name, [dt.date(2020, 1, d) for d in range(1, 20)])
@@ -141,7 +149,8 @@ def test_one_time_at_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("texts", "expected"), [(["007", "12"], True), (["7", "12"], False), (["0", "1"], False), ([], False), (None, False), (["0.5"], False)]
+    ("texts", "expected"),
+    [(["007", "12"], True), (["7", "12"], False), (["0", "1"], False), ([], False), (None, False), (["0.5"], False)],
 )
 def test_leading_zeros(texts: list[str] | None, expected: bool) -> None:
     assert has_leading_zeros(None if texts is None else pl.Series(texts, dtype=pl.String)) is expected
@@ -192,7 +201,9 @@ def test_levels_are_merged_and_given_up_when_too_many() -> None:
     assert levels.top(5, 1) == [("b", 6), ("a", 3), ("c", 1)]
     assert levels.top(1, 1) == [("b", 6)]
     assert levels.top(5, 4) == [("b", 6)]
-    many = pl.DataFrame({"level": [str(i) for i in range(MAX_LEVELS + 1)], "n": pl.Series([1] * (MAX_LEVELS + 1), dtype=pl.Int64)})
+    many = pl.DataFrame(
+        {"level": [str(i) for i in range(MAX_LEVELS + 1)], "n": pl.Series([1] * (MAX_LEVELS + 1), dtype=pl.Int64)}
+    )
     levels.add(many)
     assert levels.top(5, 1) == []
     levels.add(many)

@@ -102,7 +102,9 @@ def test_order_of_rows_changes_no_group(order: list[int]) -> None:
 
 def cohort(**columns: list) -> Cohort:
     table = pl.DataFrame(columns)
-    return Cohort(table, tuple(Column(n, "category", "unit" if n.startswith("unit") else "input") for n in table.columns))
+    return Cohort(
+        table, tuple(Column(n, "category", "unit" if n.startswith("unit") else "input") for n in table.columns)
+    )
 
 
 @pytest.mark.parametrize(

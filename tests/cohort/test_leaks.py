@@ -17,7 +17,9 @@ def cohort(table: dict, target: str = "y", kind: str = "category", **roles: str)
     frame = pl.DataFrame(table)
     modality = {pl.Date: "date", pl.String: "category"}
     columns = [
-        Column(c, kind if c == target else modality.get(t, "number"), "target" if c == target else roles.get(c, "input"))
+        Column(
+            c, kind if c == target else modality.get(t, "number"), "target" if c == target else roles.get(c, "input")
+        )
         for c, t in frame.schema.items()
     ]
     return Cohort(frame, tuple(columns))
@@ -96,9 +98,9 @@ def test_levels_that_are_whole_units_do_not_tell_the_target():
 
 def test_a_relation_that_is_not_monotone_is_found():
     rng, y = outcome()
-    assert made({"y": y, "x": np.where(y == 1, rng.uniform(4, 6, 400), rng.choice([0, 10], 400) + rng.uniform(0, 1, 400))}) == {
-        "target-giveaway": ("stop", "x")
-    }
+    assert made(
+        {"y": y, "x": np.where(y == 1, rng.uniform(4, 6, 400), rng.choice([0, 10], 400) + rng.uniform(0, 1, 400))}
+    ) == {"target-giveaway": ("stop", "x")}
 
 
 def test_three_classes_must_all_be_told():
@@ -129,7 +131,9 @@ def test_survival_event_and_duration_are_both_asked():
 def test_missingness_is_a_warning_before_it_is_a_stop():
     rng, y = outcome(2000)
     def hidden(sure):
-        return pl.Series(np.where(np.where(rng.random(2000) < sure, y, 1 - y) == 1, rng.normal(size=2000), np.nan)).fill_nan(None)
+        return pl.Series(
+            np.where(np.where(rng.random(2000) < sure, y, 1 - y) == 1, rng.normal(size=2000), np.nan)
+        ).fill_nan(None)
 
     assert made({"y": y, "x": hidden(0.97)})["missingness-tells"] == ("stop", "x")
     assert made({"y": y, "x": hidden(0.89)})["missingness-tells"] == ("warning", "x")

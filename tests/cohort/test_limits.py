@@ -27,11 +27,18 @@ def zeros(kind: str, size: int) -> bytes:
     """A packed file of so many zeros, made in steps."""
     out, step = io.BytesIO(), bytes(1 << 22)
     if kind == "zip":
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("t.csv", "w", force_zip64=True) as member:
+        with (
+            zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open("t.csv", "w", force_zip64=True) as member,
+        ):
             for _ in range(size // len(step)):
                 member.write(step)
         return out.getvalue()
-    packer = {"gz": lambda: gzip.GzipFile(fileobj=out, mode="wb", mtime=0), "bz2": lambda: bz2.BZ2File(out, "wb"), "xz": lambda: lzma.LZMAFile(out, "wb", preset=0)}[kind]()
+    packer = {
+        "gz": lambda: gzip.GzipFile(fileobj=out, mode="wb", mtime=0),
+        "bz2": lambda: bz2.BZ2File(out, "wb"),
+        "xz": lambda: lzma.LZMAFile(out, "wb", preset=0),
+    }[kind]()
     with packer:
         for _ in range(size // len(step)):
             packer.write(step)
@@ -75,7 +82,10 @@ def test_small_files_may_be_as_compressible_as_they_like(tmp_path: Path):
 
 
 def test_a_workbook_bomb_is_refused_before_it_is_parsed(tmp_path: Path):
-    with zipfile.ZipFile(tmp_path / "t.xlsx", "w", zipfile.ZIP_DEFLATED) as out, out.open("xl/worksheets/sheet1.xml", "w") as member:
+    with (
+        zipfile.ZipFile(tmp_path / "t.xlsx", "w", zipfile.ZIP_DEFLATED) as out,
+        out.open("xl/worksheets/sheet1.xml", "w") as member,
+    ):
         for _ in range(64):
             member.write(bytes(1 << 22))
     began = time.process_time()
@@ -171,7 +181,28 @@ def test_safe_names(name: str):
     assert limits.safe_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["", "..", ".a", "A", "a/b", "a\\b", "a\0", "a..b", "con", "nul.txt", "lpt1", "a" * 65, "é", "a b", "a\n", "%2e", "．．"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "..",
+        ".a",
+        "A",
+        "a/b",
+        "a\\b",
+        "a\0",
+        "a..b",
+        "con",
+        "nul.txt",
+        "lpt1",
+        "a" * 65,
+        "é",
+        "a b",
+        "a\n",
+        "%2e",
+        "．．",
+    ],
+)
 def test_unsafe_names(name: str):
     with pytest.raises(ReadError):
         limits.safe_name(name)
@@ -225,7 +256,11 @@ def test_a_file_that_stalls_its_parser_is_given_up(tmp_path: Path, monkeypatch: 
     guard._end()
     real = subprocess.Popen
     monkeypatch.setattr(guard, "PATIENCE", 0.3)
-    monkeypatch.setattr(subprocess, "Popen", lambda command, **given: real([sys.executable, "-c", "import time; time.sleep(60)"], **given))
+    monkeypatch.setattr(
+        subprocess,
+        "Popen",
+        lambda command, **given: real([sys.executable, "-c", "import time; time.sleep(60)"], **given),
+    )
     began = time.perf_counter()
     with pytest.raises(ReadError):
         osler.read(path)

@@ -112,9 +112,17 @@ def test_what_reads_as_a_date(values: pl.Series, forms: list[str], found: list[b
     assert read.dtype == pl.Datetime("us")
 
 
-@given(st.lists(st.dates(dt.date(1800, 1, 1), dt.date(2300, 12, 31)), min_size=1, max_size=8), st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d"]))
+@given(
+    st.lists(st.dates(dt.date(1800, 1, 1), dt.date(2300, 12, 31)), min_size=1, max_size=8),
+    st.sampled_from(["%Y-%m-%d", "%d.%m.%Y", "%Y/%m/%d"]),
+)
 def test_dates_written_and_read_again_are_the_same(days: list[dt.date], form: str) -> None:
-    texts = pl.Series([f"{d.year:04}" + d.strftime(form.replace("%Y", "")) if form.startswith("%Y") else d.strftime(form) for d in days])
+    texts = pl.Series(
+        [
+            f"{d.year:04}" + d.strftime(form.replace("%Y", "")) if form.startswith("%Y") else d.strftime(form)
+            for d in days
+        ]
+    )
     forms, _ = dates.formats_of(texts)
     assert dates.parse(texts, forms).dt.date().to_list() == days
 
@@ -224,7 +232,12 @@ def test_unit_in_a_header(header: str, found: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("names", "place"),
-    [(["a", ""], "column 2"), (["", "b", " "], "column 1 and 1 more"), (["a", "b", "a"], "columns 1 and 3"), (["x", " x "], "columns 1 and 2")],
+    [
+        (["a", ""], "column 2"),
+        (["", "b", " "], "column 1 and 1 more"),
+        (["a", "b", "a"], "columns 1 and 3"),
+        (["x", " x "], "columns 1 and 2"),
+    ],
 )
 def test_headers_that_are_refused_say_where(names: list[str], place: str) -> None:
     with pytest.raises(ReadError, match=place) as error:
@@ -250,7 +263,12 @@ def test_too_many_columns_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("n", "words_", "text"),
-    [(1, ("row",), "1 row"), (0, ("row",), "0 rows"), (1200, ("row",), "1,200 rows"), (2, ("category", "categories"), "2 categories")],
+    [
+        (1, ("row",), "1 row"),
+        (0, ("row",), "0 rows"),
+        (1200, ("row",), "1,200 rows"),
+        (2, ("category", "categories"), "2 categories"),
+    ],
 )
 def test_counted_nouns(n: int, words_: tuple[str, ...], text: str) -> None:
     assert count(n, *words_) == text
@@ -265,4 +283,11 @@ def test_a_finding_of_unknown_kind_is_a_fault(code: str, severity: str) -> None:
 def test_findings_have_texts_and_json() -> None:
     assert all(text and text[0].islower() or text[0].isupper() for text in FINDINGS.values())
     found = Finding("constant", "note", "x", 3, "one value")
-    assert found.to_json() == {"code": "constant", "severity": "note", "column": "x", "n": 3, "message": "one value", "advice": ""}
+    assert found.to_json() == {
+        "code": "constant",
+        "severity": "note",
+        "column": "x",
+        "n": 3,
+        "message": "one value",
+        "advice": "",
+    }

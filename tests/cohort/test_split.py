@@ -22,11 +22,15 @@ def cohort(table: dict, **roles: str) -> Cohort:
     """A cohort with roles by keyword; everything else is an input."""
     frame = pl.DataFrame(table)
     kinds = {pl.Date: "date", pl.String: "category", pl.Boolean: "boolean"}
-    return Cohort(frame, tuple(Column(c, kinds.get(t, "number"), roles.get(c, "input")) for c, t in frame.schema.items()))
+    return Cohort(
+        frame, tuple(Column(c, kinds.get(t, "number"), roles.get(c, "input")) for c, t in frame.schema.items())
+    )
 
 
 def test_groups_are_connected_components_of_all_unit_columns():
-    people = cohort({"patient": ["a", "b", "a", "c", None, None], "family": [1, 1, 2, 3, 3, None]}, patient="unit", family="unit")
+    people = cohort(
+        {"patient": ["a", "b", "a", "c", None, None], "family": [1, 1, 2, 3, 3, None]}, patient="unit", family="unit"
+    )
     # rows 0-1 share a family, 0-2 a patient; 3-4 a family; 5 has neither
     assert groups_of(people).tolist() == [0, 0, 0, 1, 1, 2]
 

@@ -105,7 +105,9 @@ def test_one_seed_one_deal() -> None:
 
 
 def test_each_site_once_without_its_people_elsewhere() -> None:
-    c = cohort().with_column(pl.Series(["moved"] * 4 + [f"p{i}" for i in range(20)]), Column("patient", "category", "unit"))
+    c = cohort().with_column(
+        pl.Series(["moved"] * 4 + [f"p{i}" for i in range(20)]), Column("patient", "category", "unit")
+    )
     groups = groups_of(c)
     splits = by_site(c, groups)
     assert [s.part for s in splits] == ["site=s0", "site=s1", "site=s2"]
@@ -124,7 +126,12 @@ def test_two_site_columns_are_one_name() -> None:
 
 @pytest.mark.parametrize(
     ("spec", "found"),
-    [("site=s1", ("site", "=", "s1")), ("day>=2020-01-05", ("day", ">=", "2020-01-05")), (" age >= 60 ", ("age", ">=", "60")), ("0.3", ("", "", "0.3"))],
+    [
+        ("site=s1", ("site", "=", "s1")),
+        ("day>=2020-01-05", ("day", ">=", "2020-01-05")),
+        (" age >= 60 ", ("age", ">=", "60")),
+        ("0.3", ("", "", "0.3")),
+    ],
 )
 def test_what_a_hold_out_asks_for(spec: str, found: tuple) -> None:
     assert read_spec(cohort(), spec) == found
@@ -148,7 +155,10 @@ def test_hold_outs(spec: str, n_test: int, n_train: int, by: str) -> None:
     assert not set(groups[split.train]) & set(groups[split.test])
 
 
-@pytest.mark.parametrize("spec", ["sit=s1", "1.5", "0", "site=nowhere", "age>=sixty", "age=sixty", "nonsense", "day>=2031-01-01", "age>=-1000"])
+@pytest.mark.parametrize(
+    "spec",
+    ["sit=s1", "1.5", "0", "site=nowhere", "age>=sixty", "age=sixty", "nonsense", "day>=2031-01-01", "age>=-1000"],
+)
 def test_hold_outs_that_cannot_be(spec: str) -> None:
     c = cohort()
     with pytest.raises(OptionError) as error:
@@ -274,7 +284,13 @@ def zipped(*names: str) -> bytes:
     return out.getvalue()
 
 
-PACKED = {"": TEXT, "gzip": gzip.compress(TEXT), "bzip2": bz2.compress(TEXT), "xz": lzma.compress(TEXT), "zip": zipped("a.csv", "__MACOSX/a", "folder/")}
+PACKED = {
+    "": TEXT,
+    "gzip": gzip.compress(TEXT),
+    "bzip2": bz2.compress(TEXT),
+    "xz": lzma.compress(TEXT),
+    "zip": zipped("a.csv", "__MACOSX/a", "folder/"),
+}
 
 
 @pytest.mark.parametrize("kind", PACKED)
@@ -312,12 +328,25 @@ def test_bombs_zstd_and_several_members_are_refused(tmp_path, monkeypatch: pytes
             list(limits.unpack(path))
 
 
-@pytest.mark.parametrize(("text", "depth"), [("{}", 1), ("1", 0), ("[[[]]]", 3), ('{"a": "[[[["}', 1), ('{"a\\"[": [1]}', 2), (b"[[]", 2), ("[" * 64 + "]" * 64, 64)])
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [
+        ("{}", 1),
+        ("1", 0),
+        ("[[[]]]", 3),
+        ('{"a": "[[[["}', 1),
+        ('{"a\\"[": [1]}', 2),
+        (b"[[]", 2),
+        ("[" * 64 + "]" * 64, 64),
+    ],
+)
 def test_depth_of_json(text: str | bytes, depth: int) -> None:
     assert limits.json_depth(text) == depth
 
 
-@pytest.mark.parametrize("name", ["../a", "", "A", "con", "nul.csv", "a/b", "a" * 65, ".a", "a..b", "com1.txt", "ä", "a\n"])
+@pytest.mark.parametrize(
+    "name", ["../a", "", "A", "con", "nul.csv", "a/b", "a" * 65, ".a", "a..b", "com1.txt", "ä", "a\n"]
+)
 def test_names_that_become_no_file(name: str) -> None:
     with pytest.raises(ReadError) as error:
         limits.safe_name(name)

@@ -54,5 +54,13 @@ def run(clinic_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A finished run on it."""
     out = tmp_path_factory.mktemp("runs") / "clinic"
     return fit(
-        clinic_csv, out, target="died", unit="patient_id", model=("logistic", "tree"), repeats=2, boot=200, workers=1, silent=True
+        clinic_csv,
+        out,
+        target="died",
+        unit="patient_id",
+        model=("logistic", "tree"),
+        repeats=2,
+        boot=200,
+        workers=1,
+        silent=True,
     )

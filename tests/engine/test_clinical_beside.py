@@ -40,7 +40,17 @@ def ward_run(tmp_path_factory: pytest.TempPathFactory):
     """A finished run on the vital signs, with no ensemble."""
     folder = tmp_path_factory.mktemp("ward")
     ward().write_csv(folder / "ward.csv")
-    return fit(folder / "ward.csv", folder / "run", target="died", model=("logistic",), folds=3, repeats=1, boot=200, workers=1, silent=True)
+    return fit(
+        folder / "ward.csv",
+        folder / "run",
+        target="died",
+        model=("logistic",),
+        folds=3,
+        repeats=1,
+        boot=200,
+        workers=1,
+        silent=True,
+    )
 
 
 def test_news2_is_offered_by_column_names(ward_run):

@@ -62,7 +62,9 @@ def test_onnx_gives_the_probabilities_of_python(name: str, spec: str, request: p
     assert largest_gap(one, one.cohort) <= 1e-6
 
 
-@pytest.mark.parametrize("spec", ["logistic", "tree", "forest:n_trees=10", "boosting:rounds=10", "ebm:bags=2,max_rounds=30"])
+@pytest.mark.parametrize(
+    "spec", ["logistic", "tree", "forest:n_trees=10", "boosting:rounds=10", "ebm:bags=2,max_rounds=30"]
+)
 def test_onnx_gives_every_class_its_probability(spec: str):
     one = fitted("three", spec)
     assert one.predictor.raw(one.cohort).value.shape[1] == 3
@@ -126,7 +128,16 @@ def test_day_of_year_follows_the_calendar():
     graph = Graph(inputs={"days": "double"})
     value = day_of_year(graph, "days")
     session = Session(to_bytes(graph.inputs, graph.nodes, graph.arrays, {"day": (value, "double", 1)}, {}))
-    texts = ["1900-02-28", "1900-03-01", "2000-02-29", "2000-03-01", "2023-12-31", "2024-12-31", "1970-01-01", "2100-03-01"]
+    texts = [
+        "1900-02-28",
+        "1900-03-01",
+        "2000-02-29",
+        "2000-03-01",
+        "2023-12-31",
+        "2024-12-31",
+        "1970-01-01",
+        "2100-03-01",
+    ]
     days = np.array(texts, dtype="datetime64[D]").astype(np.float64)
     assert session.run({"days": days})["day"][:, 0].tolist() == [59, 60, 60, 61, 365, 366, 1, 60]
     every = np.arange(-62_000.0, 120_000.0, 7)
@@ -202,7 +213,13 @@ def test_an_mlflow_folder_holds_no_code_and_answers_as_python(home: Path, tmp_pa
         "arrays.safetensors", "card.md",
     }  # fmt: skip
     signature = {c["name"]: c["type"] for c in json.loads(described["signature"]["inputs"])}
-    assert signature == {"age": "double", "creatinine": "double", "ward": "string", "smoker": "boolean", "admitted": "string"}
+    assert signature == {
+        "age": "double",
+        "creatinine": "double",
+        "ward": "string",
+        "smoker": "boolean",
+        "admitted": "string",
+    }
     one = fitted("clinic", "logistic")
     rows = pandas.DataFrame(rows_of(one, 30))
     answered = _load_pyfunc(str(out / flavor["data"])).predict(rows)
@@ -226,7 +243,9 @@ def test_mlflow_itself_serves_the_folder(home: Path, tmp_path: Path):
         "r = pd.DataFrame(json.load(open(sys.argv[2]))['dataframe_records'])\n"
         "print('|' + json.dumps(m.predict(r)['died_prob_yes'].tolist()))\n"
     )
-    ran = subprocess.run([python, "-c", code, str(out), str(tmp_path / "rows.json")], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [python, "-c", code, str(out), str(tmp_path / "rows.json")], capture_output=True, text=True, check=True
+    )
     expected = one.predictor.predict(one.cohort).table["died_prob_yes"].head(20).to_numpy()
     assert np.abs(np.array(json.loads(ran.stdout.rsplit("|", 1)[1])) - expected).max() <= 1e-6
 
@@ -234,7 +253,9 @@ def test_mlflow_itself_serves_the_folder(home: Path, tmp_path: Path):
 # -- quick answers ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "spec"), [("clinic", "logistic"), ("three", "tree"), ("diabetes", "linear"), ("gbsg2", "cox")])
+@pytest.mark.parametrize(
+    ("name", "spec"), [("clinic", "logistic"), ("three", "tree"), ("diabetes", "linear"), ("gbsg2", "cox")]
+)
 def test_quick_answers_are_the_answers(name: str, spec: str):
     one = fitted(name, spec)
     quick = QuickAnswers(one.predictor)

@@ -115,7 +115,9 @@ def test_a_predictor_of_an_earlier_release_loads_and_says_what_it_lacks(run: Run
         explain(old, clinic_csv)
 
 
-@pytest.mark.parametrize("broken", [{"weights": [1.0]}, {"weights": 3}, {"weights": [0.5, 0.5], "columns": {"age": [["x"], [1]]}}])
+@pytest.mark.parametrize(
+    "broken", [{"weights": [1.0]}, {"weights": 3}, {"weights": [0.5, 0.5], "columns": {"age": [["x"], [1]]}}]
+)
 def test_a_malformed_background_is_a_typed_refusal(run: Run, clinic_csv: Path, broken: dict):
     with pytest.raises(PredictorError, match="fit it again"):
         explain(replace(run.predictor, background=broken), clinic_csv, rows=[1])
@@ -126,7 +128,16 @@ def test_wide_tables_keep_the_strongest_attributions(tmp_path: Path):
     X = rng.normal(size=(80, 230))
     frame = pl.DataFrame({f"g{j}": X[:, j] for j in range(230)})
     frame = frame.with_columns(ill=pl.Series(np.where(X[:, 3] + 0.9 * rng.normal(size=80) > 0, "yes", "no")))
-    made = fit(osler.read(frame, target="ill"), tmp_path / "wide", model="elastic", folds=2, repeats=1, boot=20, workers=1, silent=True)
+    made = fit(
+        osler.read(frame, target="ill"),
+        tmp_path / "wide",
+        model="elastic",
+        folds=2,
+        repeats=1,
+        boot=20,
+        workers=1,
+        silent=True,
+    )
     found = made.json("explanation.json")
     assert found["importance"] == {}
     assert "more columns than" in found["reason"]

@@ -47,7 +47,9 @@ def test_parts_are_kept_apart(found):
 def test_recalibration_keeps_the_order_and_mends_the_level(found):
     parts = found[0].scores["parts"]
     one = {part: next(iter(models.values())) for part, models in parts.items()}
-    assert one["holdout_recalibrated"]["auroc"]["value"] == pytest.approx(one["holdout_untouched_rest"]["auroc"]["value"], abs=1e-9)
+    assert one["holdout_recalibrated"]["auroc"]["value"] == pytest.approx(
+        one["holdout_untouched_rest"]["auroc"]["value"], abs=1e-9
+    )
     assert 0.8 < one["holdout_recalibrated"]["observed_expected"]["value"] < 1.25
 
 
@@ -119,7 +121,16 @@ def cleveland(mirror: Path, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("cleveland")
     source = mirror / "clinical" / "heart_cleveland.csv.gz"
     return fit(
-        source, folder / "run", target="num", positive=">0", model=("logistic",), repeats=1, boot=200, explain=False, workers=1, silent=True
+        source,
+        folder / "run",
+        target="num",
+        positive=">0",
+        model=("logistic",),
+        repeats=1,
+        boot=200,
+        explain=False,
+        workers=1,
+        silent=True,
     )
 
 

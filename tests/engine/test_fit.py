@@ -18,18 +18,45 @@ from osler.errors import InputError, OptionError, TargetError, ViolationError
 from tests.engine.conftest import clinic
 
 #: Files that must be the same bytes in two runs; the log holds times.
-SAME = ("study.json", "plan.md", "cohort.json", "scores.json", "curves.json", "certificate.json", "facts.json", "explanation.json", "refusals.csv")
+SAME = (
+    "study.json",
+    "plan.md",
+    "cohort.json",
+    "scores.json",
+    "curves.json",
+    "certificate.json",
+    "facts.json",
+    "explanation.json",
+    "refusals.csv",
+)
 
 
 def small(source: Path, out: Path, **options: object) -> Run:
     """A quick fit of the made-up clinic."""
-    given = {"target": "died", "unit": "patient_id", "model": ("logistic",), "folds": 3, "repeats": 1, "boot": 200, **options}
+    given = {
+        "target": "died",
+        "unit": "patient_id",
+        "model": ("logistic",),
+        "folds": 3,
+        "repeats": 1,
+        "boot": 200,
+        **options,
+    }
     workers = given.pop("workers", 1)
     return fit(source, out, workers=workers, silent=True, **given)
 
 
 def test_run_folder_is_complete(run: Run):
-    for name in (*NEEDED, "plan.md", "cohort.json", "refusals.csv", "splits.parquet", "predictions.parquet", "report.html", "card.md"):
+    for name in (
+        *NEEDED,
+        "plan.md",
+        "cohort.json",
+        "refusals.csv",
+        "splits.parquet",
+        "predictions.parquet",
+        "report.html",
+        "card.md",
+    ):
         assert (run.folder / name).is_file(), name
     assert not list(run.folder.parent.glob(".*partial*"))
 
@@ -46,7 +73,11 @@ def test_scores_have_value_interval_and_n(run: Run):
 def test_learns_the_planted_signal(run: Run):
     auroc = run.scores["parts"]["cv"]["logistic"]["auroc"]
     assert auroc["value"] > 0.70
-    assert run.scores["parts"]["cv"]["baseline"]["auroc"]["low"] <= 0.5 < run.scores["parts"]["cv"]["logistic"]["auroc"]["low"]
+    assert (
+        run.scores["parts"]["cv"]["baseline"]["auroc"]["low"]
+        <= 0.5
+        < run.scores["parts"]["cv"]["logistic"]["auroc"]["low"]
+    )
 
 
 def test_no_patient_is_on_both_sides(run: Run, clinic_csv: Path):
@@ -71,7 +102,9 @@ def test_row_accounting_adds_up(run: Run):
 
 
 def test_rows_without_target_are_refused_by_row_and_reason(tmp_path: Path):
-    frame = clinic().with_columns(pl.when(pl.int_range(180) % 20 == 3).then(None).otherwise(pl.col("died")).alias("died"))
+    frame = clinic().with_columns(
+        pl.when(pl.int_range(180) % 20 == 3).then(None).otherwise(pl.col("died")).alias("died")
+    )
     frame.write_csv(tmp_path / "c.csv")
     run = small(tmp_path / "c.csv", tmp_path / "run")
     ledger = pl.read_csv(run.folder / "refusals.csv")
@@ -211,7 +244,9 @@ def test_plan_is_written_before_training(clinic_csv: Path, tmp_path: Path, monke
 def test_states_are_fitted_on_training_rows_only(clinic_csv: Path):
     from osler.engine.batches import fit_states
 
-    study = Study(target=("died",), unit=("patient_id",), model=("logistic",), folds=3, repeats=1, source=str(clinic_csv))
+    study = Study(
+        target=("died",), unit=("patient_id",), model=("logistic",), folds=3, repeats=1, source=str(clinic_csv)
+    )
     prepared = prepare(study, clinic_csv)
     first = prepared.splits[0]
     states = fit_states(prepared.cohort.take(first.train))
@@ -231,7 +266,17 @@ def test_perfectly_separable_patients_do_not_stop_a_fit(tmp_path: Path):
     ill = x.sum(axis=1) > 0
     frame = pl.DataFrame({**{f"m{j}": x[:, j] + ill * 0.4 for j in range(3)}, "ill": np.where(ill, "yes", "no")})
     frame.write_csv(tmp_path / "c.csv")
-    run = fit(tmp_path / "c.csv", tmp_path / "run", target="ill", model=("logistic",), folds=3, repeats=1, boot=200, workers=1, silent=True)
+    run = fit(
+        tmp_path / "c.csv",
+        tmp_path / "run",
+        target="ill",
+        model=("logistic",),
+        folds=3,
+        repeats=1,
+        boot=200,
+        workers=1,
+        silent=True,
+    )
     assert run.scores["parts"]["cv"]["logistic"]["auroc"]["value"] == 1.0
     assert run.json("curves.json")["sample_size"]["parameters"] == 3
 
@@ -243,19 +288,40 @@ def test_a_killed_fit_leaves_no_process_behind(clinic_csv: Path, tmp_path: Path)
     import sys
     import time
 
-    command = [sys.executable, "-m", "osler", "fit", str(clinic_csv), "--target", "died", "--unit", "patient_id", "--out", str(tmp_path / "run"), "--workers", "2", "--quiet", "--model", "forest"]
+    command = [
+        sys.executable,
+        "-m",
+        "osler",
+        "fit",
+        str(clinic_csv),
+        "--target",
+        "died",
+        "--unit",
+        "patient_id",
+        "--out",
+        str(tmp_path / "run"),
+        "--workers",
+        "2",
+        "--quiet",
+        "--model",
+        "forest",
+    ]
     started = subprocess.Popen(command)
     deadline = time.monotonic() + 90
     workers: list[str] = []
     while len(workers) < 2 and time.monotonic() < deadline and started.poll() is None:
-        listed = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True).stdout.splitlines()
+        listed = subprocess.run(
+            ["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True
+        ).stdout.splitlines()
         workers = [line.split()[0] for line in listed if line.split()[1] == str(started.pid) and "spawn_main" in line]
         time.sleep(0.1)
     os.kill(started.pid, signal.SIGKILL)
     started.wait()
     assert len(workers) >= 2
     while workers and time.monotonic() < deadline:
-        running = subprocess.run(["ps", "-o", "pid=,stat=", "-p", ",".join(workers)], capture_output=True, text=True).stdout
+        running = subprocess.run(
+            ["ps", "-o", "pid=,stat=", "-p", ",".join(workers)], capture_output=True, text=True
+        ).stdout
         workers = [line.split()[0] for line in running.splitlines() if not line.split()[1].startswith("Z")]
         time.sleep(0.2)
     assert workers == []

@@ -42,7 +42,14 @@ def test_an_mlp_fits_is_saved_and_answers(mlp_run, clinic_csv: Path):
 
 
 def test_every_layout_goes_through_network(clinic_csv: Path, tmp_path: Path):
-    run = fit(clinic_csv, tmp_path / "run", model=("network:width=16,epochs=3,validation_folds=0",), workers=1, silent=True, **ASK)
+    run = fit(
+        clinic_csv,
+        tmp_path / "run",
+        model=("network:width=16,epochs=3,validation_folds=0",),
+        workers=1,
+        silent=True,
+        **ASK,
+    )
     assert run.chosen.startswith("network")
 
 
@@ -63,7 +70,9 @@ def test_a_kill_in_the_middle_ends_with_the_same_bytes(clinic_csv: Path, tmp_pat
     assert not out.exists() and work.is_dir()
     again = fit(clinic_csv, out, model=(spec,), workers=1, silent=True, **ASK)
     assert again.scores == whole.scores
-    assert (again.folder / "predictor" / "arrays.safetensors").read_bytes() == (whole.folder / "predictor" / "arrays.safetensors").read_bytes()
+    assert (again.folder / "predictor" / "arrays.safetensors").read_bytes() == (
+        whole.folder / "predictor" / "arrays.safetensors"
+    ).read_bytes()
 
 
 def test_a_checkpoint_is_taken_up(clinic_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -102,7 +111,15 @@ def test_a_warm_start_takes_over_and_is_declared(mlp_run, others_csv: Path, tmp_
 
 
 def test_a_start_that_saw_these_rows_is_a_violation(mlp_run, clinic_csv: Path):
-    study = Study(target=("died",), unit=("patient_id",), model=(SMALL,), folds=2, repeats=1, source=str(clinic_csv), init=str(mlp_run.folder))
+    study = Study(
+        target=("died",),
+        unit=("patient_id",),
+        model=(SMALL,),
+        folds=2,
+        repeats=1,
+        source=str(clinic_csv),
+        init=str(mlp_run.folder),
+    )
     prepared = prepare(study)
     assert pretraining(study, prepared.cohort) == "known"
     assert pretraining(study.with_(init=str(mlp_run.folder / "predictor")), prepared.cohort) == "unknown"

@@ -30,7 +30,9 @@ with alone(pathlib.Path(sys.argv[1])):
 
 def holder(final: Path) -> subprocess.Popen[str]:
     """A process of its own that has the right to write `final` until its standard input ends."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(final)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(final)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     return process
@@ -44,7 +46,10 @@ def test_the_second_fit_is_refused_in_one_sentence(tmp_path: Path, capsys: pytes
     finally:
         first.communicate("", timeout=20)
     said = capsys.readouterr().err.strip()
-    assert said == "osler: out must be written by one fit at a time, another is writing 'run': wait for it, or name another folder [option]"
+    assert (
+        said
+        == "osler: out must be written by one fit at a time, another is writing 'run': wait for it, or name another folder [option]"
+    )
     assert not (tmp_path / "runs").exists()
 
 
@@ -77,7 +82,9 @@ def test_neighbours_do_not_wait_for_each_other(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_on_a_file_that_its_last_holder_removed_meanwhile_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_lock_on_a_file_that_its_last_holder_removed_meanwhile_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """Between our opening and our locking the last holder ends: the locked file has no name, so a third would make its own."""
     path, lock, calls = tmp_path / ".run.partial.lock", files._flock, []
 

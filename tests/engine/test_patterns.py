@@ -58,11 +58,16 @@ def test_only_what_is_lost_more_often_than_at_home_counts():
 def test_common_patterns_are_counted_by_hand(tmp_path: Path):
     frame = twins(100, 2).with_columns(
         pl.when(pl.int_range(100) < 40).then(None).otherwise("marker").alias("marker"),
-        pl.when(pl.int_range(100).is_between(30, 39) | (pl.int_range(100) > 96)).then(None).otherwise("height").alias("height"),
+        pl.when(pl.int_range(100).is_between(30, 39) | (pl.int_range(100) > 96))
+        .then(None)
+        .otherwise("height")
+        .alias("height"),
     )
     found = common_patterns(cohort_of(frame, tmp_path), ["marker", "height"])
     by_lost = {p.lost: p.rows.tolist() for p in found}
-    assert by_lost == {("marker",): list(range(30)), ("marker", "height"): list(range(30, 40))}, "3 rows of 100 are rare"
+    assert by_lost == {("marker",): list(range(30)), ("marker", "height"): list(range(30, 40))}, (
+        "3 rows of 100 are rare"
+    )
 
 
 def test_a_full_table_has_no_pattern(tmp_path: Path):

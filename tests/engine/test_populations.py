@@ -64,7 +64,9 @@ def test_a_share_kept_aside_does_not_drift():
 
 def test_a_later_part_that_moved_is_seen():
     frame = clinic(400).with_columns(pl.Series("year", np.repeat([2020, 2024], 200)))
-    frame = frame.with_columns(pl.when(pl.col("year") == 2024).then(pl.col("age") + 20).otherwise(pl.col("age")).alias("age"))
+    frame = frame.with_columns(
+        pl.when(pl.col("year") == 2024).then(pl.col("age") + 20).otherwise(pl.col("age")).alias("age")
+    )
     frame = frame.with_columns(pl.format("{}-{}", "patient_id", "year").alias("patient_id"))
     study = STUDY.with_(holdout="year>=2024", ignore=("year",))
     found = shifts(prepare(study, read(frame, unit="patient_id", target="died")))
@@ -79,7 +81,9 @@ def test_every_site_is_compared_with_the_others():
 
 
 def test_only_plain_columns_are_compared():
-    frame = clinic(60).with_columns(pl.Series("note", [f"patient {i} felt {'well' * (i % 3)} today, again" for i in range(60)]))
+    frame = clinic(60).with_columns(
+        pl.Series("note", [f"patient {i} felt {'well' * (i % 3)} today, again" for i in range(60)])
+    )
     cohort = read(frame, unit="patient_id", target="died", columns={"note": "text"})
     assert [c.name for c in plain_values(cohort).columns] == ["age", "creatinine", "ward"]
 

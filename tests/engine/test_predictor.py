@@ -63,11 +63,16 @@ def test_a_missing_column_is_answered_and_flagged(run: Run, clinic_csv: Path):
 
 def test_in_domain_knows_ranges_and_new_categories():
     rng = np.random.default_rng(0)
-    train = {"age": dense(rng.normal(60, 10, (400, 1)), ["age"]), "ward": dense(rng.integers(0, 2, (400, 1)), ["ward"], kinds=["categorical"], levels=[("a", "b", "(other)")])}
+    train = {
+        "age": dense(rng.normal(60, 10, (400, 1)), ["age"]),
+        "ward": dense(rng.integers(0, 2, (400, 1)), ["ward"], kinds=["categorical"], levels=[("a", "b", "(other)")]),
+    }
     domain = learn_domain(train)
     new = {
         "age": dense(np.array([[60.0], [150.0], [60.0], [np.nan]]), ["age"]),
-        "ward": dense(np.array([[0.0], [0.0], [2.0], [np.nan]]), ["ward"], kinds=["categorical"], levels=[("a", "b", "(other)")]),
+        "ward": dense(
+            np.array([[0.0], [0.0], [2.0], [np.nan]]), ["ward"], kinds=["categorical"], levels=[("a", "b", "(other)")]
+        ),
     }
     assert in_domain(domain, new).tolist() == [True, False, False, False]
 

@@ -54,7 +54,9 @@ def test_an_unknown_key_gets_the_nearest(tmp_path: Path):
         Study.from_json(read_config(tmp_path / "a.yaml"))
 
 
-@pytest.mark.parametrize(("text", "words"), [("a: [1\nb: 2", "line"), ("- 1\n- 2", "key: value"), ("x" * (2**20 + 1), "1 MiB")])
+@pytest.mark.parametrize(
+    ("text", "words"), [("a: [1\nb: 2", "line"), ("- 1\n- 2", "key: value"), ("x" * (2**20 + 1), "1 MiB")]
+)
 def test_what_is_no_study_file_is_refused(tmp_path: Path, text: str, words: str):
     (tmp_path / "a.yaml").write_text(text)
     with pytest.raises(ReadError, match=words):
@@ -111,7 +113,12 @@ def test_an_impossible_zero_is_missing_unless_told_otherwise():
 
 @pytest.mark.parametrize(
     ("changes", "error"),
-    [({"folds": 1}, OptionError), ({"folds": 1000}, TargetError), ({"input": ("agee",)}, ColumnError), ({"task": "bnary"}, OslerError)],
+    [
+        ({"folds": 1}, OptionError),
+        ({"folds": 1000}, TargetError),
+        ({"input": ("agee",)}, ColumnError),
+        ({"task": "bnary"}, OslerError),
+    ],
 )
 def test_wrong_preparations_are_refused(changes: dict, error: type):
     with pytest.raises(error):

@@ -31,14 +31,25 @@ def frame_of(loader: str, target: str) -> pl.DataFrame:
 def test_multiclass(tmp_path: Path):
     wine = frame_of("load_wine", "cultivar").with_columns(pl.format("grape {}", "cultivar").alias("cultivar"))
     wine.write_csv(tmp_path / "wine.csv")
-    run = fit(tmp_path / "wine.csv", tmp_path / "run", target="cultivar", model=("logistic", "tree", "ensemble:members=logistic+tree"), **QUICK)
+    run = fit(
+        tmp_path / "wine.csv",
+        tmp_path / "run",
+        target="cultivar",
+        model=("logistic", "tree", "ensemble:members=logistic+tree"),
+        **QUICK,
+    )
     assert run.study.task == "multiclass"
     cv = run.scores["parts"]["cv"]
     assert cv["ensemble"]["accuracy"]["value"] > 0.9 > cv["baseline"]["accuracy"]["value"]
     answered = predict(run, tmp_path / "wine.csv").table
     p = answered.select([f"cultivar_prob_grape {k}" for k in range(3)]).to_numpy()
     np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-9)
-    assert run.predictions.select("probability_0", "probability_1", "probability_2").sum_horizontal().is_between(1 - 1e-9, 1 + 1e-9).all()
+    assert (
+        run.predictions.select("probability_0", "probability_1", "probability_2")
+        .sum_horizontal()
+        .is_between(1 - 1e-9, 1 + 1e-9)
+        .all()
+    )
 
 
 def labels(n: int = 200, seed: int = 2) -> pl.DataFrame:
@@ -58,7 +69,10 @@ def test_multilabel_with_missing_labels(tmp_path: Path):
     frame.write_csv(tmp_path / "l.csv")
     run = fit(tmp_path / "l.csv", tmp_path / "run", target=("a", "b"), model=("logistic",), **QUICK)
     assert run.study.task == "multilabel"
-    assert run.json("facts.json")["rows_used"] == frame.filter(pl.col("a").is_not_null() | pl.col("b").is_not_null()).height
+    assert (
+        run.json("facts.json")["rows_used"]
+        == frame.filter(pl.col("a").is_not_null() | pl.col("b").is_not_null()).height
+    )
     assert run.scores["parts"]["cv"]["logistic"]["auroc"]["value"] > 0.85
     answered = predict(run, tmp_path / "l.csv").table
     assert {"a_prob_1", "b_prob_1", "a_pred", "b_pred"} <= set(answered.columns)
@@ -74,7 +88,9 @@ def test_regression(tmp_path: Path):
     r2 = run.scores["parts"]["cv"]["linear"]["r2"]
     assert 0.40 < r2["value"] < 0.56
     answered = predict(run, tmp_path / "d.csv").table
-    inside = (answered["progression"] >= answered["progression_low"]) & (answered["progression"] <= answered["progression_high"])
+    inside = (answered["progression"] >= answered["progression_low"]) & (
+        answered["progression"] <= answered["progression_high"]
+    )
     assert 0.85 < inside.mean() < 1.0
 
 
@@ -84,13 +100,20 @@ def survival(n: int = 250, seed: int = 4) -> pl.DataFrame:
     x = rng.normal(size=n)
     time = rng.exponential(np.exp(-x))
     return pl.DataFrame(
-        {"marker": x, "noise": rng.normal(size=n), "years": np.minimum(time, 2.0), "dead": np.where(time < 2.0, "yes", "no")}
+        {
+            "marker": x,
+            "noise": rng.normal(size=n),
+            "years": np.minimum(time, 2.0),
+            "dead": np.where(time < 2.0, "yes", "no"),
+        }
     )
 
 
 def test_survival_with_a_horizon(tmp_path: Path):
     survival().write_csv(tmp_path / "s.csv")
-    run = fit(tmp_path / "s.csv", tmp_path / "run", duration="years", event="dead", horizon=1.0, model=("cox",), **QUICK)
+    run = fit(
+        tmp_path / "s.csv", tmp_path / "run", duration="years", event="dead", horizon=1.0, model=("cox",), **QUICK
+    )
     assert run.study.task == "survival"
     assert run.predictor.horizon == 1.0
     assert run.scores["parts"]["cv"]["cox"]["c_harrell"]["value"] > 0.65
@@ -121,7 +144,9 @@ def test_balanced_weights_give_each_class_the_same_sum():
 
 
 def test_balance_moves_the_probabilities(clinic_csv: Path):
-    plain = Study(target=("died",), unit=("patient_id",), model=("logistic",), folds=3, repeats=1, source=str(clinic_csv))
+    plain = Study(
+        target=("died",), unit=("patient_id",), model=("logistic",), folds=3, repeats=1, source=str(clinic_csv)
+    )
     frame = clinic().filter((pl.col("died") == "yes") | (pl.int_range(180) % 4 == 0))
     means = []
     for study in (plain, plain.with_(imbalance="balanced")):
@@ -154,7 +179,16 @@ def test_case_weights_are_used():
 def test_a_later_part_is_held_out(tmp_path: Path):
     frame = clinic().with_columns(pl.Series("year", np.repeat([2019, 2020, 2021], 60)))
     frame.with_columns(pl.int_range(180).cast(pl.String).alias("patient_id")).write_csv(tmp_path / "c.csv")
-    run = fit(tmp_path / "c.csv", tmp_path / "run", target="died", unit="patient_id", ignore=("year",), holdout="year>=2021", model=("logistic",), **QUICK)
+    run = fit(
+        tmp_path / "c.csv",
+        tmp_path / "run",
+        target="died",
+        unit="patient_id",
+        ignore=("year",),
+        holdout="year>=2021",
+        model=("logistic",),
+        **QUICK,
+    )
     held = run.predictions.filter(pl.col("part") == "holdout")["row"].to_list()
     assert sorted(held) == list(range(121, 181))
     assert run.json("curves.json")["drift"]["holdout"]["columns"]["age"]["verdict"] in ("stable", "moderate", "large")
@@ -163,7 +197,9 @@ def test_a_later_part_is_held_out(tmp_path: Path):
 @pytest.mark.parametrize(("rule", "share"), [(">0", 4 / 5), (">=2", 3 / 5), ("3", 1 / 5)])
 def test_a_rule_says_what_is_positive(rule: str, share: float):
     frame = clinic(100).drop("died", "patient_id").with_columns(pl.Series("grade", np.arange(100) % 5))
-    prepared = prepare(Study(target=("grade",), positive=rule, model=("logistic",), folds=3, repeats=1), read(frame, target="grade"))
+    prepared = prepare(
+        Study(target=("grade",), positive=rule, model=("logistic",), folds=3, repeats=1), read(frame, target="grade")
+    )
     assert prepared.study.task == "binary"
     assert (prepared.target.y == 1).mean() == pytest.approx(share)
 
@@ -185,10 +221,17 @@ def test_constant_and_empty_columns_do_no_harm(tmp_path: Path):
 
 
 def test_one_class_in_a_training_part_is_refused():
-    frame = clinic(120).with_columns(
-        pl.Series("ward", np.where(np.arange(120) < 60, "north", "south")), pl.Series("died", np.where(np.arange(120) < 60, "no", "yes"))
-    ).drop("patient_id")
-    prepared = prepare(Study(target=("died",), site="ward", model=("logistic",), folds=3, repeats=1), read(frame, target="died"))
+    frame = (
+        clinic(120)
+        .with_columns(
+            pl.Series("ward", np.where(np.arange(120) < 60, "north", "south")),
+            pl.Series("died", np.where(np.arange(120) < 60, "no", "yes")),
+        )
+        .drop("patient_id")
+    )
+    prepared = prepare(
+        Study(target=("died",), site="ward", model=("logistic",), folds=3, repeats=1), read(frame, target="died")
+    )
     split = next(s for s in prepared.splits if s.part == "site=north")
     with pytest.raises(TargetError, match="both classes"):
         fit_rows(prepared, split.train, split.key)
@@ -196,7 +239,10 @@ def test_one_class_in_a_training_part_is_refused():
 
 def test_a_target_of_one_class_is_refused():
     with pytest.raises(OslerError):
-        prepare(Study(target=("died",), model=("logistic",)), read(clinic(60).with_columns(pl.lit("no").alias("died")), target="died"))
+        prepare(
+            Study(target=("died",), model=("logistic",)),
+            read(clinic(60).with_columns(pl.lit("no").alias("died")), target="died"),
+        )
 
 
 def test_few_rows_get_the_straight_line_only():

@@ -191,7 +191,9 @@ def test_an_unknown_reference_is_an_error(rng):
 # -- two concordances ----------------------------------------------------------------------------------------
 
 
-def followed(units: int, each: int, censoring: float, rng: np.random.Generator) -> tuple[Target, np.ndarray, dict[str, Prediction]]:
+def followed(
+    units: int, each: int, censoring: float, rng: np.random.Generator
+) -> tuple[Target, np.ndarray, dict[str, Prediction]]:
     """`each` rows of `units` people who share a frailty, exponential times, and a sharp and a blunt risk."""
     n, groups = units * each, np.repeat(np.arange(units), each)
     x = 0.7 * np.repeat(rng.normal(size=units), each) + 0.5 * rng.normal(size=n)
@@ -220,7 +222,9 @@ def test_the_error_of_two_concordances_is_that_of_resampled_units(units: int, ea
     comparable = e[:, None] & ((t[:, None] < t) | ((t[:, None] == t) & ~e))
     order = {k: np.sign(p.risk[:, None] - p.risk) / 2 + 0.5 for k, p in models.items()}
     uno = np.where(t < target.horizon, survival._inverse(target, t, None) ** 2, 0.0)
-    counts = np.array([np.bincount(rng.integers(0, units, units), minlength=units)[groups] for _ in range(1000)], dtype=float)
+    counts = np.array(
+        [np.bincount(rng.integers(0, units, units), minlength=units)[groups] for _ in range(1000)], dtype=float
+    )
     for metric, weight in (("c_harrell", np.ones(len(t))), ("c_uno", uno)):
         pairs = weight[:, None] * comparable
         both = pairs * (order["sharp"] - order["blunt"])

@@ -190,7 +190,10 @@ def test_resampled_units_stay_whole(groups: np.ndarray | None) -> None:
     assert ((1 - left).sum(axis=1) == np.bincount(codes)).all()
 
 
-@pytest.mark.parametrize(("n", "n_boot", "expected"), [(10, 1000, 1000), (10_000, 1000, 1000), (50_000, 1000, 200), (10**7, 1000, 200), (10**7, 50, 50)])
+@pytest.mark.parametrize(
+    ("n", "n_boot", "expected"),
+    [(10, 1000, 1000), (10_000, 1000, 1000), (50_000, 1000, 200), (10**7, 1000, 200), (10**7, 50, 50)],
+)
 def test_replicates_fall_with_rows(n: int, n_boot: int, expected: int) -> None:
     assert intervals.replicates_for(n, n_boot) == expected
 
@@ -241,7 +244,8 @@ def test_bins_of_a_calibration_curve_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "level", "rank"), [(9, 0.9, 9), (10, 0.9, 10), (19, 0.9, 18), (8, 0.9, None), (1, 0.5, 1), (0, 0.9, None), (99, 0.95, 95)]
+    ("n", "level", "rank"),
+    [(9, 0.9, 9), (10, 0.9, 10), (19, 0.9, 18), (8, 0.9, None), (1, 0.5, 1), (0, 0.9, None), (99, 0.95, 95)],
 )
 def test_the_conformal_quantile_is_a_rank(n: int, level: float, rank: int | None) -> None:
     scores = np.random.default_rng(0).permutation(np.arange(1, n + 1)).astype(float)

@@ -237,11 +237,15 @@ def test_several_classes_beside_scikit_learn(seed: int) -> None:
     p /= p.sum(axis=1, keepdims=True)
     hot, called = classes.one_hot(y, 3), p.argmax(axis=1)
     assert classes.macro(metrics.auroc, hot, p) == pytest.approx(sk.roc_auc_score(y, p, multi_class="ovr"))
-    assert classes.macro(metrics.f1, hot, classes.one_hot(called, 3)) == pytest.approx(sk.f1_score(y, called, average="macro"))
+    assert classes.macro(metrics.f1, hot, classes.one_hot(called, 3)) == pytest.approx(
+        sk.f1_score(y, called, average="macro")
+    )
     assert classes.log_loss(hot, p) == pytest.approx(sk.log_loss(y, p))
     assert classes.brier(hot, p) == pytest.approx(((p - hot) ** 2).sum(axis=1).mean())
     order = np.array([2, 0, 1])
-    assert classes.macro(metrics.auprc, hot[:, order], p[:, order]) == pytest.approx(classes.macro(metrics.auprc, hot, p))
+    assert classes.macro(metrics.auprc, hot[:, order], p[:, order]) == pytest.approx(
+        classes.macro(metrics.auprc, hot, p)
+    )
     assert classes.ece(hot[:, order], p[:, order]) == pytest.approx(classes.ece(hot, p))
 
 

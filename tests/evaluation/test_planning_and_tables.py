@@ -26,12 +26,16 @@ def test_stability_index_by_hand(first: list, second: list, value: float) -> Non
     assert drift.psi(b, a) == pytest.approx(value, rel=1e-9)
 
 
-@pytest.mark.parametrize(("first", "second", "bits"), [([5, 5], [1, 1], 0.0), ([3, 0], [0, 7], 1.0), ([1, 1], [2, 0], 0.3112781)])
+@pytest.mark.parametrize(
+    ("first", "second", "bits"), [([5, 5], [1, 1], 0.0), ([3, 0], [0, 7], 1.0), ([1, 1], [2, 0], 0.3112781)]
+)
 def test_jensen_shannon_in_bits(first: list, second: list, bits: float) -> None:
     assert drift.jensen_shannon(np.array(first), np.array(second)) == pytest.approx(bits, abs=1e-6)
 
 
-@pytest.mark.parametrize(("value", "word"), [(0.0, "stable"), (0.0999, "stable"), (0.1, "moderate"), (0.25, "large"), (3.0, "large")])
+@pytest.mark.parametrize(
+    ("value", "word"), [(0.0, "stable"), (0.0999, "stable"), (0.1, "moderate"), (0.25, "large"), (3.0, "large")]
+)
 def test_reading_of_an_index(value: float, word: str) -> None:
     assert drift.verdict(value) == word
 
@@ -136,7 +140,13 @@ def table(*names: str) -> pl.DataFrame:
     [
         (("y", "p"), Asked(), "y", {"p": ("p",)}, None),
         (("y_true", "y_score", "patient_id"), Asked(), "y_true", {"y_score": ("y_score",)}, "patient_id"),
-        (("ill", "ill_prob_no", "ill_prob_yes"), Asked(), "ill", {"predictions": ("ill_prob_no", "ill_prob_yes")}, None),
+        (
+            ("ill", "ill_prob_no", "ill_prob_yes"),
+            Asked(),
+            "ill",
+            {"predictions": ("ill_prob_no", "ill_prob_yes")},
+            None,
+        ),
         (("ill", "ill_pred"), Asked(), "ill", {"ill_pred": ("ill_pred",)}, None),
         (("a", "b", "c"), Asked(y="a", p=("b", "c")), "a", {"b": ("b",), "c": ("c",)}, None),
         (("a", "b"), Asked(y="a"), "a", {"b": ("b",)}, None),

@@ -20,7 +20,9 @@ def made(seed: int, n: int = 80, censored: float = 0.3) -> tuple[Target, Predict
     rate = np.exp(rng.normal(0, 0.7, n))
     time = np.round(rng.exponential(3 / rate) + 0.05, 2)
     event = rng.random(n) >= censored
-    return Target("survival", ("t", "e"), time, event, horizon=4.0), Prediction(np.exp(-np.outer(rate, TIMES) / 3), TIMES)
+    return Target("survival", ("t", "e"), time, event, horizon=4.0), Prediction(
+        np.exp(-np.outer(rate, TIMES) / 3), TIMES
+    )
 
 
 # -- without censoring ---------------------------------------------------------------------------------------
@@ -33,7 +35,9 @@ def test_without_censoring_the_measures_are_the_plain_ones(seed: int) -> None:
     p = prediction.event_probability(4.0)
     assert survival.auroc_at(target, p, 4.0) == pytest.approx(float(metrics.auroc(had, p)))
     assert survival.brier(target, prediction, np.array([4.0]))[0] == pytest.approx(float(metrics.brier(had, p)))
-    assert survival.uno_c(target, prediction.risk).value == pytest.approx(survival.harrell_c(target, prediction.risk).value)
+    assert survival.uno_c(target, prediction.risk).value == pytest.approx(
+        survival.harrell_c(target, prediction.risk).value
+    )
     found = survival.calibration_at(target, prediction, 4.0)
     assert found["observed_expected"] == pytest.approx(had.mean() / p.mean())
     assert sum(b["n"] for b in found["bins"]) == 80
@@ -44,7 +48,9 @@ def test_without_censoring_the_measures_are_the_plain_ones(seed: int) -> None:
 
 
 def all_of(target: Target, prediction: Prediction) -> dict[str, float | None]:
-    return {k: s["value"] for k, s in survival.score_survival(target, prediction, None, np.random.default_rng(0), 0).items()}
+    return {
+        k: s["value"] for k, s in survival.score_survival(target, prediction, None, np.random.default_rng(0), 0).items()
+    }
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -58,7 +64,9 @@ def test_order_of_people_does_not_matter(seed: int) -> None:
 def test_the_unit_of_time_does_not_matter(factor: float) -> None:
     target, prediction = made(1)
     months = Target("survival", ("t", "e"), factor * target.y, target.event, horizon=factor * 4.0)
-    assert all_of(months, Prediction(prediction.value, factor * TIMES)) == pytest.approx(all_of(target, prediction), rel=1e-6)
+    assert all_of(months, Prediction(prediction.value, factor * TIMES)) == pytest.approx(
+        all_of(target, prediction), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -139,7 +147,9 @@ def two_models(seed: int, n: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndar
 def test_delong_beside_its_definition(seed: int) -> None:
     y, a, b = two_models(seed, 40)
     area, covariance = delong(y, np.column_stack([a, b]))
-    wins = [((p[y == 1][:, None] > p[y == 0][None, :]) + 0.5 * (p[y == 1][:, None] == p[y == 0][None, :])) for p in (a, b)]
+    wins = [
+        ((p[y == 1][:, None] > p[y == 0][None, :]) + 0.5 * (p[y == 1][:, None] == p[y == 0][None, :])) for p in (a, b)
+    ]
     v1, v0 = np.stack([w.mean(axis=1) for w in wins]), np.stack([w.mean(axis=0) for w in wins])
     np.testing.assert_allclose(area, [w.mean() for w in wins])
     np.testing.assert_allclose(covariance, np.cov(v1) / v1.shape[1] + np.cov(v0) / v0.shape[1])
@@ -149,7 +159,9 @@ def test_delong_beside_its_definition(seed: int) -> None:
 def test_the_other_way_round_is_minus(seed: int) -> None:
     y, a, b = two_models(seed)
     one, other = delong_test(y, a, b), delong_test(y, b, a)
-    assert (one["value"], one["low"], one["p_value"]) == pytest.approx((-other["value"], -other["high"], other["p_value"]))
+    assert (one["value"], one["low"], one["p_value"]) == pytest.approx(
+        (-other["value"], -other["high"], other["p_value"])
+    )
     same = delong_test(y, a, a)
     assert (same["value"], same["p_value"], same["z"]) == (0.0, 1.0, 0.0)
     low, high = delong_interval(y, a)[1:]
@@ -167,7 +179,10 @@ def test_rows_twice_in_groups_are_no_more_evidence() -> None:
 def test_comparing_models_on_the_same_resamples() -> None:
     y, a, b = two_models(6)
     target = Target("binary", ("y",), y, classes=("no", "yes"))
-    p = {k: Prediction(np.column_stack([1 - v, v])) for k, v in (("a", np.clip(a / 2, 0, 1)), ("b", np.clip(b / 2, 0, 1)))}
+    p = {
+        k: Prediction(np.column_stack([1 - v, v]))
+        for k, v in (("a", np.clip(a / 2, 0, 1)), ("b", np.clip(b / 2, 0, 1)))
+    }
     found = compare(target, p, None, np.random.default_rng(0), n_boot=100)
     again = compare(target, p, None, np.random.default_rng(0), reference="b", n_boot=100)
     assert list(found) == ["b"]
@@ -178,7 +193,9 @@ def test_comparing_models_on_the_same_resamples() -> None:
             assert found["b"][name]["low"] == pytest.approx(-again["a"][name]["high"])
     with pytest.raises(KeyError):
         compare(target, p, None, np.random.default_rng(0), reference="c", n_boot=10)
-    brier = paired_bootstrap(lambda w: metrics.brier(y, a, w), lambda w: metrics.brier(y, a, w), 120, None, np.random.default_rng(0), 50)
+    brier = paired_bootstrap(
+        lambda w: metrics.brier(y, a, w), lambda w: metrics.brier(y, a, w), 120, None, np.random.default_rng(0), 50
+    )
     assert (brier["value"], brier["low"], brier["high"], brier["p_value"]) == (0.0, 0.0, 0.0, 1.0)
 
 

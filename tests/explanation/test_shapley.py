@@ -134,7 +134,9 @@ def test_a_row_alone_has_the_same_values_as_in_company(rng: np.random.Generator)
 def test_a_wrong_sum_is_seen(rng: np.random.Generator):
     X = rng.normal(size=(3, 3))
     answer = answer_of(lambda X: X.sum(axis=1))
-    found = attribute("svm", Params(), answer, numbers(X), Background(numbers(X), np.full(3, 1 / 3)), Scale("mean"), rng)
+    found = attribute(
+        "svm", Params(), answer, numbers(X), Background(numbers(X), np.full(3, 1 / 3)), Scale("mean"), rng
+    )
     assert found.adds_up(Scale("mean")).all()
     broken = replace(found, values=found.values + [[0, 0, 0], [2e-6, 0, 0], [0, 0, 0]])
     assert broken.adds_up(Scale("mean")).tolist() == [True, False, True]

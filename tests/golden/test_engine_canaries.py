@@ -37,7 +37,9 @@ def mean_interval(scores: list[dict]) -> tuple[float, float]:
 
 
 def test_patients_with_random_labels_are_not_recognised(tmp_path: Path):
-    tables = [read(canaries.identity(np.random.default_rng(s)), unit="patient", target="label") for s in range(104, 108)]
+    tables = [
+        read(canaries.identity(np.random.default_rng(s)), unit="patient", target="label") for s in range(104, 108)
+    ]
     scores = aurocs(tables, tmp_path, model=("forest:n_trees=60",), folds=5)
     low, high = mean_interval(scores)
     assert 0.40 < low < high < 0.60

@@ -168,7 +168,9 @@ def test_9_target_mean_computed_before_the_split(smooth):
     rate = leave_one_out if smooth is None else (total + smooth * mean) / (size + smooth)
     leaking = table.with_columns(site_rate=rate.round(4))
     assert violated(typed(leaking)) == {"pre-computed target means"}
-    other = table.with_columns(site_rate=table["site"].replace_strict(dict(zip("ABCDEF", (0.31, 0.42, 0.28, 0.35, 0.40, 0.33)))))
+    other = table.with_columns(
+        site_rate=table["site"].replace_strict(dict(zip("ABCDEF", (0.31, 0.42, 0.28, 0.35, 0.40, 0.33))))
+    )
     assert codes(typed(other)) == set()
 
 
@@ -233,7 +235,20 @@ def test_real_tables_hold_no_leak(mirror, name):
     path = mirror / "clinical" / f"{name}.csv.gz"
     table = pl.read_csv(path, infer_schema_length=None, null_values=["NA", "?", ""], n_rows=10_000)
     if name == "framingham_teaching":
-        later = ("TIME", "DEATH", "ANGINA", "HOSP", "MI_", "STROKE", "CVD", "HYPERTEN", "PERIOD", "PREV", "HDLC", "LDLC")
+        later = (
+            "TIME",
+            "DEATH",
+            "ANGINA",
+            "HOSP",
+            "MI_",
+            "STROKE",
+            "CVD",
+            "HYPERTEN",
+            "PERIOD",
+            "PREV",
+            "HDLC",
+            "LDLC",
+        )
         table = table.filter((pl.col("PERIOD") == 1) & (pl.col("PREVCHD") == 0))
         table = table.select([c for c in table.columns if not c.startswith(later)])
     if name == "diabetes130":
@@ -242,7 +257,12 @@ def test_real_tables_hold_no_leak(mirror, name):
         positive = "1"
     role = {target: "target", unit: "unit"} | dict.fromkeys(left_out, "ignore")
     columns = [
-        Column(c, "number" if t.is_numeric() else "category", role.get(c, "input"), options={"positive": positive} if c == target else {})
+        Column(
+            c,
+            "number" if t.is_numeric() else "category",
+            role.get(c, "input"),
+            options={"positive": positive} if c == target else {},
+        )
         for c, t in table.schema.items()
     ]
     findings = find_leaks(Cohort(table, tuple(columns)))

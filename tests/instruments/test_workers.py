@@ -45,7 +45,18 @@ def test_no_hidden_cell_stands_alone_in_its_line(rows: list[list[int]]) -> None:
     assert not (found.sum(axis=1) == 1).any()
 
 
-@pytest.mark.parametrize(("count", "hidden", "text"), [(0, False, "0"), (9, False, "<10"), (9, True, "<10"), (10, False, "10"), (1234, False, "1,234"), (1234, True, "hidden"), (0, True, "hidden")])
+@pytest.mark.parametrize(
+    ("count", "hidden", "text"),
+    [
+        (0, False, "0"),
+        (9, False, "<10"),
+        (9, True, "<10"),
+        (10, False, "10"),
+        (1234, False, "1,234"),
+        (1234, True, "hidden"),
+        (0, True, "hidden"),
+    ],
+)
 def test_a_count_as_printed(count: int, hidden: bool, text: str) -> None:
     assert cells.shown(count, hidden) == text
 
@@ -65,7 +76,9 @@ def test_standardised_differences_by_hand() -> None:
     assert groups.smd_classes(np.array([[80, 20], [50, 50]])) == pytest.approx(by_hand)
 
 
-@given(st.lists(st.lists(st.integers(1, 50), min_size=3, max_size=3), min_size=2, max_size=3), st.permutations(range(3)))
+@given(
+    st.lists(st.lists(st.integers(1, 50), min_size=3, max_size=3), min_size=2, max_size=3), st.permutations(range(3))
+)
 def test_order_of_levels_changes_no_difference(counts: list, order: list[int]) -> None:
     table = np.array(counts, dtype=float)
     assert groups.smd_classes(table[:, order]) == pytest.approx(groups.smd_classes(table), abs=1e-9)
@@ -86,12 +99,22 @@ def test_tests_beside_scipy(ranks: bool, n: int) -> None:
     assert groups.p_numbers([np.ones(5)] * n, ranks) == 1.0
 
 
-@pytest.mark.parametrize(("counts", "p"), [([[3, 1], [1, 3]], 0.4857), ([[50, 50], [50, 50]], 1.0), ([[5, 0], [7, 0]], 1.0), ([[90, 10], [70, 30]], 0.000407)])
+@pytest.mark.parametrize(
+    ("counts", "p"),
+    [
+        ([[3, 1], [1, 3]], 0.4857),
+        ([[50, 50], [50, 50]], 1.0),
+        ([[5, 0], [7, 0]], 1.0),
+        ([[90, 10], [70, 30]], 0.000407),
+    ],
+)
 def test_tests_of_classes(counts: list, p: float) -> None:
     assert groups.p_classes(np.array(counts)) == pytest.approx(p, abs=1e-4)
 
 
-@pytest.mark.parametrize(("p", "text"), [(0.0, "<0.001"), (0.00099, "<0.001"), (0.001, "0.001"), (0.25, "0.250"), (1.0, "1.000")])
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0, "<0.001"), (0.00099, "<0.001"), (0.001, "0.001"), (0.25, "0.250"), (1.0, "1.000")]
+)
 def test_p_as_printed(p: float, text: str) -> None:
     assert groups.p_text(p) == text
 
@@ -163,7 +186,15 @@ def test_any_column_as_words(values: pl.Series, found: list[str]) -> None:
     assert columns.missing(values).tolist() == [w == "" for w in found]
 
 
-@pytest.mark.parametrize(("values", "found"), [(pl.Series(["Yes", "n", "maybe", None]), [1, 0, NAN, NAN]), (pl.Series([True, False]), [1, 0]), (pl.Series([0, 1, 2]), [0, 1, NAN]), (pl.Series([1.0, 0.0]), [1, 0])])
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (pl.Series(["Yes", "n", "maybe", None]), [1, 0, NAN, NAN]),
+        (pl.Series([True, False]), [1, 0]),
+        (pl.Series([0, 1, 2]), [0, 1, NAN]),
+        (pl.Series([1.0, 0.0]), [1, 0]),
+    ],
+)
 def test_any_column_as_yes_or_no(values: pl.Series, found: list) -> None:
     np.testing.assert_array_equal(columns.yes(values), found)
 

@@ -19,7 +19,10 @@ QUICK = ["--folds", "2", "--repeats", "1", "--model", "logistic", "--boot", "200
 def lines(n: int = 60, outcome: str = "") -> list[str]:
     """A small table as lines; `outcome` replaces every outcome."""
     rng = np.random.default_rng(0)
-    rows = [f"P{i:03d},{50 + i % 30}.5,{rng.normal(5, 2):.3f},{'ab'[i % 2]},{outcome or ('yes' if rng.random() < 0.5 else 'no')}" for i in range(n)]
+    rows = [
+        f"P{i:03d},{50 + i % 30}.5,{rng.normal(5, 2):.3f},{'ab'[i % 2]},{outcome or ('yes' if rng.random() < 0.5 else 'no')}"
+        for i in range(n)
+    ]
     return ["id,age,crp,ward,died", *rows]
 
 
@@ -50,21 +53,44 @@ def with_column(name: str, values: list[str]) -> list[str]:
 
 TABLES = {
     "constant": (lines(outcome="yes"), [], "one value", "target-constant"),
-    "fewer rows than folds": (lines(8), ["--folds", "10"], "at least as many units as folds (10), there are 8", "target-rows"),
+    "fewer rows than folds": (
+        lines(8),
+        ["--folds", "10"],
+        "at least as many units as folds (10), there are 8",
+        "target-rows",
+    ),
     "two rows": (lines(2), [], "must have two classes", "target-constant"),
     "rare class": ([*lines(60, "no"), "P900,61.5,5.1,a,yes"], [], "class 'yes'", "target-class"),
     "doubled header": (["id,age,age,ward,died", *lines()[1:]], [], "columns 2 and 3", "read-header"),
     "empty": (b"", [], "it is empty", "read-empty"),
     "header only": (lines()[:1], [], "at least one row", "read-empty"),
     "binary": (bytes(range(256)) * 20, [], "binary file", "read-format"),
-    "only ids": ([",".join([r.split(",")[0], r.split(",")[4]]) for r in lines()], [], "at least one predictor", "column-kind"),
+    "only ids": (
+        [",".join([r.split(",")[0], r.split(",")[4]]) for r in lines()],
+        [],
+        "at least one predictor",
+        "column-kind",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", TABLES)
 def test_a_table_that_cannot_be_used_is_refused(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     content, flags, words, code = TABLES[case]
-    sentence = refused(["fit", str(put(tmp_path, content)), "--target", "died", "--out", str(tmp_path / "runs" / "r"), "--quiet", *flags], tmp_path, capsys)
+    sentence = refused(
+        [
+            "fit",
+            str(put(tmp_path, content)),
+            "--target",
+            "died",
+            "--out",
+            str(tmp_path / "runs" / "r"),
+            "--quiet",
+            *flags,
+        ],
+        tmp_path,
+        capsys,
+    )
     assert words in sentence
     assert f"[{code}]" in sentence
 
@@ -85,7 +111,11 @@ FLAGS = {
     "model option": (["--target", "died", "--model", "logistic:penlty=1"], "did you mean 'penalty'", "option"),
     "model option value": (["--target", "died", "--model", "logistic:penalty=big"], "must be a number", "option"),
     "model of another task": (["--target", "died", "--model", "cox"], "cannot", "option"),
-    "member of another task": (["--target", "died", "--model", "ensemble:members=logistic+linear"], "'linear' cannot", "option"),
+    "member of another task": (
+        ["--target", "died", "--model", "ensemble:members=logistic+linear"],
+        "'linear' cannot",
+        "option",
+    ),
     "imbalance": (["--target", "died", "--imbalance", "smote"], "none or balanced", "option"),
     "threshold": (["--target", "died", "--threshold", "high"], "between 0 and 1", "option"),
     "coverage": (["--target", "died", "--coverage", "0"], "between 0 and 1", "option"),
@@ -104,7 +134,9 @@ FLAGS = {
 @pytest.mark.parametrize("case", FLAGS)
 def test_a_wrong_flag_is_refused(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     flags, words, code = FLAGS[case]
-    sentence = refused(["fit", str(put(tmp_path, lines())), "--out", str(tmp_path / "runs" / "r"), "--quiet", *flags], tmp_path, capsys)
+    sentence = refused(
+        ["fit", str(put(tmp_path, lines())), "--out", str(tmp_path / "runs" / "r"), "--quiet", *flags], tmp_path, capsys
+    )
     assert words in sentence
     assert f"[{code}]" in sentence
 
@@ -115,11 +147,19 @@ def test_paths_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "[read-format]" in refused(["look", str(tmp_path)], tmp_path, capsys)
     assert "[run-missing]" in refused(["predict", str(tmp_path), str(good)], tmp_path, capsys)
     assert "[run-missing]" in refused(["verify", str(tmp_path / "none")], tmp_path, capsys)
-    assert "holds something else" in refused(["fit", str(good), "--target", "died", "--out", str(tmp_path)], tmp_path, capsys)
-    assert "[read-truncated]" in refused(["look", str(put(tmp_path, gzip.compress("\n".join(lines(600)).encode())[:300], "t.csv.gz"))], tmp_path, capsys)
+    assert "holds something else" in refused(
+        ["fit", str(good), "--target", "died", "--out", str(tmp_path)], tmp_path, capsys
+    )
+    assert "[read-truncated]" in refused(
+        ["look", str(put(tmp_path, gzip.compress("\n".join(lines(600)).encode())[:300], "t.csv.gz"))], tmp_path, capsys
+    )
     assert "device" in refused(["look", os.devnull], tmp_path, capsys)
     assert "NUL" in refused(["look", "a\0b.csv"], tmp_path, capsys)
-    assert "[read-encoding]" in refused(["fit", str(good), "--target", "died", "--config", str(put(tmp_path, b"\xff\xfe\x81", "c.yaml"))], tmp_path, capsys)
+    assert "[read-encoding]" in refused(
+        ["fit", str(good), "--target", "died", "--config", str(put(tmp_path, b"\xff\xfe\x81", "c.yaml"))],
+        tmp_path,
+        capsys,
+    )
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
@@ -132,10 +172,22 @@ def test_a_file_without_permission(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_bomb_is_refused_at_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     bomb = put(tmp_path, gzip.compress(b"a,b\n" + b"0,0\n" * (12 << 20)), "bomb.csv.gz")
     assert bomb.stat().st_size < 1 << 18
-    assert "[limit-ratio]" in refused(["fit", str(bomb), "--target", "b", "--out", str(tmp_path / "r"), "--quiet"], tmp_path, capsys)
+    assert "[limit-ratio]" in refused(
+        ["fit", str(bomb), "--target", "b", "--out", str(tmp_path / "r"), "--quiet"], tmp_path, capsys
+    )
 
 
-@pytest.mark.parametrize("args", [["fitt"], ["fit"], ["fit", "x.csv", "--tarrget", "died"], ["data", "gte"], ["data", "get", "hart"], ["fit", "x.csv", "--folds", "five"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["fitt"],
+        ["fit"],
+        ["fit", "x.csv", "--tarrget", "died"],
+        ["data", "gte"],
+        ["data", "get", "hart"],
+        ["fit", "x.csv", "--folds", "five"],
+    ],
+)
 def test_commands_that_do_not_exist(args: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     refused(args, tmp_path, capsys)
 
@@ -143,7 +195,20 @@ def test_commands_that_do_not_exist(args: list[str], tmp_path: Path, capsys: pyt
 def test_a_site_of_one_class_leaves_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     sites = ["A" if line.endswith("yes") else "B" for line in lines()[1:]]
     path = put(tmp_path, with_column("site", sites[:59]))
-    args = ["fit", str(path), "--target", "died", "--site", "site", "--out", str(tmp_path / "runs" / "r"), "--quiet", "--workers", "1", *QUICK]
+    args = [
+        "fit",
+        str(path),
+        "--target",
+        "died",
+        "--site",
+        "site",
+        "--out",
+        str(tmp_path / "runs" / "r"),
+        "--quiet",
+        "--workers",
+        "1",
+        *QUICK,
+    ]
     assert "both classes" in refused(args, tmp_path, capsys)
 
 
@@ -160,7 +225,9 @@ USABLE = {
     "mixed types": with_column("x", [*(str(i) for i in range(58)), "old"]),
     "all missing": with_column("x", [""] * 59),
     "not a number": with_column("x", ["NaN", "inf", "-inf", *(f"{i}.5" for i in range(56))]),
-    "dates in several formats": with_column("x", [("2020-01-31", "31/01/2020", "31 Jan 2020")[i % 3] for i in range(59)]),
+    "dates in several formats": with_column(
+        "x", [("2020-01-31", "31/01/2020", "31 Jan 2020")[i % 3] for i in range(59)]
+    ),
     "leading zeros": with_column("x", [f"0{1000 + i % 7}" for i in range(59)]),
     "formula": with_column("=1+1", [f"=cmd|' /C calc'!A{i}" for i in range(59)]),
     "ragged": [*lines(59), "P999,61"],
@@ -168,7 +235,9 @@ USABLE = {
 
 
 @pytest.mark.parametrize("case", USABLE)
-def test_a_table_that_can_be_used_is_used_and_nothing_is_lost(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_table_that_can_be_used_is_used_and_nothing_is_lost(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     path = put(tmp_path, USABLE[case])
     read, used, lost, said = account(path, capsys)
     assert read == len(USABLE[case]) - 1

@@ -57,7 +57,9 @@ def test_order_of_training_rows_teaches_the_same(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("missing", [pl.Series("x", [None, None], dtype=pl.String), pl.Series("x", [], dtype=pl.String)])
+@pytest.mark.parametrize(
+    "missing", [pl.Series("x", [None, None], dtype=pl.String), pl.Series("x", [], dtype=pl.String)]
+)
 def test_nothing_can_be_learnt_from_nothing_and_nothing_breaks(kind: str, missing: pl.Series) -> None:
     modality, column = modalities.get(kind), Column("x", kind)
     block = modality.encode(missing, modality.fit(missing, column))
@@ -69,7 +71,10 @@ def test_nothing_can_be_learnt_from_nothing_and_nothing_breaks(kind: str, missin
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("option", "known"), [("missing_codez", False), ("colour", False), ("positive", True), ("quantity", True), ("possible", True)])
+@pytest.mark.parametrize(
+    ("option", "known"),
+    [("missing_codez", False), ("colour", False), ("positive", True), ("quantity", True), ("possible", True)],
+)
 def test_foreign_options_are_refused_unless_inferred(kind: str, option: str, known: bool) -> None:
     modality = modalities.get(kind)
     column = Column("x", kind, options={option: ()})
@@ -173,7 +178,11 @@ def test_numbers(values: list, options: dict, found: list) -> None:
 
 def test_winsorising_limits_new_values_too() -> None:
     train = pl.Series("x", np.arange(101.0))
-    assert encoded("number", pl.Series("x", [-50.0, 50.0, 500.0]), train, winsor=0.05)[:, 0].tolist() == [5.0, 50.0, 95.0]
+    assert encoded("number", pl.Series("x", [-50.0, 50.0, 500.0]), train, winsor=0.05)[:, 0].tolist() == [
+        5.0,
+        50.0,
+        95.0,
+    ]
 
 
 @pytest.mark.parametrize("given_", [{"missing_codes": ("x",)}, {"possible": ("low", 3)}, {"missing_codes": 9}])
@@ -246,9 +255,16 @@ def test_the_quick_way_of_many_repeats_gives_the_same_codes(values: list) -> Non
 # -- dates and texts -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("day", "years"), [(dt.date(2000, 1, 1), 0.0), (dt.date(2001, 1, 1), 366 / 365.2425), (dt.date(1999, 12, 31), -1 / 365.2425)])
+@pytest.mark.parametrize(
+    ("day", "years"),
+    [(dt.date(2000, 1, 1), 0.0), (dt.date(2001, 1, 1), 366 / 365.2425), (dt.date(1999, 12, 31), -1 / 365.2425)],
+)
 def test_years_since_2000(day: dt.date, years: float) -> None:
-    for values in (pl.Series("x", [day]), pl.Series("x", [day.isoformat()]), pl.Series("x", [dt.datetime.combine(day, dt.time())])):
+    for values in (
+        pl.Series("x", [day]),
+        pl.Series("x", [day.isoformat()]),
+        pl.Series("x", [dt.datetime.combine(day, dt.time())]),
+    ):
         found = encoded("date", values)
         assert found[0, 0] == pytest.approx(years, abs=1e-9)
         assert found[0, 1] ** 2 + found[0, 2] ** 2 == pytest.approx(1.0)
@@ -270,7 +286,9 @@ def test_terms(record: str, pairs: bool, found: list[str]) -> None:
 
 
 def test_rare_common_and_private_terms_are_not_learnt() -> None:
-    records = ["fever smith" if i < 4 else "fever cough 19690513 tel5551234" if i < 14 else "fever rest" for i in range(30)]
+    records = [
+        "fever smith" if i < 4 else "fever cough 19690513 tel5551234" if i < 14 else "fever rest" for i in range(30)
+    ]
     state = modalities.get("text").fit(pl.Series("x", records), Column("x", "text"))
     assert set(state["terms"]) == {"cough", "rest", "fever cough", "fever rest"}
 

@@ -83,7 +83,9 @@ def test_one_seed_one_model(name: str, kind: str) -> None:
 def test_the_unit_of_a_number_does_not_matter(name: str, kind: str) -> None:
     """A power of two keeps every bit of every number."""
     data, _, value = fitted(name, kind)
-    scaled = replace(data, blocks={k: dense(b.values * 1024.0, b.names) if k == "x1" else b for k, b in data.blocks.items()})
+    scaled = replace(
+        data, blocks={k: dense(b.values * 1024.0, b.names) if k == "x1" else b for k, b in data.blocks.items()}
+    )
     np.testing.assert_allclose(answers(name, fit(name, scaled), scaled), value, atol=1e-4)
 
 
@@ -97,7 +99,10 @@ def test_names_of_columns_do_not_matter(name: str, kind: str) -> None:
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_a_row_of_missing_values_is_answered(name: str, kind: str) -> None:
     data, params, _ = fitted(name, kind)
-    empty = {k: replace(b.take(np.array([0])), arrays={"values": np.full((1, 1), np.nan)}, present=np.array([False])) for k, b in data.blocks.items()}
+    empty = {
+        k: replace(b.take(np.array([0])), arrays={"values": np.full((1, 1), np.nan)}, present=np.array([False]))
+        for k, b in data.blocks.items()
+    }
     value = load(models.INDEX, "models", name)().predict(params, empty).value
     assert np.isfinite(value).all()
 

@@ -11,9 +11,26 @@ from osler.models.clinical.meld import Meld, Meld3, MeldNa
 from osler.models.clinical.points import Cha2ds2Vasc, Charlson, Curb65, News2
 
 WELL = {
-    News2: {"respiratory_rate": 16, "spo2": 97, "oxygen": 0, "sbp": 120, "pulse": 70, "not_alert": 0, "temperature": 37, "hypercapnic": 0},
+    News2: {
+        "respiratory_rate": 16,
+        "spo2": 97,
+        "oxygen": 0,
+        "sbp": 120,
+        "pulse": 70,
+        "not_alert": 0,
+        "temperature": 37,
+        "hypercapnic": 0,
+    },
     Curb65: {"age": 40, "confusion": 0, "urea": 5, "respiratory_rate": 16, "sbp": 120, "dbp": 80},
-    Cha2ds2Vasc: {"age": 50, "sex": 1, "heart_failure": 0, "hypertension": 0, "diabetes": 0, "stroke": 0, "vascular_disease": 0},
+    Cha2ds2Vasc: {
+        "age": 50,
+        "sex": 1,
+        "heart_failure": 0,
+        "hypertension": 0,
+        "diabetes": 0,
+        "stroke": 0,
+        "vascular_disease": 0,
+    },
     Charlson: {i.name: 0 for i in Charlson.inputs} | {"age": 40},
     Meld: {"bilirubin": 1, "inr": 1, "creatinine": 1, "dialysis": 0},
     MeldNa: {"bilirubin": 1, "inr": 1, "creatinine": 1, "sodium": 140, "dialysis": 0},
@@ -57,19 +74,41 @@ BANDS = [
 ]
 
 
-@pytest.mark.parametrize(("cls", "name", "value", "expected"), [(c, n, v, e) for c, n, band in BANDS for v, e in band.items()])
+@pytest.mark.parametrize(
+    ("cls", "name", "value", "expected"), [(c, n, v, e) for c, n, band in BANDS for v, e in band.items()]
+)
 def test_each_border(cls: type, name: str, value: float, expected: float) -> None:
     assert points(cls, **{name: value}) == expected
 
 
-@pytest.mark.parametrize(("spo2", "oxygen", "expected"), [(83, 0, 3), (84, 0, 2), (86, 0, 1), (88, 0, 0), (92, 0, 0), (97, 0, 0), (93, 1, 3), (95, 1, 4), (97, 1, 5), (88, 1, 2)])
+@pytest.mark.parametrize(
+    ("spo2", "oxygen", "expected"),
+    [
+        (83, 0, 3),
+        (84, 0, 2),
+        (86, 0, 1),
+        (88, 0, 0),
+        (92, 0, 0),
+        (97, 0, 0),
+        (93, 1, 3),
+        (95, 1, 4),
+        (97, 1, 5),
+        (88, 1, 2),
+    ],
+)
 def test_the_second_saturation_scale(spo2: float, oxygen: float, expected: float) -> None:
     assert points(News2, spo2=spo2, oxygen=oxygen, hypercapnic=1) == expected
 
 
 @pytest.mark.parametrize(
     ("diseases", "expected"),
-    [(("diabetes",), 1), (("diabetes", "diabetes_with_damage"), 2), (("mild_liver_disease", "severe_liver_disease"), 3), (("tumour", "metastasis"), 6), (("stroke", "copd"), 2)],
+    [
+        (("diabetes",), 1),
+        (("diabetes", "diabetes_with_damage"), 2),
+        (("mild_liver_disease", "severe_liver_disease"), 3),
+        (("tumour", "metastasis"), 6),
+        (("stroke", "copd"), 2),
+    ],
 )
 def test_the_graver_of_two_grades_counts(diseases: tuple[str, ...], expected: float) -> None:
     assert points(Charlson, **dict.fromkeys(diseases, 1)) == expected

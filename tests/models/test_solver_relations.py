@@ -54,12 +54,18 @@ def test_a_weight_is_a_repeated_row(seed: int) -> None:
     often = np.repeat(np.arange(len(y)), w.astype(int))
     ones = np.ones(len(often))
     penalties = np.array([10.0, 1.0])
-    for one, other in zip(solvers.logistic_path(X, y, w, penalties), solvers.logistic_path(X[often], y[often], ones, penalties)):
+    for one, other in zip(
+        solvers.logistic_path(X, y, w, penalties), solvers.logistic_path(X[often], y[often], ones, penalties)
+    ):
         np.testing.assert_allclose(one, other, atol=1e-6)
     Y = np.eye(3)[np.digitize(X[:, 0], [-0.5, 0.5])]
     penalty = np.full(4, 2.0)
-    np.testing.assert_allclose(solvers.multinomial(X, Y, w, penalty), solvers.multinomial(X[often], Y[often], ones, penalty), atol=1e-5)
-    np.testing.assert_allclose(solvers.ridge(X, X[:, 0] + y, w, penalties), solvers.ridge(X[often], (X[:, 0] + y)[often], ones, penalties))
+    np.testing.assert_allclose(
+        solvers.multinomial(X, Y, w, penalty), solvers.multinomial(X[often], Y[often], ones, penalty), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        solvers.ridge(X, X[:, 0] + y, w, penalties), solvers.ridge(X[often], (X[:, 0] + y)[often], ones, penalties)
+    )
 
 
 @pytest.mark.parametrize("shape", [(60, 4), (10, 4), (8, 20)])
@@ -142,7 +148,9 @@ def test_the_partial_likelihood_and_its_slopes(seed: int, n: int) -> None:
         return
     gradient, curvature = row_derivatives(sets, eta)
     step = 1e-5
-    by_step = [(log_likelihood(sets, eta + step * e) - log_likelihood(sets, eta - step * e)) / (2 * step) for e in np.eye(n)]
+    by_step = [
+        (log_likelihood(sets, eta + step * e) - log_likelihood(sets, eta - step * e)) / (2 * step) for e in np.eye(n)
+    ]
     np.testing.assert_allclose(gradient, by_step, atol=1e-5)
     assert gradient.sum() == pytest.approx(0.0, abs=1e-8)
     assert (curvature >= 0).all()
@@ -218,7 +226,14 @@ def test_a_column_of_few_values_does_not_bend() -> None:
     assert splines.expand(x, splines.fit(x, 1, 4)).shape == (100, 1)
 
 
-STUMP = OneTree(np.array([1, 0, 0]), np.array([0.5, 0, 0]), np.array([1, -1, -1]), np.array([2, -1, -1]), np.array([False, True, True]), np.array([[9.0], [1], [2]]))
+STUMP = OneTree(
+    np.array([1, 0, 0]),
+    np.array([0.5, 0, 0]),
+    np.array([1, -1, -1]),
+    np.array([2, -1, -1]),
+    np.array([False, True, True]),
+    np.array([[9.0], [1], [2]]),
+)
 LEAF = OneTree(np.array([0]), np.array([0.0]), np.array([-1]), np.array([-1]), np.array([True]), np.array([[10.0]]))
 
 
@@ -266,7 +281,10 @@ def test_options_from_texts(name: str, text: object, value: object) -> None:
     assert getattr(options_from(Some, {name: text}, "model x"), name) == value
 
 
-@pytest.mark.parametrize(("name", "text"), [("depth", "many"), ("depth", "1.5"), ("rate", "fast"), ("fast", "maybe"), ("sizes", "1+b"), ("dept", "3")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("depth", "many"), ("depth", "1.5"), ("rate", "fast"), ("fast", "maybe"), ("sizes", "1+b"), ("dept", "3")],
+)
 def test_options_that_do_not_read(name: str, text: str) -> None:
     with pytest.raises(OptionError, match="model x") as error:
         options_from(Some, {name: text}, "model x")
@@ -323,14 +341,23 @@ def test_probabilities_without_overflow() -> None:
 CHOLESTEROL = Input("cholesterol", "number", ("chol", "tc"), {"mmol/L": 1.0, "mg/dL": 1 / 38.67}, 2, 12)
 
 
-@pytest.mark.parametrize(("name", "key"), [("Total Cholesterol (mg/dL)", "totalcholesterol"), ("sys_BP", "sysbp"), ("Age [years]", "age"), ("", "")])
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("Total Cholesterol (mg/dL)", "totalcholesterol"), ("sys_BP", "sysbp"), ("Age [years]", "age"), ("", "")],
+)
 def test_plain_names(name: str, key: str) -> None:
     assert plain(name) == key
 
 
 @pytest.mark.parametrize(
     ("unit", "x", "found"),
-    [("mg/dL", [5.0], ("mg/dL", 1 / 38.67)), ("MG / DL", [5.0], ("mg/dL", 1 / 38.67)), ("", [5.0, NAN], ("mmol/L", 1.0)), ("", [200.0], ("mg/dL", 1 / 38.67)), ("", [NAN], ("mmol/L", 1.0))],
+    [
+        ("mg/dL", [5.0], ("mg/dL", 1 / 38.67)),
+        ("MG / DL", [5.0], ("mg/dL", 1 / 38.67)),
+        ("", [5.0, NAN], ("mmol/L", 1.0)),
+        ("", [200.0], ("mg/dL", 1 / 38.67)),
+        ("", [NAN], ("mmol/L", 1.0)),
+    ],
 )
 def test_units_of_an_input(unit: str, x: list[float], found: tuple[str, float]) -> None:
     assert factor_of(CHOLESTEROL, unit, np.array(x)) == found

@@ -19,11 +19,15 @@ from osler.cohort.column import ROW
 from osler.cohort.delimited import Delimited
 from osler.errors import InputError
 
-CELLS = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")) | st.sampled_from('",;\n\t|\'= '), max_size=12)
+CELLS = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")) | st.sampled_from("\",;\n\t|'= "), max_size=12
+)
 NAMES = st.lists(st.text("abcdefghij_", min_size=1, max_size=8), min_size=2, max_size=5, unique=True)
 
 
-def blocks_of(data: bytes, size: int, delimiter: str = ",") -> tuple[list[tuple[str | None, ...]], list[int], Delimited]:
+def blocks_of(
+    data: bytes, size: int, delimiter: str = ","
+) -> tuple[list[tuple[str | None, ...]], list[int], Delimited]:
     """Rows as text, numbers of refused rows, and the reader, from bytes that come in steps of 7."""
     reader = Delimited("t.csv", delimiter)
     rows: list[tuple[str | None, ...]] = []
@@ -57,7 +61,11 @@ def test_every_record_of_any_text_is_a_row_or_a_refusal(noise: bytes, size: int)
     assert reader.header == ["a", "b"]
 
 
-@given(st.lists(st.integers(-(10**15), 10**15) | st.none(), min_size=1, max_size=30).filter(lambda x: any(v is not None for v in x)))
+@given(
+    st.lists(st.integers(-(10**15), 10**15) | st.none(), min_size=1, max_size=30).filter(
+        lambda x: any(v is not None for v in x)
+    )
+)
 def test_whole_numbers_come_back(values: list[int | None]):
     text = "x,y\n" + "\n".join(f"{'' if v is None else v},a" for v in values)
     assert read(text.encode()).table["x"].to_list() == values

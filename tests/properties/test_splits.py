@@ -44,7 +44,10 @@ def test_renaming_units_changes_nothing_and_rows_are_tested_once(case):
         assert np.bincount(np.concatenate([s.test for s in one if s.repeat == repeat])).tolist() == [1] * len(groups)
 
 
-@given(st.lists(st.tuples(st.integers(0, 15), st.integers(0, 3), st.integers(0, 1)), min_size=20, max_size=60), st.integers(0, 999))
+@given(
+    st.lists(st.tuples(st.integers(0, 15), st.integers(0, 3), st.integers(0, 1)), min_size=20, max_size=60),
+    st.integers(0, 999),
+)
 def test_every_split_that_is_given_has_a_clean_certificate(rows, seed):
     table = pl.DataFrame(rows, schema=["p", "s", "y"], orient="row").with_columns(s=pl.col("s").cast(pl.String))
     roles = {"p": "unit", "s": "site", "y": "target"}
@@ -78,7 +81,9 @@ def test_near_duplicates_do_not_depend_on_the_order_of_rows(seed):
     x = np.concatenate([x, x[:4]])
     order = rng.permutation(64)
     place = np.argsort(order)
-    cohort = Cohort(pl.DataFrame(x[order], schema=[f"x{j}" for j in range(9)]), tuple(Column(f"x{j}", "number") for j in range(9)))
+    cohort = Cohort(
+        pl.DataFrame(x[order], schema=[f"x{j}" for j in range(9)]), tuple(Column(f"x{j}", "number") for j in range(9))
+    )
     wanted = {tuple(sorted((int(place[k]), int(place[60 + k])))) for k in range(4)}
     pairs = near_duplicates(cohort)
     assert {tuple(p) for p in pairs.positions.tolist()} == wanted

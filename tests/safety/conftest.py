@@ -23,7 +23,19 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def good_run(table: Path) -> Run:
     """A run whose predictor holds a line, trees, and a LightGBM text."""
     model = ("ensemble:members=logistic+tree+boosting:rounds=6",)
-    return fit(table, table.parent / "good", target="died", unit="patient_id", model=model, folds=2, repeats=1, boot=200, explain=False, workers=1, silent=True)
+    return fit(
+        table,
+        table.parent / "good",
+        target="died",
+        unit="patient_id",
+        model=model,
+        folds=2,
+        repeats=1,
+        boot=200,
+        explain=False,
+        workers=1,
+        silent=True,
+    )
 
 
 @pytest.fixture(scope="session")

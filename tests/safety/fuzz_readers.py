@@ -40,9 +40,15 @@ def seeds(rng: np.random.Generator) -> list[tuple[str, bytes]]:
     """(suffix, bytes) of valid files."""
     frame = table(rng)
     found = [(".csv", frame.write_csv().encode()), (".csv", frame.drop("note").write_csv(separator=";").encode())]
-    found += [(".tsv", frame.write_csv(separator="\t").encode()), (".csv.gz", gzip.compress(frame.write_csv().encode(), mtime=0))]
+    found += [
+        (".tsv", frame.write_csv(separator="\t").encode()),
+        (".csv.gz", gzip.compress(frame.write_csv().encode(), mtime=0)),
+    ]
     found += [(".csv", frame.write_csv().encode("utf-16")), (".csv", frame.write_csv(line_terminator="\r\n").encode())]
-    found += [(".jsonl", frame.write_ndjson().encode()), (".jsonl", b'{"a":[1,{"b":null}],"c":"\xc3\xa9"}\n{"a":2,"c":NaN}\n')]
+    found += [
+        (".jsonl", frame.write_ndjson().encode()),
+        (".jsonl", b'{"a":[1,{"b":null}],"c":"\xc3\xa9"}\n{"a":2,"c":NaN}\n'),
+    ]
     for compression in ("uncompressed", "snappy", "zstd", "gzip", "lz4"):
         out = io.BytesIO()
         frame.write_parquet(out, compression=compression)
@@ -54,7 +60,23 @@ def seeds(rng: np.random.Generator) -> list[tuple[str, bytes]]:
     return found
 
 
-_BITS = [b",", b'"', b"\n", b"\r", b"\0", b"\xff", b"=cmd|' /C calc'!A0", b"nan", b"inf", b"{" * 99, b"[" * 70, b"\xef\xbb\xbf", b"1e999", b"\t", b";"]
+_BITS = [
+    b",",
+    b'"',
+    b"\n",
+    b"\r",
+    b"\0",
+    b"\xff",
+    b"=cmd|' /C calc'!A0",
+    b"nan",
+    b"inf",
+    b"{" * 99,
+    b"[" * 70,
+    b"\xef\xbb\xbf",
+    b"1e999",
+    b"\t",
+    b";",
+]
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:

@@ -101,10 +101,27 @@ def torch_zip(folder: Path, rng: np.random.Generator, canary: Path) -> None:
 
 
 def script_beside(folder: Path, rng: np.random.Generator, canary: Path) -> None:
-    name = pick(rng, ["__init__.py", "sitecustomize.py", "model.pkl", "weights.pt", "conftest.py", "setup.py", ".hidden", "predictor.JSON"])
+    name = pick(
+        rng,
+        [
+            "__init__.py",
+            "sitecustomize.py",
+            "model.pkl",
+            "weights.pt",
+            "conftest.py",
+            "setup.py",
+            ".hidden",
+            "predictor.JSON",
+        ],
+    )
     (folder / name).write_text(f"import os\nos.system('touch {canary}')\n")
     if rng.random() < 0.5:
-        manifest(folder, lambda m: m["members"].update({name: {"sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(), "bytes": 1}}))
+        manifest(
+            folder,
+            lambda m: m["members"].update(
+                {name: {"sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(), "bytes": 1}}
+            ),
+        )
 
 
 def onnx_outside(folder: Path, rng: np.random.Generator, canary: Path) -> None:
@@ -112,7 +129,10 @@ def onnx_outside(folder: Path, rng: np.random.Generator, canary: Path) -> None:
     from onnx import TensorProto, helper
 
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
-    for key, value in (("location", pick(rng, ["../../../etc/passwd", "/etc/shadow", "arrays.safetensors"])), ("length", "4")):
+    for key, value in (
+        ("location", pick(rng, ["../../../etc/passwd", "/etc/shadow", "arrays.safetensors"])),
+        ("length", "4"),
+    ):
         entry = tensor.external_data.add()
         entry.key, entry.value = key, value
     out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
@@ -188,13 +208,27 @@ def stranger_in_manifest(folder: Path, rng: np.random.Generator, canary: Path) -
 
 
 def broken_manifest(folder: Path, rng: np.random.Generator, canary: Path) -> None:
-    text = pick(rng, ["[]", "null", "7", "{}", '{"format": "osler.predictor/99"}', "[" * 100_000, '{"format":"osler.predictor/1","members":[]}', "NaN"])
+    text = pick(
+        rng,
+        [
+            "[]",
+            "null",
+            "7",
+            "{}",
+            '{"format": "osler.predictor/99"}',
+            "[" * 100_000,
+            '{"format":"osler.predictor/1","members":[]}',
+            "NaN",
+        ],
+    )
     (folder / "manifest.json").write_text(text)
     (folder / "manifest.sha256").write_text(hashlib.sha256(text.encode()).hexdigest() + "\n")
 
 
 def lost_member(folder: Path, rng: np.random.Generator, canary: Path) -> None:
-    (folder / pick(rng, ["predictor.json", "arrays.safetensors", "card.md", "manifest.sha256", "manifest.json"])).unlink()
+    (
+        folder / pick(rng, ["predictor.json", "arrays.safetensors", "card.md", "manifest.sha256", "manifest.json"])
+    ).unlink()
 
 
 def header_lie(folder: Path, rng: np.random.Generator, canary: Path) -> None:
@@ -238,7 +272,9 @@ def strange_arrays(folder: Path, rng: np.random.Generator, canary: Path) -> None
         arrays[key] = np.full_like(arrays[key], pick(rng, [np.nan, np.inf, -np.inf]) if "coef" in key else np.nan)
     elif deed == 3:
         key = pick(rng, [k for k in arrays if k.endswith("nodes/children")])
-        arrays[key] = np.zeros_like(arrays[key]) if rng.random() < 0.5 else np.ascontiguousarray(arrays[key][:, ::-1] + 10**9)
+        arrays[key] = (
+            np.zeros_like(arrays[key]) if rng.random() < 0.5 else np.ascontiguousarray(arrays[key][:, ::-1] + 10**9)
+        )
     elif deed == 4:
         key = pick(rng, [k for k in arrays if k.endswith(("nodes/feature", "nodes/roots"))])
         arrays[key] = arrays[key] + 10**6
@@ -258,7 +294,9 @@ def json_trick(folder: Path, rng: np.random.Generator, canary: Path) -> None:
     if trick == 0:
         text = text.replace('"task":', '"task": "os:system", "task":', 1)
     elif trick == 1:
-        text = text.replace('"card": {', '"card": {"a": ' + pick(rng, ["NaN", "Infinity", "-Infinity", "1e999", "1" * 5000]) + ", ", 1)
+        text = text.replace(
+            '"card": {', '"card": {"a": ' + pick(rng, ["NaN", "Infinity", "-Infinity", "1e999", "1" * 5000]) + ", ", 1
+        )
     elif trick == 2:
         text = text.replace('"card": {', '"card": {"a": ' + "[" * 500 + "]" * 500 + ", ", 1)
     elif trick == 3:

@@ -36,7 +36,9 @@ def arguments(table: Path, out: Path) -> list[str]:
 def start(args: list[str], warm: bool) -> int:
     """Process id of a fit that has just begun."""
     if not warm:
-        return subprocess.Popen([sys.executable, "-m", "osler", *args], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).pid
+        return subprocess.Popen(
+            [sys.executable, "-m", "osler", *args], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ).pid
     child = os.fork()
     if child == 0:
         nowhere = os.open(os.devnull, os.O_WRONLY)

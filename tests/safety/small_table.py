@@ -19,5 +19,7 @@ def write(path: Path, n: int) -> Path:
         lines = csv.writer(out)
         lines.writerow(["patient_id", "age", "creatinine", "ward", "died"])
         for i in range(n):
-            lines.writerow([f"P{patient[i]:04d}", age[i], "" if i % 9 == 4 else creatinine[i], ward[i], "yes" if died[i] else "no"])
+            lines.writerow(
+                [f"P{patient[i]:04d}", age[i], "" if i % 9 == 4 else creatinine[i], ward[i], "yes" if died[i] else "no"]
+            )
     return path

@@ -13,7 +13,17 @@ from osler.cli import main
 from osler.engine.tables import defused
 
 STARTS = ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "|", "%"]
-ENDS = ["cmd|' /C calc'!A0", "HYPERLINK(\"http://x\",\"y\")", "1+1", "SUM(A1:A9)", "A1", "IMPORTXML(\"http://x\")", "2*3", "@x", "-1.5.2"]
+ENDS = [
+    "cmd|' /C calc'!A0",
+    'HYPERLINK("http://x","y")',
+    "1+1",
+    "SUM(A1:A9)",
+    "A1",
+    'IMPORTXML("http://x")',
+    "2*3",
+    "@x",
+    "-1.5.2",
+]
 
 
 def formulas(text: str) -> list[str]:
@@ -52,13 +62,17 @@ def test_what_commands_write_holds_no_formula(tmp_path: Path):
     rng = np.random.default_rng(1)
     n = 80
     lines = ["=evil(),age,@group,died"]
-    lines += [f"=cmd|{i},{20 + i % 50}.5,{('-x', '+y')[i % 2]},{'yes' if rng.random() < 0.5 else 'no'}" for i in range(n)]
+    lines += [
+        f"=cmd|{i},{20 + i % 50}.5,{('-x', '+y')[i % 2]},{'yes' if rng.random() < 0.5 else 'no'}" for i in range(n)
+    ]
     lines[5] = lines[5].rsplit(",", 1)[0] + ","
     lines[9] = lines[9].replace(".5", ".5.5", 1)
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     fit = "--target died --model logistic --folds 2 --repeats 1 --boot 200 --workers 1 --quiet --no-explain --input age --input @group --input =evil()".split()
     assert main(["fit", str(tmp_path / "t.csv"), "--out", str(tmp_path / "run"), *fit]) == 0
-    assert main(["predict", str(tmp_path / "run"), str(tmp_path / "t.csv"), "--out", str(tmp_path / "answers.csv")]) == 0
+    assert (
+        main(["predict", str(tmp_path / "run"), str(tmp_path / "t.csv"), "--out", str(tmp_path / "answers.csv")]) == 0
+    )
     assert main(["cluster", str(tmp_path / "t.csv"), "--out", str(tmp_path / "clusters.csv")]) == 0
     outputs = [tmp_path / "answers.csv", tmp_path / "clusters.csv", tmp_path / "run" / "refusals.csv"]
     assert [formulas(p.read_text()) for p in outputs] == [[], [], []]

@@ -18,7 +18,27 @@ from osler.errors import InputError, OslerError, PredictorError
 from tests.safety.hostile import ATTACKS, body_of, build, reseal
 
 #: What a mutation puts in place of a value.
-ODD: list[Any] = [None, True, "", "os:system", "x" * 3000, -1, 0, 3, 10**9, 2**62, 1.5, -1e300, [], {}, [[]], {"a": 1}, ["a", 1], "%Y", "\0"]
+ODD: list[Any] = [
+    None,
+    True,
+    "",
+    "os:system",
+    "x" * 3000,
+    -1,
+    0,
+    3,
+    10**9,
+    2**62,
+    1.5,
+    -1e300,
+    [],
+    {},
+    [[]],
+    {"a": 1},
+    ["a", 1],
+    "%Y",
+    "\0",
+]
 
 
 def test_there_are_two_hundred_attacks():
@@ -126,7 +146,9 @@ def test_an_onnx_file_of_our_own_kind_is_self_contained():
     assert not is_self_contained(model.SerializeToString())
 
 
-@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', "NaN", "[1e999]", "1" * 30, "[" * 10_000, '"\ud800', "{'a': 1}", ""])
+@pytest.mark.parametrize(
+    "text", ['{"a": 1, "a": 2}', "NaN", "[1e999]", "1" * 30, "[" * 10_000, '"\ud800', "{'a': 1}", ""]
+)
 def test_json_is_strict(text: str):
     from osler.engine.validate import parse
 

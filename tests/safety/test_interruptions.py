@@ -51,7 +51,17 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 def test_the_first_second_and_every_later_failure_of_a_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Every 3rd fsync in turn fails until none does: the folder is absent or whole, and the last fit gives the undisturbed bytes."""
     table = write(tmp_path / "table.csv", 40)
-    options = {"target": "died", "unit": "patient_id", "model": ("logistic",), "folds": 2, "repeats": 1, "boot": 200, "explain": False, "workers": 1, "silent": True}
+    options = {
+        "target": "died",
+        "unit": "patient_id",
+        "model": ("logistic",),
+        "folds": 2,
+        "repeats": 1,
+        "boot": 200,
+        "explain": False,
+        "workers": 1,
+        "silent": True,
+    }
     reference = fit(table, tmp_path / "calm", **options)
     out, n, failed = tmp_path / "run", 1, 0
     while True:
@@ -70,7 +80,9 @@ def test_the_first_second_and_every_later_failure_of_a_fit(tmp_path: Path, monke
     assert problems(out, {name: (reference.folder / name).read_bytes() for name in SAME}) == []
 
 
-def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_a_full_disk_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     table = write(tmp_path / "table.csv", 40)
     monkeypatch.setattr(files.os, "fsync", Failing(os.fsync, 4, errno.ENOSPC))
     assert main(arguments(table, tmp_path / "run")) == 2
@@ -106,6 +118,11 @@ def test_files_are_private_under_a_careless_umask(tmp_path: Path):
         osler.read(table).write(tmp_path / "cohort")
     finally:
         os.umask(before)
-    derived = [tmp_path / "run", *(tmp_path / "run").rglob("*"), *tmp_path.glob("answers.*"), *(tmp_path / "cohort").iterdir()]
+    derived = [
+        tmp_path / "run",
+        *(tmp_path / "run").rglob("*"),
+        *tmp_path.glob("answers.*"),
+        *(tmp_path / "cohort").iterdir(),
+    ]
     assert len(derived) > 15
     assert [str(p.relative_to(tmp_path)) for p in derived if stat.S_IMODE(p.stat().st_mode) & 0o077] == []

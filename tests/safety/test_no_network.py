@@ -14,7 +14,9 @@ import pytest
 from osler.cli import main
 from tests.safety.small_table import write
 
-OPTIONS = "--target died --unit patient_id --model logistic --folds 2 --repeats 1 --boot 200 --workers 1 --quiet".split()
+OPTIONS = (
+    "--target died --unit patient_id --model logistic --folds 2 --repeats 1 --boot 200 --workers 1 --quiet".split()
+)
 
 JOB = """
 import sys

@@ -15,7 +15,9 @@ import pytest
 from osler.cli import main
 
 N = 1000
-OPTIONS = "--target outcome --unit person --model logistic --model tree --folds 2 --repeats 1 --boot 200 --workers 1".split()
+OPTIONS = (
+    "--target outcome --unit person --model logistic --model tree --folds 2 --repeats 1 --boot 200 --workers 1".split()
+)
 
 QUICK = "--target outcome --unit person --model logistic:penalty=1 --folds 2 --repeats 1 --boot 200 --workers 1 --quiet".split()
 
@@ -41,8 +43,23 @@ def people() -> tuple[pl.DataFrame, list[str]]:
     odd = [f"{x:.9f}" for x in rng.normal(size=N)]
     days = [(datetime.date(1931, 1, 1) + datetime.timedelta(days=7 * i)).isoformat() for i in range(N)]
     sick = rng.random(N) < 1 / (1 + np.exp(-(np.array(numbers, dtype=float) - 50) / 6))
-    columns = {"person": ids, "name": names, "note": notes, "group": groups, "level": numbers, "lab": odd, "seen": days, "outcome": np.where(sick, "yes", "no")}
-    tokens = [w for column in (ids, names, notes, groups) for cell in column for w in cell.split() if "qz" in w.lower() or "zq" in w]
+    columns = {
+        "person": ids,
+        "name": names,
+        "note": notes,
+        "group": groups,
+        "level": numbers,
+        "lab": odd,
+        "seen": days,
+        "outcome": np.where(sick, "yes", "no"),
+    }
+    tokens = [
+        w
+        for column in (ids, names, notes, groups)
+        for cell in column
+        for w in cell.split()
+        if "qz" in w.lower() or "zq" in w
+    ]
     return pl.DataFrame(columns), sorted({t.strip(",") for t in tokens}) + numbers + odd + days
 
 
@@ -114,7 +131,13 @@ def crash(token: str, kind: type[BaseException]) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("kind", [ValueError, RuntimeError])
-def test_fifty_crashes_show_no_token(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], kind: type[Exception]):
+def test_fifty_crashes_show_no_token(
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    kind: type[Exception],
+):
     frame, tokens = people()
     wrong, crashed = [], 0
     for i, place in enumerate(PLACES):
@@ -122,7 +145,9 @@ def test_fifty_crashes_show_no_token(small: Path, tmp_path: Path, monkeypatch: p
         token = [frame["person"][i], frame["level"][i], frame["note"][i]][i % 3]
         with monkeypatch.context() as patch:
             patch.setattr(importlib.import_module(module), name, crash(token, kind))
-            crashed += main(["fit", str(small), "--out", str(tmp_path / f"run{i}"), *QUICK, "--no-explain", "--debug"]) == 1
+            crashed += (
+                main(["fit", str(small), "--out", str(tmp_path / f"run{i}"), *QUICK, "--no-explain", "--debug"]) == 1
+            )
         said = capfd.readouterr()
         wrong += [f"{place}: {t}" for t in found(iter([said.out.encode(), said.err.encode()]), tokens)]
         assert kind.__name__ in said.err or not (tmp_path / f"run{i}").exists()

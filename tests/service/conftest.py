@@ -36,7 +36,9 @@ class Server:
 
     def client(self, **options: object) -> httpx.Client:
         """A client that shows the token."""
-        return httpx.Client(base_url=self.address, headers={"authorization": f"Bearer {self.token}"}, timeout=30, **options)
+        return httpx.Client(
+            base_url=self.address, headers={"authorization": f"Bearer {self.token}"}, timeout=30, **options
+        )
 
 
 Start = Callable[..., Server]
@@ -50,7 +52,18 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     def begin(*folders: Path, options: tuple[str, ...] = ()) -> Server:
         place = tmp_path_factory.mktemp("server")
         log, audit = place / "log.txt", place / "audit.jsonl"
-        command = [sys.executable, "-m", "osler", "serve", *map(str, folders), "--port", "0", "--audit", str(audit), *options]
+        command = [
+            sys.executable,
+            "-m",
+            "osler",
+            "serve",
+            *map(str, folders),
+            "--port",
+            "0",
+            "--audit",
+            str(audit),
+            *options,
+        ]
         process = subprocess.Popen(
             command, stdout=log.open("wb"), stderr=subprocess.STDOUT, env={**os.environ, "POLARS_MAX_THREADS": "1"}
         )

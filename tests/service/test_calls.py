@@ -136,7 +136,9 @@ def test_openapi_is_typed_by_the_columns(server: Server):
     assert "in years" in age["description"]
     assert set(row["properties"]["ward"]["x-levels"]) == {"North", "south", "EAST Wing", "Zürich"}
     answer = call["responses"]["200"]["content"]["application/json"]["schema"]["properties"]["predictions"]["items"]
-    assert {"died_pred", "died_prob_no", "died_prob_yes", "died_set", "in_domain", "refusals"} == set(answer["properties"])
+    assert {"died_pred", "died_prob_no", "died_prob_yes", "died_set", "in_domain", "refusals"} == set(
+        answer["properties"]
+    )
     assert {"401", "413", "422", "429", "503"} <= set(call["responses"])
     assert described["security"] == [{"token": []}]
     assert len({p["post"]["operationId"] for n, p in described["paths"].items() if n.endswith("/predict")}) == 5
@@ -182,7 +184,11 @@ class Page(HTMLParser):
         if tag in ("input", "select", "textarea") and given.get("name"):
             self.fields[given["name"]] = given.get("value") or ""
         self.bad += [tag] if tag in ("script", "iframe", "object", "embed", "link", "img") else []
-        self.bad += [k for k, v in attrs if k.startswith("on") or (k in ("src", "href", "action") and not (v or "").startswith("/"))]
+        self.bad += [
+            k
+            for k, v in attrs
+            if k.startswith("on") or (k in ("src", "href", "action") and not (v or "").startswith("/"))
+        ]
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -191,7 +197,9 @@ class Page(HTMLParser):
 @contextmanager
 def logged_in(server: Server) -> Iterator[httpx.Client]:
     """A browser that has shown the token once."""
-    with httpx.Client(base_url=server.address, headers={"accept": "text/html", "origin": server.address}, timeout=30) as client:
+    with httpx.Client(
+        base_url=server.address, headers={"accept": "text/html", "origin": server.address}, timeout=30
+    ) as client:
         answer = client.post("/login", data={"token": server.token})
         assert answer.status_code == 303
         assert "HttpOnly" in answer.headers["set-cookie"]
@@ -224,7 +232,12 @@ def test_a_person_can_try_a_model_by_hand(server: Server):
 
 
 @pytest.mark.parametrize(
-    ("model", "fields", "says"), [("gbsg2", {"c2": "50"}, "cens until"), ("diabetes", {"c1": "50"}, "90% interval"), ("three", {"c1": "50"}, "stage = III")]
+    ("model", "fields", "says"),
+    [
+        ("gbsg2", {"c2": "50"}, "cens until"),
+        ("diabetes", {"c1": "50"}, "90% interval"),
+        ("three", {"c1": "50"}, "stage = III"),
+    ],
 )
 def test_every_task_has_its_page(server: Server, model: str, fields: dict[str, str], says: str):
     with logged_in(server) as client:
@@ -240,7 +253,11 @@ def test_a_form_of_another_session_or_origin_is_refused(server: Server):
         assert mine["form key"] != theirs["form key"]
         assert client.post("/", data={**mine, "form key": theirs["form key"]}).status_code == 403
         assert client.post("/", data={"c1": "5"}).status_code == 403
-        for headers in ({"origin": "https://evil.example"}, {"origin": "null"}, {"origin": server.address + ".evil.example"}):
+        for headers in (
+            {"origin": "https://evil.example"},
+            {"origin": "null"},
+            {"origin": server.address + ".evil.example"},
+        ):
             assert client.post("/", data=mine, headers=headers).status_code == 403
         assert client.post("/", data=mine, headers={"sec-fetch-site": "cross-site"}).status_code == 403
         assert client.post("/logout", data=mine).status_code == 303
@@ -259,7 +276,18 @@ def test_audit_lines_are_whole_and_hold_no_values(server: Server):
     assert [(line["rows"], line["status"], line["code"]) for line in last] == [
         (7, 200, ""), (0, 422, "column-kind"), (0, 415, "media-type")
     ]  # fmt: skip
-    assert set(last[0]) == {"time", "request", "route", "model", "rows", "status", "code", "address", "previous", "hash"}
+    assert set(last[0]) == {
+        "time",
+        "request",
+        "route",
+        "model",
+        "rows",
+        "status",
+        "code",
+        "address",
+        "previous",
+        "hash",
+    }
     assert broken_line(server.audit) == 0
     assert server.audit.stat().st_mode & 0o077 == 0
     written = server.audit.read_text() + server.log.read_text().replace(server.token, "")

@@ -37,7 +37,8 @@ def test_strict_json_takes_what_json_is():
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"a":1,"a":2}', b"NaN", b"[1e999]", b"1" * 31, b'"\\ud800"', b"\xff", b"", b"[" * 65 + b"]" * 65, b"{'a': 1}"]
+    "body",
+    [b'{"a":1,"a":2}', b"NaN", b"[1e999]", b"1" * 31, b'"\\ud800"', b"\xff", b"", b"[" * 65 + b"]" * 65, b"{'a': 1}"],
 )
 def test_strict_json_refuses_the_rest(body: bytes):
     with pytest.raises(Problem) as caught:
@@ -130,7 +131,13 @@ def test_hosts_and_origins_are_compared_as_a_whole():
     assert "0.0.0.0" not in allowed_hosts("0.0.0.0", ())
     assert same_origin("http://127.0.0.1:8000", "http", "127.0.0.1:8000")
     assert same_origin("https://clinic.local", "https", "clinic.local:443")
-    for other in ("http://127.0.0.1:80001", "http://127.0.0.1", "https://127.0.0.1:8000", "http://127.0.0.1:8000.evil", "null"):
+    for other in (
+        "http://127.0.0.1:80001",
+        "http://127.0.0.1",
+        "https://127.0.0.1:8000",
+        "http://127.0.0.1:8000.evil",
+        "null",
+    ):
         assert not same_origin(other, "http", "127.0.0.1:8000")
 
 

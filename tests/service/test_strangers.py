@@ -76,7 +76,9 @@ MANY_KEYS = json.dumps({f"k{i}": 1 for i in range(10_001)}).encode()
 def hostile_json(rng: random.Random) -> bytes:
     """One body that is not strict JSON, or not of the right shape before any column is looked at."""
     deep, many = rng.randint(65, 5000), rng.randint(31, 4000)
-    number = rng.choice([b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e400", b"9" * many, b"0x10", b"+1", b".5", b"01"])
+    number = rng.choice(
+        [b"NaN", b"Infinity", b"-Infinity", b"1e999", b"-1e400", b"9" * many, b"0x10", b"+1", b".5", b"01"]
+    )
     noise = bytes(rng.randint(0, 255) for _ in range(rng.randint(1, 60)))
     return rng.choice([
         b"[" * deep + b"]" * deep,
@@ -111,7 +113,9 @@ def test_a_thousand_bad_bodies_are_400_and_quick(victim: Server):
     assert slowest < 2.0
 
 
-@pytest.mark.parametrize("body", ["[]", "1", "null", '"text"', '{"rows": 5}', '{"rows": []}', '{"rows": [1]}', '{"rows": [[]]}'])
+@pytest.mark.parametrize(
+    "body", ["[]", "1", "null", '"text"', '{"rows": 5}', '{"rows": []}', '{"rows": [1]}', '{"rows": [[]]}']
+)
 def test_json_of_another_shape_is_422(victim: Server, body: str):
     with victim.client() as client:
         answer = client.post("/predict", content=body, headers={"content-type": "application/json"})
@@ -198,14 +202,21 @@ def test_dawdlers_are_closed_and_others_are_served(victim: Server):
             link.close()
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil", "", "[::1]x", "10.0.0.1:8000"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost@evil", "", "[::1]x", "10.0.0.1:8000"]
+)
 def test_another_host_name_is_refused(victim: Server, host: str):
-    got = talk(victim, f"GET /health HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {victim.token}\r\nConnection: close\r\n\r\n".encode())
+    got = talk(
+        victim,
+        f"GET /health HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {victim.token}\r\nConnection: close\r\n\r\n".encode(),
+    )
     assert got.startswith((b"HTTP/1.1 421", b"HTTP/1.1 400"))
 
 
 def test_doubled_authority_headers_and_web_sockets_are_refused(victim: Server):
-    twice = f"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {victim.token}\r\n\r\n"
+    twice = (
+        f"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {victim.token}\r\n\r\n"
+    )
     assert talk(victim, twice.encode()).startswith(b"HTTP/1.1 400")
     upgrade = "GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     assert talk(victim, upgrade.encode()).startswith(b"HTTP/1.1 401")
@@ -213,7 +224,12 @@ def test_doubled_authority_headers_and_web_sockets_are_refused(victim: Server):
 
 def test_every_response_has_the_headers_that_browsers_heed(victim: Server):
     with victim.client() as client:
-        answers = [client.get("/health"), client.get("/nothing"), client.put("/predict"), client.post("/predict", content=b"{")]
+        answers = [
+            client.get("/health"),
+            client.get("/nothing"),
+            client.put("/predict"),
+            client.post("/predict", content=b"{"),
+        ]
     answers.append(httpx.get(f"{victim.address}/"))
     assert [a.status_code for a in answers] == [200, 404, 405, 415, 401]
     for answer in answers:

@@ -130,7 +130,12 @@ def test_the_positive_class(values: list, fields: dict, classes: tuple[str, str]
 
 @pytest.mark.parametrize(
     ("values", "options", "code"),
-    [([None, None], {}, "target-constant"), (["a", "a"], {}, "target-constant"), (["a", "b", "c"], {}, "target-class"), (["a", "b"], {"positive": "z"}, "target-class")],
+    [
+        ([None, None], {}, "target-constant"),
+        (["a", "a"], {}, "target-constant"),
+        (["a", "b", "c"], {}, "target-class"),
+        (["a", "b"], {"positive": "z"}, "target-class"),
+    ],
 )
 def test_targets_without_two_classes(values: list, options: dict, code: str) -> None:
     with pytest.raises(TargetError) as error:
@@ -263,7 +268,9 @@ def test_one_unit_is_not_enough(kind: str) -> None:
     assert error.value.code in ("target-rows", "target-class")
 
 
-@pytest.mark.parametrize("weight", [[1.0, None, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0], [1.0, -1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0]])
+@pytest.mark.parametrize(
+    "weight", [[1.0, None, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0], [1.0, -1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0]]
+)
 def test_a_row_without_a_weight_is_not_used(weight: list) -> None:
     cohort = GOOD["binary"].with_column(pl.Series(weight), Column("w", "number", "weight"))
     assert tasks.get("binary").usable(cohort).tolist() == [True, False] + [True] * 6
@@ -293,7 +300,11 @@ def test_rows_of_a_target_and_its_prediction(rows: list[int]) -> None:
     at = np.array(rows, dtype=np.int64)
     target = Target("survival", ("d", "e"), np.arange(5.0), np.arange(5) > 2, weight=np.arange(5.0))
     part = target.take(at)
-    assert (part.y.tolist(), part.event.tolist(), part.weight.tolist()) == ([float(r) for r in rows], [r > 2 for r in rows], [float(r) for r in rows])
+    assert (part.y.tolist(), part.event.tolist(), part.weight.tolist()) == (
+        [float(r) for r in rows],
+        [r > 2 for r in rows],
+        [float(r) for r in rows],
+    )
     answer = Prediction(np.arange(10.0).reshape(5, 2), np.array([1.0, 2.0]))
     joined = Prediction.concat([answer.take(at), answer])
     np.testing.assert_array_equal(joined.value, np.concatenate([answer.value[at], answer.value]))

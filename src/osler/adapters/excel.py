@@ -29,4 +29,6 @@ def read_sheet(path: Path) -> tuple[pl.DataFrame, str]:
         if not sheet.height:
             return pl.DataFrame(schema=dict.fromkeys(names, pl.String())), name
         return sheet.to_polars(), name
-    raise ReadError(f"'{path.name}' must hold a table, its sheets are empty: check that it was exported whole", "read-empty")
+    raise ReadError(
+        f"'{path.name}' must hold a table, its sheets are empty: check that it was exported whole", "read-empty"
+    )

@@ -27,7 +27,9 @@ def to_polars(frame: Any) -> pl.DataFrame:
         return pl.DataFrame(frame)
     if isinstance(frame, dict):
         return pl.DataFrame(frame, strict=False)
-    raise ReadError(f"a table must be a path, a database address or a polars, pandas or pyarrow table, was {type(frame).__name__}")
+    raise ReadError(
+        f"a table must be a path, a database address or a polars, pandas or pyarrow table, was {type(frame).__name__}"
+    )
 
 
 def _of_pandas(frame: Any) -> pl.DataFrame:
@@ -51,7 +53,11 @@ def _column(name: str, values: Any) -> pl.Series:
     kinds = {type(v) for v in found if v is not None}
     if kinds and all(issubclass(k, bool) for k in kinds):
         return pl.Series(name, found, dtype=pl.Boolean)
-    if kinds and all(issubclass(k, int) and k is not bool for k in kinds) and all(v is None or abs(v) < 2**63 for v in found):
+    if (
+        kinds
+        and all(issubclass(k, int) and k is not bool for k in kinds)
+        and all(v is None or abs(v) < 2**63 for v in found)
+    ):
         return pl.Series(name, found, dtype=pl.Int64)
     if kinds and all(issubclass(k, (int, float)) and k is not bool for k in kinds):
         return pl.Series(name, [None if v is None else float(v) for v in found], dtype=pl.Float64)
@@ -62,4 +68,8 @@ def _column(name: str, values: Any) -> pl.Series:
 
 def _plain(value: Any) -> Any:
     """A numpy number, text or truth value as Python's own; anything else as it is."""
-    return value.item() if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64)) else value
+    return (
+        value.item()
+        if isinstance(value, np.generic) and not isinstance(value, (np.datetime64, np.timedelta64))
+        else value
+    )

@@ -53,7 +53,8 @@ class Address:
         query = _statement(query)
         if bool(table) == bool(query):
             raise ReadError(
-                "a database address must name one table or one query: end it with ?table=NAME or with ?query=SELECT ...", "read-database"
+                "a database address must name one table or one query: end it with ?table=NAME or with ?query=SELECT ...",
+                "read-database",
             )
         return cls(scheme.lower(), base + (f"?{kept}" if kept else ""), table, query)
 
@@ -80,7 +81,10 @@ class Address:
         """
         path = Path(urllib.parse.unquote(self.rest.partition("?")[0]).removeprefix("/"))
         if not path.is_file():
-            raise ReadError(f"database file must exist, there is no '{path.name}': three slashes are for a relative path, four for a full one", "read-missing")
+            raise ReadError(
+                f"database file must exist, there is no '{path.name}': three slashes are for a relative path, four for a full one",
+                "read-missing",
+            )
         return path
 
     def sql(self, known: Sequence[str]) -> str:
@@ -94,12 +98,16 @@ class Address:
         """
         if self.table:
             if self.table not in known:
-                raise ReadError(f"table must be in the database, was '{self.table}': {nearest(self.table, known)}", "read-database")
+                raise ReadError(
+                    f"table must be in the database, was '{self.table}': {nearest(self.table, known)}", "read-database"
+                )
             parts = [self.table] if "." not in self.table else self.table.split(".", 1)
             return "SELECT * FROM " + ".".join('"' + p.replace('"', '""') + '"' for p in parts)
         first = (self.query.split(None, 1) or [""])[0].lower()
         if first not in ("select", "with", "values", "from") or ";" in self.query:
-            raise ReadError("the query must be one SELECT without ';', it is not: tables are only ever read", "read-database")
+            raise ReadError(
+                "the query must be one SELECT without ';', it is not: tables are only ever read", "read-database"
+            )
         return self.query
 
 
@@ -127,7 +135,9 @@ def by_rows(names: list[str], fetch: Callable[[], list[tuple[Any, ...]]], source
         parts.append(rows)
         cells += len(rows) * len(names)
         if cells > MAX_CELLS:
-            raise LimitError(f"'{source}' must hold at most {MAX_CELLS:,} cells to be read at once, it holds more: select in the query")
+            raise LimitError(
+                f"'{source}' must hold at most {MAX_CELLS:,} cells to be read at once, it holds more: select in the query"
+            )
     columns = list(zip(*(row for part in parts for row in part))) or [()] * len(names)
     return pl.DataFrame([_column(n, list(values)) for n, values in zip(names, columns)])
 

@@ -30,18 +30,28 @@ def read_query(address: str) -> tuple[pl.DataFrame, str]:
     try:
         engine = _engine(alchemy, where)
     except ModuleNotFoundError as error:
-        raise MissingExtraError(f"this address needs the driver '{error.name}', which is not installed: pip install {error.name}") from None
+        raise MissingExtraError(
+            f"this address needs the driver '{error.name}', which is not installed: pip install {error.name}"
+        ) from None
     except alchemy.exc.SQLAlchemyError as error:
-        raise ReadError(f"database address must be one that SQLAlchemy reads, its scheme was '{where.scheme}': see the manual", "read-database") from error
+        raise ReadError(
+            f"database address must be one that SQLAlchemy reads, its scheme was '{where.scheme}': see the manual",
+            "read-database",
+        ) from error
     try:
         with engine.connect() as connection:
             _read_only(alchemy, connection, engine.dialect.name)
             statement = alchemy.text(where.sql(_known(alchemy, engine)).replace(":", r"\:"))
             result = connection.execution_options(stream_results=True).execute(statement)
-            return by_rows(list(result.keys()), lambda: [tuple(r) for r in result.fetchmany(10_000)], where.name), where.name
+            return by_rows(
+                list(result.keys()), lambda: [tuple(r) for r in result.fetchmany(10_000)], where.name
+            ), where.name
     except alchemy.exc.SQLAlchemyError as error:
         kind = type(getattr(error, "orig", None) or error).__name__
-        raise ReadError(f"{where.what} must be readable at '{where.shown}', it is not ({kind}): check address, name and rights", "read-database") from None
+        raise ReadError(
+            f"{where.what} must be readable at '{where.shown}', it is not ({kind}): check address, name and rights",
+            "read-database",
+        ) from None
     finally:
         engine.dispose()
 
@@ -51,7 +61,9 @@ def _engine(alchemy: Any, where: Address) -> Any:
         path = where.file()
         name = f"file:{urllib.parse.quote(os.fspath(path))}?mode=ro"
         return alchemy.create_engine("sqlite://", creator=lambda: sqlite3.connect(name, uri=True))
-    return alchemy.create_engine(_DRIVERS.get(where.scheme, where.scheme) + "://" + where.rest, connect_args=_timeouts(where))
+    return alchemy.create_engine(
+        _DRIVERS.get(where.scheme, where.scheme) + "://" + where.rest, connect_args=_timeouts(where)
+    )
 
 
 def _timeouts(where: Address) -> dict[str, Any]:

@@ -28,9 +28,14 @@ def read_query(address: str) -> tuple[pl.DataFrame, str]:
             names = [d[0] for d in result.description or []]
             return by_rows(names, lambda: result.fetchmany(10_000), where.name), where.name
     except duckdb.Error as error:
-        raise ReadError(f"{where.what} of '{path.name}' must be readable by DuckDB, it is not ({type(error).__name__}): check it", "read-database") from None
+        raise ReadError(
+            f"{where.what} of '{path.name}' must be readable by DuckDB, it is not ({type(error).__name__}): check it",
+            "read-database",
+        ) from None
 
 
 def _known(connection: Any) -> list[str]:
-    found = connection.execute("SELECT table_schema, table_name FROM information_schema.tables ORDER BY 1, 2").fetchall()
+    found = connection.execute(
+        "SELECT table_schema, table_name FROM information_schema.tables ORDER BY 1, 2"
+    ).fetchall()
     return [name if schema == "main" else f"{schema}.{name}" for schema, name in found]

@@ -66,10 +66,15 @@ def _failed(error: BaseException, debug: bool) -> int:
 
         where = f" '{os.path.basename(str(error.filename))}'" if error.filename else ""
         why = os.strerror(error.errno).lower() if error.errno else "no reason given"
-        print(f"osler: the system refused to read or write{where} ({why}): free space or name another place [system]", file=sys.stderr)
+        print(
+            f"osler: the system refused to read or write{where} ({why}): free space or name another place [system]",
+            file=sys.stderr,
+        )
         return 2
     kind = type(error).__name__
-    print(f"osler: this is Osler's own fault ({kind}); run again with --debug and report it [internal]", file=sys.stderr)
+    print(
+        f"osler: this is Osler's own fault ({kind}); run again with --debug and report it [internal]", file=sys.stderr
+    )
     return 1
 
 
@@ -104,7 +109,9 @@ def _dispatch(args: list[str]) -> int:
     if name not in COMMANDS and name not in INSTRUMENTS:
         from osler.errors import OptionError
 
-        raise OptionError(f"command must be one that Osler has, was '{name}': {nearest(name, [*COMMANDS, *INSTRUMENTS])}")
+        raise OptionError(
+            f"command must be one that Osler has, was '{name}': {nearest(name, [*COMMANDS, *INSTRUMENTS])}"
+        )
     return _call(name, args[1:])
 
 

@@ -15,7 +15,9 @@ def evaluate(
     share: Annotated[float, typer.Option(help="share of the external units that recalibration may learn from")] = 0.5,
     refit: Annotated[bool, typer.Option(help="also fit anew on the predictors that both sides measure")] = True,
     truth: Annotated[str | None, typer.Option(help="predictions: column with the truth")] = None,
-    prediction: Annotated[list[str] | None, typer.Option(help="predictions: column of a model (may be repeated)")] = None,
+    prediction: Annotated[
+        list[str] | None, typer.Option(help="predictions: column of a model (may be repeated)")
+    ] = None,
     positive: Annotated[str | None, typer.Option(help="predictions: the value that counts as positive")] = None,
     unit: Annotated[str | None, typer.Option(help="predictions: column of the patient")] = None,
     by: Annotated[list[str] | None, typer.Option(help="predictions: subgroup column (may be repeated)")] = None,

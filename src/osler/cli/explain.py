@@ -16,7 +16,9 @@ def explain(
     method: Annotated[str, typer.Option(help="shapley, kernel (shap library) or lime")] = "shapley",
     scale: Annotated[str, typer.Option(help="auto, log-odds, log-hazard, probability or mean")] = "auto",
     output: Annotated[str, typer.Option(help="class or label; default the predicted one")] = "",
-    counterfactual: Annotated[bool, typer.Option("--counterfactual", help="the nearest changes of --row that lead to --want")] = False,
+    counterfactual: Annotated[
+        bool, typer.Option("--counterfactual", help="the nearest changes of --row that lead to --want")
+    ] = False,
     want: Annotated[float | None, typer.Option(help="wanted probability, or wanted mean")] = None,
     limit: Annotated[list[str] | None, typer.Option(help="COLUMN=up|down|fixed|free (may be repeated)")] = None,
 ) -> int:

@@ -12,7 +12,8 @@ def export(
     run: Annotated[Path, typer.Argument(help="run folder, or a predictor folder")],
     format: Annotated[str, typer.Option(help="onnx or mlflow")] = "onnx",
     out: Annotated[
-        Path | None, typer.Option(help="file (onnx) or folder (mlflow); without it model.onnx joins the predictor's folder")
+        Path | None,
+        typer.Option(help="file (onnx) or folder (mlflow); without it model.onnx joins the predictor's folder"),
     ] = None,
 ) -> int:
     """Write a predictor as one ONNX file, or as a folder for `mlflow models serve`; checked against Python before it is kept.
@@ -22,6 +23,10 @@ def export(
     from osler.engine.deploy import export as export_verb
 
     written = export_verb(run, format, out)
-    size = written.stat().st_size if written.is_file() else sum(p.stat().st_size for p in written.rglob("*") if p.is_file())
+    size = (
+        written.stat().st_size
+        if written.is_file()
+        else sum(p.stat().st_size for p in written.rglob("*") if p.is_file())
+    )
     print(f"written: {written} ({size} bytes)")
     return 0

@@ -34,12 +34,39 @@ fit = flags_from(
     Study,
     _fit,
     [
-        inspect.Parameter("path", _KEYWORD, annotation=str, default=typer.Argument(..., help="table: file, folder or database address")),
-        inspect.Parameter("out", _KEYWORD, annotation=Path, default=typer.Option(Path("runs/latest"), "--out", help="run folder to write")),
-        inspect.Parameter("config", _KEYWORD, annotation=Path | None, default=typer.Option(None, "--config", help="study file (YAML or JSON); flags win over it")),
-        inspect.Parameter("ask", _KEYWORD, annotation=list[str], default=typer.Option([], "--ask", help="one new row to answer, e.g. age=61,sex=F (may be repeated)")),
-        inspect.Parameter("workers", _KEYWORD, annotation=int, default=typer.Option(0, "--workers", help="processes; 0 is one per core; never changes the answer")),
-        inspect.Parameter("quiet", _KEYWORD, annotation=bool, default=typer.Option(False, "--quiet", help="no progress")),
+        inspect.Parameter(
+            "path",
+            _KEYWORD,
+            annotation=str,
+            default=typer.Argument(..., help="table: file, folder or database address"),
+        ),
+        inspect.Parameter(
+            "out",
+            _KEYWORD,
+            annotation=Path,
+            default=typer.Option(Path("runs/latest"), "--out", help="run folder to write"),
+        ),
+        inspect.Parameter(
+            "config",
+            _KEYWORD,
+            annotation=Path | None,
+            default=typer.Option(None, "--config", help="study file (YAML or JSON); flags win over it"),
+        ),
+        inspect.Parameter(
+            "ask",
+            _KEYWORD,
+            annotation=list[str],
+            default=typer.Option([], "--ask", help="one new row to answer, e.g. age=61,sex=F (may be repeated)"),
+        ),
+        inspect.Parameter(
+            "workers",
+            _KEYWORD,
+            annotation=int,
+            default=typer.Option(0, "--workers", help="processes; 0 is one per core; never changes the answer"),
+        ),
+        inspect.Parameter(
+            "quiet", _KEYWORD, annotation=bool, default=typer.Option(False, "--quiet", help="no progress")
+        ),
     ],
 )
 fit.__name__ = "fit"

@@ -31,6 +31,11 @@ def command_of(name: str) -> Callable[..., Any]:
     body.__name__ = name
     before = [
         inspect.Parameter("path", _KEYWORD, annotation=str, default=typer.Argument(..., help="table")),
-        inspect.Parameter("out", _KEYWORD, annotation=Path | None, default=typer.Option(None, "--out", help="CSV or Parquet file, or a folder for figures too")),
+        inspect.Parameter(
+            "out",
+            _KEYWORD,
+            annotation=Path | None,
+            default=typer.Option(None, "--out", help="CSV or Parquet file, or a folder for figures too"),
+        ),
     ]
     return flags_from(tool.Options, body, before)

@@ -13,7 +13,9 @@ def look(
     unit: Annotated[list[str] | None, typer.Option(help="what must stay together: patient, family")] = None,
     site: Annotated[str | None, typer.Option(help="place of care")] = None,
     time: Annotated[str | None, typer.Option(help="time of the row")] = None,
-    column: Annotated[list[str] | None, typer.Option(help="NAME=MODALITY, where Osler saw it wrongly (may be repeated)")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="NAME=MODALITY, where Osler saw it wrongly (may be repeated)")
+    ] = None,
     labels: Annotated[str | None, typer.Option(help="second table, joined on the column both share")] = None,
     json: Annotated[bool, typer.Option("--json", help="print everything as JSON")] = False,
 ) -> int:
@@ -24,7 +26,14 @@ def look(
     from osler.cli.show_profile import declared, show_profile
     from osler.cohort.profile import profile
 
-    options = {"columns": declared(column or []), "target": target, "unit": unit, "site": site, "time": time, "labels": labels}
+    options = {
+        "columns": declared(column or []),
+        "target": target,
+        "unit": unit,
+        "site": site,
+        "time": time,
+        "labels": labels,
+    }
     found = profile(path, **{name: value for name, value in options.items() if value})
     if json:
         import json as json_

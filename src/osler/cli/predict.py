@@ -26,7 +26,9 @@ def predict(
     names = [c.name for c in answered.role("prediction")]
     inside = int(answered.table["in_domain"].sum())
     console = Console()
-    console.print(f"{len(answered)} rows answered, {inside} in domain, {answered.refusals.height} cells or rows refused")
+    console.print(
+        f"{len(answered)} rows answered, {inside} in domain, {answered.refusals.height} cells or rows refused"
+    )
     if out is None:
         print(answered.table.select(["_row", *names]).head(20).write_csv(), end="")
         return 0

@@ -64,7 +64,10 @@ def show_answers(run: Any, rows: list[dict[str, str]], console: Console) -> None
         target = run.predictor.target[0]
         if f"{target}_least" in facts:
             low, high = facts[f"{target}_least"], facts[f"{target}_most"]
-            console.print(f"  every value from {low:.1f} to {high:.1f} is a least-squares answer, depending on how columns are scaled", markup=False)
+            console.print(
+                f"  every value from {low:.1f} to {high:.1f} is a least-squares answer, depending on how columns are scaled",
+                markup=False,
+            )
 
 
 def show_run(run: Any, ask: list[dict[str, str]] | None = None) -> None:
@@ -78,8 +81,14 @@ def show_run(run: Any, ask: list[dict[str, str]] | None = None) -> None:
     )
     for name, rank in facts.get("rank", {}).items():
         for sentence in rank["sentences"]:
-            console.print(f"{name}: {sentence}: any answer that depends on it is a choice, not a finding", style="yellow", markup=False)
-    console.print(f"certificate: [{'green' if verdict == 'clean' else 'red'}]{verdict}[/] ({len(run.certificate['checks'])} checks)")
+            console.print(
+                f"{name}: {sentence}: any answer that depends on it is a choice, not a finding",
+                style="yellow",
+                markup=False,
+            )
+    console.print(
+        f"certificate: [{'green' if verdict == 'clean' else 'red'}]{verdict}[/] ({len(run.certificate['checks'])} checks)"
+    )
     for check in run.certificate["checks"]:
         if check["verdict"] == "violated":
             console.print(f"  [red]{escape(check['name'])}[/]: {escape(check['detail'])}")

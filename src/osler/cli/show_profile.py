@@ -35,10 +35,26 @@ def show_profile(found: Profile, console: Console | None = None) -> None:
     used = f"rows read {found.rows_read:,} = used {found.rows_used:,} + refused {found.rows_refused:,}"
     console.print(f"[bold]{escape(found.source)}[/]: {used}; {len(found.columns):,} columns", highlight=False)
     if found.sampled:
-        console.print(f"large table: kinds, quantiles and findings are of {found.sampled:,} rows drawn at random", highlight=False)
+        console.print(
+            f"large table: kinds, quantiles and findings are of {found.sampled:,} rows drawn at random", highlight=False
+        )
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, right in (("column", 0), ("modality", 0), ("role", 0), ("n", 1), ("missing", 1), ("distinct", 1), ("values", 0), ("why", 0)):
-        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=bool(right) or name in ("modality", "role"))
+    for name, right in (
+        ("column", 0),
+        ("modality", 0),
+        ("role", 0),
+        ("n", 1),
+        ("missing", 1),
+        ("distinct", 1),
+        ("values", 0),
+        ("why", 0),
+    ):
+        table.add_column(
+            name,
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=bool(right) or name in ("modality", "role"),
+        )
     for part in found.columns:
         table.add_row(*(escape(cell) for cell in _cells(part)))
     console.print(table)

@@ -30,7 +30,11 @@ def _one(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f"  {_place(f.filename)}:{f.lineno} in {f.name}" for f in frames[-FRAMES:]]
     kind = type(error).__name__
-    said = f"{kind}: {error.message} [{error.code}]" if isinstance(error, OslerError) else f"{kind} (message withheld: it may hold values)"
+    said = (
+        f"{kind}: {error.message} [{error.code}]"
+        if isinstance(error, OslerError)
+        else f"{kind} (message withheld: it may hold values)"
+    )
     return "\n".join([*lines, said])
 
 

@@ -143,12 +143,21 @@ class Cohort:
         """
         keys, mine = other.values(on), self.values(on)
         if keys.dtype != mine.dtype and not (keys.dtype.is_integer() and mine.dtype.is_integer()):
-            raise ColumnError(f"key '{on}' must be of one type in both tables, was {mine.dtype} and {keys.dtype}: read it as a category in both", "column-kind")
+            raise ColumnError(
+                f"key '{on}' must be of one type in both tables, was {mine.dtype} and {keys.dtype}: read it as a category in both",
+                "column-kind",
+            )
         if keys.drop_nulls().n_unique() != keys.drop_nulls().len():
-            raise ColumnError(f"key '{on}' must be unique in the joined table, it repeats: aggregate it to one row per key first", "column-kind")
+            raise ColumnError(
+                f"key '{on}' must be unique in the joined table, it repeats: aggregate it to one row per key first",
+                "column-kind",
+            )
         both = ({c.name for c in self.columns} & {c.name for c in other.columns}) - {on}
         if both:
-            raise ColumnError(f"joined tables must not share column names besides the key, both hold {sorted(both)[:5]}: rename one", "column-kind")
+            raise ColumnError(
+                f"joined tables must not share column names besides the key, both hold {sorted(both)[:5]}: rename one",
+                "column-kind",
+            )
         table = self.table.join(other.table.drop(ROW), on=on, how=how, maintain_order="left")
         columns = (*self.columns, *(c for c in other.columns if c.name != on))
         step = Step("join", len(self), table.height, {"on": on, "how": how})

@@ -103,7 +103,9 @@ class Delimited:
     def _start(self, data: bytes) -> bytes:
         data = data.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
         if not data.strip():
-            raise ReadError(f"'{self.name}' must hold a table, it is empty: check that it was exported whole", "read-empty")
+            raise ReadError(
+                f"'{self.name}' must hold a table, it is empty: check that it was exported whole", "read-empty"
+            )
         head = data[:262_144].decode("utf-8", "replace")
         self.delimiter = self.delimiter or sniff(head)
         first, length = _first_record(head, self.delimiter, self.name)
@@ -150,7 +152,9 @@ def _first_record(head: str, delimiter: str, name: str) -> tuple[list[str], int]
     try:
         cells = next(csv.reader(reader, delimiter=delimiter))
     except (csv.Error, StopIteration) as error:
-        raise ReadError(f"the first line of '{name}' must name the columns, it cannot be read: check its quotes", "read-header") from error
+        raise ReadError(
+            f"the first line of '{name}' must name the columns, it cannot be read: check its quotes", "read-header"
+        ) from error
     return cells, len(head[: reader.tell()].encode("utf-8"))
 
 
@@ -237,7 +241,13 @@ def _record(lines: list[str], i: int, delimiter: str) -> tuple[list[str] | None,
             return next(csv.reader([text], delimiter=delimiter, strict=True), [""]), span, ""
         except csv.Error as error:
             if "unexpected end of data" not in str(error):
-                return None, 1, "the quotes of the row are broken" if "limit" not in str(error) else "a cell of the row is too long"
+                return (
+                    None,
+                    1,
+                    "the quotes of the row are broken"
+                    if "limit" not in str(error)
+                    else "a cell of the row is too long",
+                )
         if i + span >= len(lines):
             return None, 0, "a quote of the row is never closed"
         text += "\n" + lines[i + span].removesuffix("\r")

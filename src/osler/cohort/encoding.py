@@ -102,4 +102,7 @@ def decide(steps: Iterable[bytes], name: str) -> str:
 
 
 def _wrong(name: str, line: int) -> ReadError:
-    return ReadError(f"'{name}' must be text in UTF-8, line {line:,} holds bytes that are not: save it again as UTF-8", "read-encoding")
+    return ReadError(
+        f"'{name}' must be text in UTF-8, line {line:,} holds bytes that are not: save it again as UTF-8",
+        "read-encoding",
+    )

@@ -18,7 +18,9 @@ def checked(names: Sequence[str], source: str) -> list[str]:
     """
     found = [str(n).replace("\0", "").strip() for n in names]
     if len(found) > limits.MAX_COLUMNS:
-        raise LimitError(f"'{source}' must have at most {limits.MAX_COLUMNS:,} columns, it has {len(found):,}: make one row per record")
+        raise LimitError(
+            f"'{source}' must have at most {limits.MAX_COLUMNS:,} columns, it has {len(found):,}: make one row per record"
+        )
     empty = [i + 1 for i, n in enumerate(found) if not n]
     if empty:
         many = f" and {len(empty) - 1:,} more" if len(empty) > 1 else ""
@@ -30,7 +32,10 @@ def checked(names: Sequence[str], source: str) -> list[str]:
     if twice:
         where = [i + 1 for i, n in enumerate(found) if n == twice[0]]
         if sum(_is_number(n) for n in found) > 0.5 * len(found):
-            raise ReadError(f"the first line of '{source}' must name the columns, it holds mostly numbers: add a header", "read-header")
+            raise ReadError(
+                f"the first line of '{source}' must name the columns, it holds mostly numbers: add a header",
+                "read-header",
+            )
         raise ReadError(
             f"column names of '{source}' must differ, columns {where[0]} and {where[1]} have the same in row 1 (the header): "
             "rename one, or add a header if there is none", "read-header",

@@ -33,7 +33,11 @@ def parse(data: bytes, name: str) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
         raise ReadError(f"'{name}' must hold a table, it is empty: check that it was exported whole", "read-empty")
     records, rows, refused = [], [], []
     for row, item in enumerate(_items(data, name), start=1):
-        record, why = _record(item) if isinstance(item, bytes) else (item, "" if isinstance(item, dict) else "the item is no object")
+        record, why = (
+            _record(item)
+            if isinstance(item, bytes)
+            else (item, "" if isinstance(item, dict) else "the item is no object")
+        )
         if why:
             refused.append((row, why))
         else:
@@ -59,7 +63,9 @@ def _items(data: bytes, name: str) -> list[Any]:
     try:
         items = json.loads(data, object_pairs_hook=_distinct)
     except (ValueError, RecursionError) as error:
-        raise ReadError(f"'{name}' must be JSON lines or one list of objects, it is neither: check that it is whole") from error
+        raise ReadError(
+            f"'{name}' must be JSON lines or one list of objects, it is neither: check that it is whole"
+        ) from error
     return items
 
 

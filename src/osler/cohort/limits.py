@@ -55,10 +55,15 @@ def inside(root: str | Path, path: str | Path) -> Path:
     root = Path(root).resolve()
     text = str(path)
     if "\0" in text:
-        raise ReadError("a path must not hold a NUL character: correct the cell or option that names it", "read-outside")
+        raise ReadError(
+            "a path must not hold a NUL character: correct the cell or option that names it", "read-outside"
+        )
     full = (root / text).resolve()
     if not full.is_relative_to(root):
-        raise ReadError("a path must stay inside the folder of its table, it led outside: copy the file into that folder", "read-outside")
+        raise ReadError(
+            "a path must stay inside the folder of its table, it led outside: copy the file into that folder",
+            "read-outside",
+        )
     return full
 
 
@@ -92,7 +97,9 @@ def json_depth(text: str | bytes) -> int:
             depth += 1
             deepest = max(deepest, depth)
             if depth > MAX_DEPTH:
-                raise LimitError(f"JSON must nest at most {MAX_DEPTH} levels deep, this nests deeper: flatten it", "limit-depth")
+                raise LimitError(
+                    f"JSON must nest at most {MAX_DEPTH} levels deep, this nests deeper: flatten it", "limit-depth"
+                )
         elif mark in (b"]", b"}"):
             depth -= 1
     return deepest
@@ -170,18 +177,25 @@ def unpack(path: Path, cap: int = MAX_TEXT) -> Iterator[bytes]:
         kind = packing(raw.read(8))
         raw.seek(0)
         if kind == "zstd":
-            raise ReadError(f"'{path.name}' must be plain text or packed by gzip, it is packed by zstd: unpack it first")
+            raise ReadError(
+                f"'{path.name}' must be plain text or packed by gzip, it is packed by zstd: unpack it first"
+            )
         try:
             if kind == "zip":
                 yield from _zip_member(raw, meter)
             else:
                 yield from _steps(_opened(kind, _Counted(raw, meter)), meter)
         except (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, gzip.BadGzipFile) as error:
-            raise ReadError(f"'{path.name}' must be a whole {kind} file, it ends too early or is damaged: copy it again", "read-truncated") from error
+            raise ReadError(
+                f"'{path.name}' must be a whole {kind} file, it ends too early or is damaged: copy it again",
+                "read-truncated",
+            ) from error
         except (OSError, RuntimeError, NotImplementedError) as error:
             if not kind:
                 raise
-            raise ReadError(f"'{path.name}' must be a whole {kind} file, it is damaged: copy it again", "read-truncated") from error
+            raise ReadError(
+                f"'{path.name}' must be a whole {kind} file, it is damaged: copy it again", "read-truncated"
+            ) from error
 
 
 def _opened(kind: str, raw: _Counted) -> IO[bytes] | _Counted:
@@ -204,9 +218,13 @@ def _zip_member(raw: IO[bytes], meter: Meter) -> Iterator[bytes]:
     with zipfile.ZipFile(raw) as archive:
         members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
         if not members:
-            raise ReadError(f"'{meter.name}' must hold one table, it is an empty zip file: pack the table again", "read-empty")
+            raise ReadError(
+                f"'{meter.name}' must hold one table, it is an empty zip file: pack the table again", "read-empty"
+            )
         if len(members) != 1:
-            raise ReadError(f"'{meter.name}' must hold one table, it holds {len(members)} files: unpack it and name one")
+            raise ReadError(
+                f"'{meter.name}' must hold one table, it holds {len(members)} files: unpack it and name one"
+            )
         meter.packed = _size(raw)
         with archive.open(members[0]) as stream:
             yield from _steps(stream, meter)
@@ -224,13 +242,17 @@ def check_workbook(path: Path) -> None:
         with path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
             meter.packed = _size(raw)
             if not archive.infolist():
-                raise ReadError(f"'{path.name}' must be a whole workbook, it is an empty zip file: save it again", "read-empty")
+                raise ReadError(
+                    f"'{path.name}' must be a whole workbook, it is an empty zip file: save it again", "read-empty"
+                )
             for member in archive.infolist():
                 with archive.open(member) as stream:
                     for _ in _steps(stream, meter):
                         pass
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        raise ReadError(f"'{path.name}' must be a whole workbook, it ends too early or is damaged: save it again", "read-truncated") from error
+        raise ReadError(
+            f"'{path.name}' must be a whole workbook, it ends too early or is damaged: save it again", "read-truncated"
+        ) from error
 
 
 def _size(raw: IO[bytes]) -> int:

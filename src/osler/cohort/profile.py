@@ -180,7 +180,13 @@ def span(present: pl.Series) -> dict[str, str]:
 
 
 def described(
-    column: Column, n: int, missing: int, distinct: tuple[int, bool], numbers: dict[str, float], dates: dict[str, str], levels: Levels
+    column: Column,
+    n: int,
+    missing: int,
+    distinct: tuple[int, bool],
+    numbers: dict[str, float],
+    dates: dict[str, str],
+    levels: Levels,
 ) -> ColumnProfile:
     """The profile of a column, with only the figures that its role and modality allow to be shown."""
     shown = column.role in _SHOWN

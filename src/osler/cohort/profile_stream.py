@@ -132,15 +132,22 @@ def stream(path: Path, form: str, options: dict[str, Any]) -> Profile:
             tally.add(table[name], rows)
         sample.add(table)
     if not n_used:
-        raise ReadError(f"'{path.name}' must have at least one row below its header, it has none that can be read", "read-empty")
-    lines = [{"reason": w, "column": "", "action": "row refused", "n": n, "first_row": first[w]} for w, n in reasons.items()]
+        raise ReadError(
+            f"'{path.name}' must have at least one row below its header, it has none that can be read", "read-empty"
+        )
+    lines = [
+        {"reason": w, "column": "", "action": "row refused", "n": n, "first_row": first[w]} for w, n in reasons.items()
+    ]
     lines += [
         {"reason": why, "column": name, "action": "set missing", "n": n, "first_row": row}
         for name, tally in tallies.items()
         for why, (n, row) in tally.bad.items()
     ]
     n_refused = sum(reasons.values())
-    ledger = pl.DataFrame(lines, schema={"reason": pl.String, "column": pl.String, "action": pl.String, "n": pl.Int64, "first_row": pl.Int64})
+    ledger = pl.DataFrame(
+        lines,
+        schema={"reason": pl.String, "column": pl.String, "action": pl.String, "n": pl.Int64, "first_row": pl.Int64},
+    )
     columns, findings = _meaning(sample.table(), tallies, n_used, options)
     findings = (*_of_ledger(ledger), *findings)
     ledger = ledger.sort(["n", "reason", "column"], descending=[True, False, False])
@@ -198,12 +205,16 @@ def _meaning(
         present = n - tally.missing
         distinct = tally.distinct.count()
         unique = seen.is_unique and distinct > 0.9 * present
-        facts[column.name] = replace(seen, n=n, n_present=present, distinct=present if unique else min(distinct, present))
+        facts[column.name] = replace(
+            seen, n=n, n_present=present, distinct=present if unique else min(distinct, present)
+        )
     columns = [_role(c, facts[c.name]) for c in cohort.columns]
     columns = roles.settle_times(roles.settle_units(columns, facts))
     cohort = replace(cohort, columns=tuple(columns))
     profiles = tuple(_profile(c, tallies[c.name], n, cohort.table[c.name]) for c in columns)
-    return profiles, [f for f in check.check(cohort) if f.code not in ("missing", "mixed-types", "below-limit", "infinite-value")]
+    return profiles, [
+        f for f in check.check(cohort) if f.code not in ("missing", "mixed-types", "below-limit", "infinite-value")
+    ]
 
 
 def _role(column: Column, facts: Any) -> Column:
@@ -227,5 +238,7 @@ def _of_ledger(ledger: pl.DataFrame) -> list[Finding]:
     for reason, column, action, n, _ in ledger.iter_rows():
         if action == "set missing":
             message = f"column '{column}' had {n:,} cells set missing: {reason}"
-            findings.append(Finding(cells.REASONS[reason], "warning", column, n, message, f"--column {column}=category keeps them"))
+            findings.append(
+                Finding(cells.REASONS[reason], "warning", column, n, message, f"--column {column}=category keeps them")
+            )
     return findings

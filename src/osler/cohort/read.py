@@ -70,17 +70,30 @@ def cohort_of(raw: Raw, columns: Mapping[str, str]) -> Cohort:
     if raw.cohort is not None:
         return raw.cohort
     names = checked([n for n in raw.table.columns if n != ROW], raw.name)
-    table = raw.table if ROW in raw.table.columns else raw.table.with_columns(pl.Series(ROW, np.arange(1, raw.table.height + 1)))
+    table = (
+        raw.table
+        if ROW in raw.table.columns
+        else raw.table.with_columns(pl.Series(ROW, np.arange(1, raw.table.height + 1)))
+    )
     table = table.select([ROW, *(n for n in raw.table.columns if n != ROW)])
     table = table.rename({old: new for old, new in zip(table.columns[1:], names) if old != new})
     if not table.height:
         read_rows = raw.refused.height
-        what = f"all {read_rows:,} rows were refused: {raw.refused['reason'][0]} (row {raw.refused['row'][0]})" if read_rows else "it has none"
-        raise ReadError(f"'{raw.name}' must have at least one row below its header, {what}", "read-empty" if not read_rows else "read-format")
+        what = (
+            f"all {read_rows:,} rows were refused: {raw.refused['reason'][0]} (row {raw.refused['row'][0]})"
+            if read_rows
+            else "it has none"
+        )
+        raise ReadError(
+            f"'{raw.name}' must have at least one row below its header, {what}",
+            "read-empty" if not read_rows else "read-format",
+        )
     known = {n: m for n, m in columns.items() if n in names}
     table, ledger = cells.typed(table, known)
     inferred, _ = infer.infer(table)
-    inferred = [c if c.name not in ledger.notes else c.with_(reason=f"{c.reason}; {ledger.notes[c.name]}") for c in inferred]
+    inferred = [
+        c if c.name not in ledger.notes else c.with_(reason=f"{c.reason}; {ledger.notes[c.name]}") for c in inferred
+    ]
     refused = pl.concat([raw.refused, ledger.table()])
     n_refused = raw.refused["row"].n_unique()
     step = Step("read", table.height + n_refused, table.height, {"source": raw.name, "format": raw.format, **raw.notes})
@@ -94,7 +107,9 @@ def _joined(cohort: Cohort, labels: Source, on: str | None, columns: Mapping[str
         shared = [n for n in here if n in there]
         if len(shared) != 1:
             what = f"they share {len(shared)}" + (f" ({', '.join(shared[:5])})" if shared else "")
-            raise ColumnError(f"the table and its labels must share exactly one column name, the key; {what}: name the key with --on")
+            raise ColumnError(
+                f"the table and its labels must share exactly one column name, the key; {what}: name the key with --on"
+            )
         on = shared[0]
     for names in (here, there):
         if on not in names:
@@ -109,12 +124,19 @@ def _joined(cohort: Cohort, labels: Source, on: str | None, columns: Mapping[str
     unmatched = len(cohort) - int(ours.is_in(theirs.drop_nulls().implode()).sum())
     unused = len(other) - int(theirs.is_in(ours.drop_nulls().implode()).sum())
     last = joined.lineage[-1]
-    detail = {**last.detail, "labels": other.lineage[0].detail["source"], "rows_without_label": unmatched, "labels_without_row": unused}
+    detail = {
+        **last.detail,
+        "labels": other.lineage[0].detail["source"],
+        "rows_without_label": unmatched,
+        "labels_without_row": unused,
+    }
     return replace(joined, lineage=(*joined.lineage[:-1], replace(last, detail=detail)))
 
 
 def _kind(values: pl.Series) -> str:
-    return "a number" if values.dtype.is_numeric() else "text" if values.dtype == pl.String else str(values.dtype).lower()
+    return (
+        "a number" if values.dtype.is_numeric() else "text" if values.dtype == pl.String else str(values.dtype).lower()
+    )
 
 
 def _names(given: Names) -> list[str]:
@@ -137,7 +159,9 @@ def _with_roles(
     changes = {n: {"role": "ignore"} for n in ignore if n not in taken}
     changes |= {n: {"role": "input"} for n in inputs if n not in taken}
     if inputs:
-        changes |= {c.name: {"role": "ignore"} for c in cohort.role("input") if c.name not in inputs and c.name not in taken}
+        changes |= {
+            c.name: {"role": "ignore"} for c in cohort.role("input") if c.name not in inputs and c.name not in taken
+        }
     return cohort.declare(columns=changes)
 
 
@@ -149,5 +173,8 @@ def _modality(column: str, name: str) -> str:
     """
     known = sources.modality_names()
     if name not in known:
-        raise ColumnError(f"modality of column '{column}' must be one that Osler knows, was '{name}': {nearest(name, known)}", "column-kind")
+        raise ColumnError(
+            f"modality of column '{column}' must be one that Osler knows, was '{name}': {nearest(name, known)}",
+            "column-kind",
+        )
     return name

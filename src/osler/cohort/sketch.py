@@ -79,7 +79,9 @@ class Moments:
 class Levels:
     """Rows per level, while there are at most `MAX_LEVELS`."""
 
-    counts: pl.DataFrame | None = field(default_factory=lambda: pl.DataFrame(schema={"level": pl.String, "n": pl.Int64}))
+    counts: pl.DataFrame | None = field(
+        default_factory=lambda: pl.DataFrame(schema={"level": pl.String, "n": pl.Int64})
+    )
 
     def add(self, counted: pl.DataFrame) -> None:
         """Add counts of a block: columns `level` (text) and `n`."""

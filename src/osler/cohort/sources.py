@@ -89,9 +89,14 @@ def located(source: str | Path) -> Path:
     if path.is_dir() or path.is_file():
         return path
     if path.exists():
-        raise ReadError(f"'{path.name}' must be a file or a folder, it is a device or a pipe: write it to a file first", "read-format")
+        raise ReadError(
+            f"'{path.name}' must be a file or a folder, it is a device or a pipe: write it to a file first",
+            "read-format",
+        )
     near = [p.name for p in itertools.islice(path.parent.iterdir(), 1000)] if path.parent.is_dir() else []
-    raise ReadError(f"path must exist, there is no '{path.name}': {nearest(path.name, near) or 'check its folder'}", "read-missing")
+    raise ReadError(
+        f"path must exist, there is no '{path.name}': {nearest(path.name, near) or 'check its folder'}", "read-missing"
+    )
 
 
 def format_of(path: Path) -> str:
@@ -111,7 +116,10 @@ def format_of(path: Path) -> str:
     if last in (".parquet", ".pq"):
         return "parquet"
     if head.startswith(b"SQLite format 3"):
-        raise ReadError(f"'{path.name}' must be named as a database, it is a SQLite file: write sqlite:///{path.name}?table=NAME", "read-database")
+        raise ReadError(
+            f"'{path.name}' must be named as a database, it is a SQLite file: write sqlite:///{path.name}?table=NAME",
+            "read-database",
+        )
     return "csv"
 
 
@@ -161,14 +169,19 @@ def _delimited(path: Path) -> Raw:
 def _ledger(refused: list[tuple[int, str]]) -> pl.DataFrame:
     rows, why = [r for r, _ in refused], [w for _, w in refused]
     n = len(refused)
-    return pl.DataFrame({"row": rows, "column": [""] * n, "reason": why, "action": ["row refused"] * n}, schema=REFUSAL_SCHEMA)
+    return pl.DataFrame(
+        {"row": rows, "column": [""] * n, "reason": why, "action": ["row refused"] * n}, schema=REFUSAL_SCHEMA
+    )
 
 
 def _kept_rows(table: pl.DataFrame, name: str) -> pl.DataFrame:
     """A table that brings its own `_row`, if these are whole and distinct."""
     rows = table[ROW].cast(pl.Int64, strict=False)
     if rows.null_count() or rows.n_unique() != len(rows):
-        raise ReadError(f"column '_row' of '{name}' must be distinct whole numbers, it is not: the name is reserved, rename it", "read-header")
+        raise ReadError(
+            f"column '_row' of '{name}' must be distinct whole numbers, it is not: the name is reserved, rename it",
+            "read-header",
+        )
     return table.with_columns(rows)
 
 
@@ -188,7 +201,9 @@ def native(name: str, what: str) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise ReadError(f"'{name}' must be a whole {what}, it is damaged or of another format: write it again") from error
+        raise ReadError(
+            f"'{name}' must be a whole {what}, it is damaged or of another format: write it again"
+        ) from error
 
 
 def _parquet(path: Path) -> Raw:
@@ -216,13 +231,17 @@ def _own_rows(table: pl.DataFrame, name: str) -> pl.DataFrame:
 
 def _check_cells(name: str, rows: int, columns: int) -> None:
     if rows * columns > limits.MAX_CELLS:
-        raise LimitError(f"'{name}' must hold at most {limits.MAX_CELLS:,} cells to be read at once, it holds {rows * columns:,}: select columns or rows")
+        raise LimitError(
+            f"'{name}' must hold at most {limits.MAX_CELLS:,} cells to be read at once, it holds {rows * columns:,}: select columns or rows"
+        )
 
 
 def _json_lines(path: Path) -> Raw:
     data, found = _text_of(path, limits.MAX_JSON)
     table, refused = jsonlines.parse(data, path.name)
-    return Raw(table, path.name, "json lines", _ledger(refused), {} if found.startswith("utf-8") else {"encoding": found})
+    return Raw(
+        table, path.name, "json lines", _ledger(refused), {} if found.startswith("utf-8") else {"encoding": found}
+    )
 
 
 def _excel(path: Path) -> Raw:
@@ -247,14 +266,19 @@ def _database(address: str) -> Raw:
 def _folder(path: Path) -> Raw:
     described, data = path / "cohort.json", path / "cohort.parquet"
     if not described.is_file() or not data.is_file():
-        raise ReadError(f"folder '{path.name}' must hold cohort.json and cohort.parquet, it does not: name a file in it", "read-format")
+        raise ReadError(
+            f"folder '{path.name}' must hold cohort.json and cohort.parquet, it does not: name a file in it",
+            "read-format",
+        )
     text = b"".join(limits.unpack(described, 256 << 20))
     limits.json_depth(text)
     guard.reads_safely(data, "parquet")
     with native(path.name, "cohort folder"):
         facts = json.loads(text)
         if facts["format"] != "osler.cohort/1":
-            raise ReadError(f"cohort in '{path.name}' must be of format osler.cohort/1, it is another: use the release that wrote it")
+            raise ReadError(
+                f"cohort in '{path.name}' must be of format osler.cohort/1, it is another: use the release that wrote it"
+            )
         table = pl.read_parquet(data, glob=False, hive_partitioning=False)
         try:
             lineage = tuple(Step(**s) for s in facts["lineage"])
@@ -262,6 +286,10 @@ def _folder(path: Path) -> Raw:
         except (TypeError, AttributeError) as error:
             raise ValueError("a field of cohort.json is not known") from error
         ledger = path / "refusals.csv"
-        refused = pl.read_csv(ledger, schema=REFUSAL_SCHEMA).with_columns(pl.col("column").fill_null("")) if ledger.is_file() else no_refusals()
+        refused = (
+            pl.read_csv(ledger, schema=REFUSAL_SCHEMA).with_columns(pl.col("column").fill_null(""))
+            if ledger.is_file()
+            else no_refusals()
+        )
         cohort = Cohort(table, columns, lineage, path.resolve(), refused)
     return Raw(table, path.name, "cohort", cohort=cohort)

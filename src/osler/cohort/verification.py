@@ -58,7 +58,9 @@ def overlap(folder: Path, cohort: Cohort) -> list[Check]:
         detail = f"{n} units of the new table are also in the run's table" if n else "no unit is in both tables"
         checks.append(Check("units shared with the run", "violated" if n else "clean", n, detail))
     else:
-        checks.append(Check("units shared with the run", "unknown", 0, "the new table has none of the run's unit columns"))
+        checks.append(
+            Check("units shared with the run", "unknown", 0, "the new table has none of the run's unit columns")
+        )
     known, coarse = set(table["content"].to_list()), bool(_json(folder, "certificate.json").get("tells", ""))
     m = sum(pseudonym(key, t) in known for t in content(cohort))
     verdict = "clean" if not m else "unknown" if coarse else "violated"
@@ -73,7 +75,10 @@ def _json(folder: Path, name: str) -> dict[str, Any]:
     try:
         data = json.loads((folder / name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ReadError(f"a run must hold a readable '{name}', '{folder.name}' does not: give the folder that osler fit wrote", "run-missing") from error
+        raise ReadError(
+            f"a run must hold a readable '{name}', '{folder.name}' does not: give the folder that osler fit wrote",
+            "run-missing",
+        ) from error
     if not isinstance(data, dict):
         raise ReadError(f"'{name}' of a run must be a JSON object, it is not", "run-missing")
     return data
@@ -83,7 +88,9 @@ def _table(folder: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(folder / "splits.parquet")
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise ReadError(f"a run must hold a readable 'splits.parquet', '{folder.name}' does not", "run-missing") from error
+        raise ReadError(
+            f"a run must hold a readable 'splits.parquet', '{folder.name}' does not", "run-missing"
+        ) from error
 
 
 def _key(study: dict[str, Any]) -> bytes:
@@ -110,13 +117,23 @@ def _positions(source: Cohort, table: pl.DataFrame) -> np.ndarray | None:
 
 def _sealed(kept: dict[str, Any], key: bytes) -> Check:
     ok = kept.get("seal") == seal(kept, key)
-    return _belongs("certificate seal", ok, "certificate.json is as it was written", "certificate.json was changed since it was written")
+    return _belongs(
+        "certificate seal",
+        ok,
+        "certificate.json is as it was written",
+        "certificate.json was changed since it was written",
+    )
 
 
 def _split_table(kept: dict[str, Any], table: pl.DataFrame, key: bytes, by: dict[str, str]) -> Check:
     found = {s.key for s in splits_of(table)}
     ok = kept.get("split_table") == table_hash(table, key) and found == set(by)
-    return _belongs("split table unchanged", ok, "splits.parquet is what the certificate was made from", "splits.parquet was changed since it was written")
+    return _belongs(
+        "split table unchanged",
+        ok,
+        "splits.parquet is what the certificate was made from",
+        "splits.parquet was changed since it was written",
+    )
 
 
 def _agreement(kept: dict[str, Any], new: Certificate) -> Check:
@@ -125,13 +142,21 @@ def _agreement(kept: dict[str, Any], new: Certificate) -> Check:
     worst = "violated" if "violated" in recorded.values() else "clean"
     ok = not differ and kept.get("verdict") == worst
     named = f" ({', '.join(differ[:4])})" if differ else ""
-    return _belongs("recorded verdicts", ok, "every recomputed check gives its recorded verdict", f"recorded and recomputed verdicts differ{named}")
+    return _belongs(
+        "recorded verdicts",
+        ok,
+        "every recomputed check gives its recorded verdict",
+        f"recorded and recomputed verdicts differ{named}",
+    )
 
 
 def _same_table(new: pl.DataFrame, old: pl.DataFrame) -> Check:
     shared = [c for c in old.columns if c in new.columns]
     lost = len(set(old.columns) ^ set(new.columns))
-    differ = sum(int((new[c].cast(pl.String).fill_null("\x00") != old[c].cast(pl.String).fill_null("\x00")).sum()) for c in shared)
+    differ = sum(
+        int((new[c].cast(pl.String).fill_null("\x00") != old[c].cast(pl.String).fill_null("\x00")).sum())
+        for c in shared
+    )
     return _belongs("same table", not (differ or lost), "the table at hand is the one that the run used",
                     f"the table at hand differs from the one that the run used in {differ} cells and {lost} columns of the split table")  # fmt: skip
 

@@ -40,10 +40,14 @@ def check_study(study: Study) -> None:
     for names in (study.target, study.unit, study.input):
         doubled = [n for n in dict.fromkeys(names) if names.count(n) > 1]
         if doubled:
-            raise ColumnError(f"a column must be named once, '{doubled[0]}' was named twice: leave one out", "column-kind")
+            raise ColumnError(
+                f"a column must be named once, '{doubled[0]}' was named twice: leave one out", "column-kind"
+            )
     both = [n for n in study.target if n in study.unit or n in study.input or n in (study.site, study.weight)]
     if both:
-        raise ColumnError(f"target must have no second role, '{both[0]}' was also named as unit, input, site or weight", "column-kind")
+        raise ColumnError(
+            f"target must have no second role, '{both[0]}' was also named as unit, input, site or weight", "column-kind"
+        )
 
 
 def _check_threshold(text: str) -> None:
@@ -54,7 +58,9 @@ def _check_threshold(text: str) -> None:
     except ValueError:
         right = not equals and name == "youden"
     if not right:
-        raise OptionError(f"threshold must be a number between 0 and 1, youden, sensitivity=S or specificity=S, was '{text}'")
+        raise OptionError(
+            f"threshold must be a number between 0 and 1, youden, sensitivity=S or specificity=S, was '{text}'"
+        )
 
 
 def check_models(specs: tuple[str, ...], task: str) -> None:

@@ -159,7 +159,14 @@ def _residuals(y: np.ndarray, mean: np.ndarray, bins: int = 10) -> list[dict[str
     out = []
     for part in np.array_split(order, min(bins, max(len(y) // 10, 1))):
         r = y[part] - mean[part]
-        out.append({"n": len(part), "predicted": float(mean[part].mean()), "observed": float(y[part].mean()), "sd": float(r.std())})
+        out.append(
+            {
+                "n": len(part),
+                "predicted": float(mean[part].mean()),
+                "observed": float(y[part].mean()),
+                "sd": float(r.std()),
+            }
+        )
     return out
 
 
@@ -173,7 +180,12 @@ def _thresholds(prepared: Prepared, target: Target, answer: Prediction, groups: 
             return {"rule": "fixed", "threshold": value, **confusion(target.y, p, value, groups)}
         return threshold_report(target.y, p, rule, value, groups, rng, n_boot=replicates(len(target), 200))
 
-    asked = {"chosen": prepared.study.threshold, "youden": "youden", "sensitivity_90": "sensitivity=0.9", "specificity_90": "specificity=0.9"}
+    asked = {
+        "chosen": prepared.study.threshold,
+        "youden": "youden",
+        "sensitivity_90": "sensitivity=0.9",
+        "specificity_90": "specificity=0.9",
+    }
     return {name: table(text) for name, text in asked.items()}
 
 
@@ -191,7 +203,9 @@ def threshold_rule(text: str) -> tuple[str, float | None]:
     except ValueError:
         value = -1.0
     if not 0 < value < 1:
-        raise OptionError(f"threshold must be a number between 0 and 1, youden, sensitivity=S or specificity=S, was '{text}'")
+        raise OptionError(
+            f"threshold must be a number between 0 and 1, youden, sensitivity=S or specificity=S, was '{text}'"
+        )
     return (rule if number else "fixed"), value
 
 
@@ -220,7 +234,9 @@ def _labels(values: pl.Series, modality: str) -> list[str | None] | None:
     number = values.cast(pl.Float64, strict=False)
     low, high = number.quantile(1 / 3), number.quantile(2 / 3)
     names = (f"up to {low:.4g}", f"{low:.4g} to {high:.4g}", f"over {high:.4g}")
-    return [None if v is None else names[0] if v <= low else names[1] if v <= high else names[2] for v in number.to_list()]
+    return [
+        None if v is None else names[0] if v <= low else names[1] if v <= high else names[2] for v in number.to_list()
+    ]
 
 
 def _as_text(values: pl.Series) -> list[str | None]:
@@ -251,7 +267,12 @@ def _coverage(target: Target, answer: Prediction, groups: np.ndarray, prepared: 
             hits.append(inside[np.arange(len(inside)), target.y[~learn]])
             sizes.append(float(inside.sum(axis=1).mean()))
     measured = coverage(np.concatenate(hits[:1]))
-    return {**measured, "value": float(np.mean([h.mean() for h in hits])), "wanted": level, "mean_size": float(np.mean(sizes))}
+    return {
+        **measured,
+        "value": float(np.mean([h.mean() for h in hits])),
+        "wanted": level,
+        "mean_size": float(np.mean(sizes)),
+    }
 
 
 def _sample_size(prepared: Prepared, target: Target, answer: Prediction) -> dict[str, Any]:
@@ -269,7 +290,9 @@ def _sample_size(prepared: Prepared, target: Target, answer: Prediction) -> dict
         needed = sample_size.binary(parameters, share, r2)
     elif target.kind == "regression":
         seen = 1 - float(np.mean((target.y - answer.value[:, 0]) ** 2) / max(np.var(target.y), 1e-12))
-        needed = sample_size.number(parameters, min(max(seen, 0.05), 0.95), float(target.y.mean()), float(target.y.std()))
+        needed = sample_size.number(
+            parameters, min(max(seen, 0.05), 0.95), float(target.y.mean()), float(target.y.std())
+        )
     elif target.kind == "survival" and target.event.any():
         follow_up = float(target.y.mean())
         rate = float(target.event.mean()) / follow_up

@@ -97,7 +97,9 @@ def onnx_bytes(predictor: Predictor) -> bytes:
     found = onnx_answer(Session(data), cohort)
     off = float(np.max(np.abs(found.value - expected.value) / np.maximum(1.0, np.abs(expected.value)), initial=0.0))
     if not off <= TOLERANCE:
-        raise InternalError(f"the ONNX model differs from Python by {off:.1e} on made-up rows, more than {TOLERANCE:g}: report it")
+        raise InternalError(
+            f"the ONNX model differs from Python by {off:.1e} on made-up rows, more than {TOLERANCE:g}: report it"
+        )
     return data
 
 
@@ -177,7 +179,9 @@ def _write_mlflow(predictor: Predictor, home: Path, out: Path) -> Path:
     import yaml
 
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "MLmodel").is_file())):
-        raise OptionError(f"out must be a new folder or an earlier MLflow model, '{out.name}' holds something else: name another")
+        raise OptionError(
+            f"out must be a new folder or an earlier MLflow model, '{out.name}' holds something else: name another"
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.with_name(f".{out.name}.partial-{secrets.token_hex(4)}")
     inside = work / "predictor"
@@ -189,7 +193,11 @@ def _write_mlflow(predictor: Predictor, home: Path, out: Path) -> Path:
     version, python = _own_version(), platform.python_version()
     need = f"osler=={version}"
     python_env = {"python": python, "dependencies": ["-r requirements.txt"]}
-    conda = {"name": "osler", "channels": ["conda-forge"], "dependencies": [f"python={python}", "pip", {"pip": [need, "mlflow"]}]}
+    conda = {
+        "name": "osler",
+        "channels": ["conda-forge"],
+        "dependencies": [f"python={python}", "pip", {"pip": [need, "mlflow"]}],
+    }
     with whole_folder(out, work):
         write_atomic(work / "requirements.txt", f"mlflow\n{need}\n".encode())
         write_atomic(work / "python_env.yaml", yaml.safe_dump(python_env, sort_keys=False).encode())
@@ -204,7 +212,8 @@ def _mlmodel(predictor: Predictor, version: str, python: str) -> dict[str, Any]:
     empty = predictor.predict(rows_cohort(predictor, [{}]))
     types = {pl.Float64: "double", pl.Boolean: "boolean", pl.String: "string"}
     outputs = [
-        {"name": c.name, "type": types[type(empty.table[c.name].dtype)], "required": False} for c in empty.role("prediction")
+        {"name": c.name, "type": types[type(empty.table[c.name].dtype)], "required": False}
+        for c in empty.role("prediction")
     ]
     return {
         "flavors": {

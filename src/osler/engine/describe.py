@@ -35,7 +35,12 @@ def environment() -> dict[str, Any]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return {"python": platform.python_version(), "system": sys.platform, "machine": platform.machine(), "libraries": found}
+    return {
+        "python": platform.python_version(),
+        "system": sys.platform,
+        "machine": platform.machine(),
+        "libraries": found,
+    }
 
 
 def describe(
@@ -73,7 +78,9 @@ def table_one(prepared: Prepared) -> list[dict[str, Any]]:
     from osler.instruments.tableone import TableOne, TableOneOptions
 
     cohort = prepared.cohort
-    names = tuple(c.name for c in cohort.role("input") if c.modality in ("number", "category", "boolean"))[:MOST_DESCRIBED]
+    names = tuple(c.name for c in cohort.role("input") if c.modality in ("number", "category", "boolean"))[
+        :MOST_DESCRIBED
+    ]
     made = []
     for group, labels in _groupings(prepared).items():
         plain = tuple(c.with_(role="ignore") if c.role in ("target", "treatment") else c for c in cohort.columns)
@@ -88,7 +95,14 @@ def table_one(prepared: Prepared) -> list[dict[str, Any]]:
             continue
         rows = [["" if v is None else str(v) for v in row] for row in found.cohort.table.drop(ROW, strict=False).rows()]
         columns = [c for c in found.cohort.table.columns if c != ROW]
-        made.append({"group": group if labels is not None else "", "columns": columns, "rows": rows, "notes": list(found.facts["notes"])})
+        made.append(
+            {
+                "group": group if labels is not None else "",
+                "columns": columns,
+                "rows": rows,
+                "notes": list(found.facts["notes"]),
+            }
+        )
     return made
 
 

@@ -89,5 +89,11 @@ def _lightgbm() -> Line:
 def _mirror() -> Line:
     folder = os.environ.get("OSLER_DATA_MIRROR", "")
     if not folder:
-        return Line("data folder", "absent", "OSLER_DATA_MIRROR is not set: only data sets inside the install are found")
-    return Line("data folder", "ok" if Path(folder).is_dir() else "broken", "OSLER_DATA_MIRROR is a folder" if Path(folder).is_dir() else "OSLER_DATA_MIRROR is not a folder")
+        return Line(
+            "data folder", "absent", "OSLER_DATA_MIRROR is not set: only data sets inside the install are found"
+        )
+    return Line(
+        "data folder",
+        "ok" if Path(folder).is_dir() else "broken",
+        "OSLER_DATA_MIRROR is a folder" if Path(folder).is_dir() else "OSLER_DATA_MIRROR is not a folder",
+    )

@@ -104,7 +104,9 @@ def alone(final: Path) -> Iterator[None]:
     path = final.with_name(f".{final.name}.partial.lock")
     handle = _locked(path)
     if handle is None:
-        raise OptionError(f"out must be written by one fit at a time, another is writing '{final.name}': wait for it, or name another folder")
+        raise OptionError(
+            f"out must be written by one fit at a time, another is writing '{final.name}': wait for it, or name another folder"
+        )
     try:
         yield
     finally:

@@ -105,7 +105,10 @@ def _study(source: Cohort | str | Path, study: Study, options: dict[str, Any]) -
     """The study with options in place and the table named by path and hash."""
     changed = Study.from_json({**study.to_json(), **{k: v for k, v in options.items() if v is not None}})
     if isinstance(source, Cohort):
-        roles = {r: tuple(c.name for c in source.role(r)) for r in ("unit", "target", "site", "time", "duration", "event", "weight")}
+        roles = {
+            r: tuple(c.name for c in source.role(r))
+            for r in ("unit", "target", "site", "time", "duration", "event", "weight")
+        }
         filled = {
             r: (names if r in ("unit", "target") else names[0])
             for r, names in roles.items()
@@ -118,7 +121,9 @@ def _study(source: Cohort | str | Path, study: Study, options: dict[str, Any]) -
 def _out(out: str | Path) -> Path:
     final = Path(out)
     if final.exists() and not (final / "study.json").is_file() and (not final.is_dir() or any(final.iterdir())):
-        raise OptionError(f"out must be a new folder or an earlier run, '{final.name}' holds something else: name another")
+        raise OptionError(
+            f"out must be a new folder or an earlier run, '{final.name}' holds something else: name another"
+        )
     return final
 
 
@@ -160,14 +165,23 @@ def _write_after(
     assessment = assess(prepared, results)
     progress("scores", 1, 1)
     states = [s for r in folds for s in r.states] + list(fitted.record)
-    certificate = certify(prepared.cohort, prepared.splits, states, study.key, pairs=prepared.pairs, pretraining=pretraining(study, prepared.cohort)).to_json()
+    certificate = certify(
+        prepared.cohort,
+        prepared.splits,
+        states,
+        study.key,
+        pairs=prepared.pairs,
+        pretraining=pretraining(study, prepared.cohort),
+    ).to_json()
     write_json(work / "scores.json", assessment.scores)
     populations = {"learning_curve": more_data(prepared) if study.explain else {}, "drift": shifts(prepared)}
     write_json(work / "curves.json", {**assessment.curves, **populations})
     write_json(work / "certificate.json", certificate)
     write_json(work / "findings.json", [f.__dict__ for f in prepared.findings])
     write_json(work / "environment.json", environment())
-    write_parquet(work / "splits.parquet", split_table(prepared.cohort, prepared.splits, study.key, pairs=prepared.pairs))
+    write_parquet(
+        work / "splits.parquet", split_table(prepared.cohort, prepared.splits, study.key, pairs=prepared.pairs)
+    )
     write_parquet(work / "predictions.parquet", prediction_table(prepared, results))
     facts = describe(prepared, results, fitted, assessment)
     write_json(work / "facts.json", facts)
@@ -228,7 +242,13 @@ def prediction_table(prepared: Prepared, results: list[FoldResult]) -> pl.DataFr
         rows = prepared.cohort.rows[result.split.test]
         for name, answer in result.predictions.items():
             n = len(rows)
-            base = {"row": rows, "part": [result.split.part] * n, "repeat": np.full(n, result.split.repeat), "fold": np.full(n, result.split.fold), "model": [name] * n}
+            base = {
+                "row": rows,
+                "part": [result.split.part] * n,
+                "repeat": np.full(n, result.split.repeat),
+                "fold": np.full(n, result.split.fold),
+                "model": [name] * n,
+            }
             frames.append(pl.DataFrame({**base, **_answer(prepared, answer)}))
     return pl.concat(frames).sort("part", "model", "repeat", "row")
 

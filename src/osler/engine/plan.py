@@ -59,9 +59,14 @@ def text(prepared: Prepared) -> str:
 
 def _scores(prepared: Prepared) -> list[str]:
     """Published scores beside the models, and those that one or two columns keep away."""
-    known = [f"- `{row_name(s)}`: a published score, {models.get(s).outcome}; only its level and slope are learnt" for s in prepared.scores]
+    known = [
+        f"- `{row_name(s)}`: a published score, {models.get(s).outcome}; only its level and slope are learnt"
+        for s in prepared.scores
+    ]
     lacking = prepared.facts.get("scores_lacking", {})
-    return known + [f"- `{row_name(s)}` cannot be computed: no readable column for {', '.join(lost)}" for s, lost in lacking.items()]
+    return known + [
+        f"- `{row_name(s)}` cannot be computed: no readable column for {', '.join(lost)}" for s, lost in lacking.items()
+    ]
 
 
 def _question(prepared: Prepared) -> list[str]:
@@ -76,7 +81,9 @@ def _question(prepared: Prepared) -> list[str]:
 def _splits(prepared: Prepared) -> list[str]:
     study = prepared.study
     parts = [s for s in prepared.splits if s.part == "cv"]
-    lines = [f"- cross-validation: {study.folds} folds × {study.repeats}, whole units together, balanced by the target ({len(parts)} fits)"]
+    lines = [
+        f"- cross-validation: {study.folds} folds × {study.repeats}, whole units together, balanced by the target ({len(parts)} fits)"
+    ]
     sites = [s for s in prepared.splits if s.part.startswith("site=")]
     if sites:
         lines.append(f"- leave one site out: {len(sites)} sites")

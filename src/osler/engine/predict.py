@@ -87,7 +87,9 @@ def rows_cohort(predictor: Predictor, rows: list[dict[str, Any]]) -> Cohort:
         elif column.modality == "date":
             data[column.name] = read_dates(values, predictor.states[column.name]["state"])
         else:
-            data[column.name] = pl.Series(column.name, [None if v is None else _text(v) for v in values], dtype=pl.String)
+            data[column.name] = pl.Series(
+                column.name, [None if v is None else _text(v) for v in values], dtype=pl.String
+            )
     data[ROW] = pl.Series(ROW, range(1, len(rows) + 1), dtype=pl.Int64)
     return check.clean(Cohort(pl.DataFrame(data), predictor.inputs))
 

@@ -140,7 +140,9 @@ class Predictor:
         body = parse(members["predictor.json"])
         arrays = _arrays(members["arrays.safetensors"])
         if "model.onnx" in members and not is_self_contained(members["model.onnx"]):
-            raise PredictorError("model.onnx must be an ONNX file that keeps its numbers inside itself, it is not: remove it or save again")
+            raise PredictorError(
+                "model.onnx must be an ONNX file that keeps its numbers inside itself, it is not: remove it or save again"
+            )
         with typed("checking it"):
             check_body(body, arrays)
             nested = Params({"parts": body["params"]}, arrays)
@@ -173,21 +175,30 @@ def unseal(folder: Path) -> dict[str, bytes]:
         raise PredictorError(f"a saved predictor must hold manifest.json, '{folder.name}' does not")
     for path in folder.iterdir():
         if path.is_symlink() or not path.is_file() or path.name not in (*MEMBERS, "manifest.json", "manifest.sha256"):
-            raise PredictorError(f"a saved predictor must hold nothing but its members, '{folder.name}' holds something else: remove it")
+            raise PredictorError(
+                f"a saved predictor must hold nothing but its members, '{folder.name}' holds something else: remove it"
+            )
     manifest = _bytes(folder / "manifest.json", 2**20)
     sealed = _bytes(folder / "manifest.sha256", 256)
     if not hmac.compare_digest(sealed, (hashlib.sha256(manifest).hexdigest() + "\n").encode()):
-        raise PredictorError("manifest.json does not match manifest.sha256: the predictor was changed", "predictor-changed")
+        raise PredictorError(
+            "manifest.json does not match manifest.sha256: the predictor was changed", "predictor-changed"
+        )
     body = parse(manifest)
     form = body.get("format", "") if isinstance(body, dict) else ""
     if form != f"osler.predictor/{FORMAT}":
-        raise PredictorError(f"predictor format must be osler.predictor/{FORMAT}, was another: use the release that saved it", "predictor-version")
+        raise PredictorError(
+            f"predictor format must be osler.predictor/{FORMAT}, was another: use the release that saved it",
+            "predictor-version",
+        )
     listed = body.get("members")
     if not isinstance(listed, dict) or not {"predictor.json", "arrays.safetensors"} <= set(listed) <= set(MEMBERS):
         raise PredictorError("manifest.json must list the members of a predictor, it does not")
     found = {p.name for p in folder.iterdir()} - {"manifest.json", "manifest.sha256"}
     if found != set(listed):
-        raise PredictorError("the members of the predictor must be those of its manifest, one is missing or extra", "predictor-changed")
+        raise PredictorError(
+            "the members of the predictor must be those of its manifest, one is missing or extra", "predictor-changed"
+        )
     return {name: _checked(folder / name, entry) for name, entry in listed.items()}
 
 
@@ -197,7 +208,9 @@ def _checked(path: Path, entry: Any) -> bytes:
         raise PredictorError(f"member {path.name} must have the size in the manifest, it does not", "predictor-changed")
     data = _bytes(path, LARGEST)
     if hashlib.sha256(data).hexdigest() != entry.get("sha256"):
-        raise PredictorError(f"member {path.name} does not match its SHA-256: the predictor was changed", "predictor-changed")
+        raise PredictorError(
+            f"member {path.name} does not match its SHA-256: the predictor was changed", "predictor-changed"
+        )
     return data
 
 

@@ -37,18 +37,26 @@ class Study:
     ignore: tuple[str, ...] = _flag((), "columns to leave out")
     column: tuple[str, ...] = _flag((), "NAME=MODALITY, to overrule what was inferred")
     labels: str = _flag("", "second table, joined on the column that both share")
-    model: tuple[str, ...] = _flag((), "model, or model:option=value; repeat to compare; default a set and their ensemble")
+    model: tuple[str, ...] = _flag(
+        (), "model, or model:option=value; repeat to compare; default a set and their ensemble"
+    )
     holdout: str = _flag("", "file, COLUMN=VALUE, COLUMN>=VALUE or a share such as 0.3, kept for the end")
     folds: int = _flag(0, "folds of the cross-validation; 0 chooses")
     repeats: int = _flag(0, "repeats of the cross-validation; 0 chooses")
-    init: str = _flag("", "run or predictor whose network an mlp or network starts from; its rows must not be in this table")
+    init: str = _flag(
+        "", "run or predictor whose network an mlp or network starts from; its rows must not be in this table"
+    )
     imbalance: str = _flag("none", "none, or balanced: classes weighted inversely to their size")
-    threshold: str = _flag("0.5", "what counts as a positive answer: a probability, youden, sensitivity=0.9 or specificity=0.9")
+    threshold: str = _flag(
+        "0.5", "what counts as a positive answer: a probability, youden, sensitivity=0.9 or specificity=0.9"
+    )
     tune: int = _flag(0, "trials of tuning per model inside every training part; 0 for none")
     scores: bool = _flag(True, "put published scores whose inputs are there (framingham, news2 ...) beside the models")
     explain: bool = _flag(True, "compute importances and effects for the report")
     coverage: float = _flag(0.90, "wanted coverage of prediction sets and intervals")
-    boot: int = _flag(1000, "bootstrap samples behind the interval of every score; comparisons and curves draw up to 300 of their own")
+    boot: int = _flag(
+        1000, "bootstrap samples behind the interval of every score; comparisons and curves draw up to 300 of their own"
+    )
     seed: int = _flag(0, "one number from which every random choice follows")
     missing_zero: bool = _flag(True, "a physically impossible zero (a cholesterol of 0) counts as not measured")
     source: str = _flag("", "the table", hidden=True)
@@ -98,7 +106,9 @@ def _coerced(name: str, value: Any, default: Any) -> Any:
         return (value,) if isinstance(value, str) else tuple(str(v) for v in value)
     if isinstance(default, bool) and not isinstance(value, bool):
         raise OptionError(f"key '{name}' of a study must be true or false, was of type {type(value).__name__}")
-    if isinstance(default, (int, float)) and (isinstance(value, bool) != isinstance(default, bool) or not isinstance(value, (int, float))):
+    if isinstance(default, (int, float)) and (
+        isinstance(value, bool) != isinstance(default, bool) or not isinstance(value, (int, float))
+    ):
         raise OptionError(f"key '{name}' of a study must be a number, was of type {type(value).__name__}")
     if isinstance(default, str) and not isinstance(value, str):
         return str(value)
@@ -121,7 +131,9 @@ def read_config(path: str | Path, what: str = "study file") -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise ReadError(f"study file '{path.name}' must be text in UTF-8, it is not: save it as that", "read-encoding") from error
+        raise ReadError(
+            f"study file '{path.name}' must be text in UTF-8, it is not: save it as that", "read-encoding"
+        ) from error
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
         raise ReadError(f"{what} '{path.name}' must be YAML or JSON, line {line} is not") from error

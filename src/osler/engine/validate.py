@@ -43,9 +43,13 @@ def parse(data: bytes) -> Any:
         PredictorError: anything else.
     """
     try:
-        return json.loads(data, parse_constant=_refuse, parse_float=_finite, parse_int=_small, object_pairs_hook=_single)
+        return json.loads(
+            data, parse_constant=_refuse, parse_float=_finite, parse_int=_small, object_pairs_hook=_single
+        )
     except (ValueError, RecursionError) as error:
-        raise PredictorError("a member of the predictor must be strict JSON, it cannot be parsed as that: save the predictor again") from error
+        raise PredictorError(
+            "a member of the predictor must be strict JSON, it cannot be parsed as that: save the predictor again"
+        ) from error
 
 
 def _refuse(text: str) -> float:
@@ -82,7 +86,9 @@ def typed(what: str) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # a panic of polars is no Exception
-        raise PredictorError(f"the saved predictor must be whole, {what} failed ({type(error).__name__}): fit again, or ask who made it") from error
+        raise PredictorError(
+            f"the saved predictor must be whole, {what} failed ({type(error).__name__}): fit again, or ask who made it"
+        ) from error
 
 
 # -- the body --------------------------------------------------------------------------------------------------------
@@ -95,7 +101,10 @@ def check_body(body: Any, arrays: dict[str, np.ndarray]) -> None:
         PredictorError: a field is missing, unknown, of another type, or names something that Osler does not know.
     """
     _want(isinstance(body, dict), "predictor.json must hold one JSON object")
-    _want(set(body) | _MAY_LACK == FIELDS.keys() | _MAY_LACK, "predictor.json must have the fields of its format and no others")
+    _want(
+        set(body) | _MAY_LACK == FIELDS.keys() | _MAY_LACK,
+        "predictor.json must have the fields of its format and no others",
+    )
     _shallow(body)
     for name, test in FIELDS.items():
         if name in body:
@@ -138,7 +147,10 @@ def _agree(body: dict[str, Any]) -> None:
     _want(len(set(names)) == len(names), "columns must have names of their own")
     _want(set(body["states"]) <= set(names) and len(body["states"]) > 0, "every state must belong to a column")
     for name, entry in body["states"].items():
-        _want(entry["state"].get("column") == name and entry["state"].get("modality") == entry["modality"], "a state must be its column's")
+        _want(
+            entry["state"].get("column") == name and entry["state"].get("modality") == entry["modality"],
+            "a state must be its column's",
+        )
     held = [name for name, _ in body["models"]]
     _want(len(set(held)) == len(held) > 0 and body["chosen"] in held, "the chosen model must be one of the models")
     _want(set(body["params"]) == {str(i) for i in range(len(held))}, "every model must have its params")
@@ -163,7 +175,12 @@ def _count(value: Any) -> bool:
 
 
 def _texts(value: Any) -> bool:
-    return isinstance(value, list) and len(value) <= MOST_CLASSES and all(map(_text, value)) and len(set(value)) == len(value)
+    return (
+        isinstance(value, list)
+        and len(value) <= MOST_CLASSES
+        and all(map(_text, value))
+        and len(set(value)) == len(value)
+    )
 
 
 def _map(value: Any, test: Callable[[Any], bool]) -> bool:
@@ -183,7 +200,11 @@ def _modality(value: Any) -> bool:
 
 def _plain(value: Any) -> bool:
     """A value of a column's options: a text, number or flag, or a list of them."""
-    return value is None or isinstance(value, (str, int, float)) or (isinstance(value, list) and all(isinstance(v, (str, int, float)) for v in value))
+    return (
+        value is None
+        or isinstance(value, (str, int, float))
+        or (isinstance(value, list) and all(isinstance(v, (str, int, float)) for v in value))
+    )
 
 
 def _column(value: Any) -> bool:
@@ -199,7 +220,11 @@ def _state(value: Any) -> bool:
         return False
     state = value["state"]
     formats = state.get("formats", [])
-    return value["version"] == modalities.get(value["modality"]).version and isinstance(formats, list) and all(f in (*dates.FORMATS, "%Y%m%d") for f in formats)
+    return (
+        value["version"] == modalities.get(value["modality"]).version
+        and isinstance(formats, list)
+        and all(f in (*dates.FORMATS, "%Y%m%d") for f in formats)
+    )
 
 
 def _conformal(value: Any) -> bool:
@@ -215,7 +240,9 @@ def _domain(value: Any) -> bool:
         return isinstance(v, list) and len(v) == 2 and all(map(_number, v))
 
     shape = {"ranges": lambda v: _map(v, lambda by: _map(by, pair)), "missing_share": _number, "inputs": _count}
-    return value == {} or _has({k: v for k, v in value.items() if k != "pooled"} if isinstance(value, dict) else value, shape)
+    return value == {} or _has(
+        {k: v for k, v in value.items() if k != "pooled"} if isinstance(value, dict) else value, shape
+    )
 
 
 def _background(value: Any) -> bool:
@@ -245,7 +272,8 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "classes": _texts,
     "horizon": lambda v: v is None or (_number(v) and v > 0),
     "chosen": _text,
-    "models": lambda v: isinstance(v, list) and all(isinstance(m, list) and len(m) == 2 and _text(m[0]) and known_spec(m[1]) for m in v),
+    "models": lambda v: isinstance(v, list)
+    and all(isinstance(m, list) and len(m) == 2 and _text(m[0]) and known_spec(m[1]) for m in v),
     "params": lambda v: _map(v, lambda p: isinstance(p, dict)),
     "conformal": _conformal,
     "domain": _domain,
@@ -260,11 +288,19 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
 
 def check_answer(predictor: Predictor, answer: Prediction, n: int) -> Prediction:
     """An answer of n rows that has the task's shape and holds finite numbers, or a `PredictorError`."""
-    width = {"binary": 2, "multiclass": len(predictor.classes), "multilabel": len(predictor.classes), "regression": 1}.get(predictor.task)
+    width = {
+        "binary": 2,
+        "multiclass": len(predictor.classes),
+        "multilabel": len(predictor.classes),
+        "regression": 1,
+    }.get(predictor.task)
     value = np.asarray(answer.value)
     if width is None:
         grid = answer.times
-        _want(grid is not None and grid.ndim == 1 and len(grid) > 0 and bool((np.diff(grid) > 0).all()), "survival times must rise")
+        _want(
+            grid is not None and grid.ndim == 1 and len(grid) > 0 and bool((np.diff(grid) > 0).all()),
+            "survival times must rise",
+        )
         width = len(grid)
     _want(value.dtype.kind == "f" and value.shape == (n, width), f"the model must answer {width} numbers per row")
     _want(bool(np.isfinite(value).all()), "the model must answer finite numbers")
@@ -296,5 +332,8 @@ def trial(predictor: Predictor) -> None:
             data[column.name] = pl.Series(column.name, cells, dtype=pl.String).cast(kind, strict=False)
         predictor.predict(Cohort(pl.DataFrame(data), predictor.inputs))
     if predictor.background:
-        nothing = {c.name: pl.Series(c.name, [None] * len(predictor.background["weights"]), dtype=pl.String) for c in predictor.inputs}
+        nothing = {
+            c.name: pl.Series(c.name, [None] * len(predictor.background["weights"]), dtype=pl.String)
+            for c in predictor.inputs
+        }
         restore(predictor.background, encode(Cohort(pl.DataFrame(nothing), predictor.inputs), predictor.states))

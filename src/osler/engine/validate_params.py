@@ -36,8 +36,14 @@ def check_params(spec: str, meta: Any, arrays: dict[str, np.ndarray], classes: i
         PredictorError: they cannot be of such a model.
     """
     _want(isinstance(meta, dict) and depth <= 8, "params must be an object")
-    _want(meta.get("classes", 0) in (0, classes) or (meta["classes"] == 2 and classes > 0), "params must have the predictor's classes")
-    _want(not isinstance(meta.get("classes", 0), bool) and isinstance(meta.get("classes", 0), int), "params must count classes")
+    _want(
+        meta.get("classes", 0) in (0, classes) or (meta["classes"] == 2 and classes > 0),
+        "params must have the predictor's classes",
+    )
+    _want(
+        not isinstance(meta.get("classes", 0), bool) and isinstance(meta.get("classes", 0), int),
+        "params must count classes",
+    )
     if "design/column" in arrays or "design/number" in arrays:
         _design(meta, arrays)
     if any(k.startswith("nodes/") for k in arrays) or "nodes" in meta:
@@ -57,7 +63,9 @@ def check_params(spec: str, meta: Any, arrays: dict[str, np.ndarray], classes: i
 
 def _want(holds: bool, sentence: str) -> None:
     if not holds:
-        raise PredictorError(f"a model of the predictor must be whole: {sentence}, it is not so: fit again, or ask who made it")
+        raise PredictorError(
+            f"a model of the predictor must be whole: {sentence}, it is not so: fit again, or ask who made it"
+        )
 
 
 def _member(spec: str, meta: dict[str, Any], name: str) -> str:
@@ -73,19 +81,31 @@ def _ensemble(meta: dict[str, Any]) -> None:
     for member in members:
         _want(isinstance(member, str) and len(member) <= 4096, "members must be named")
         models.get(member)
-    floats = isinstance(weights, list) and len(weights) == len(members) and all(isinstance(w, (int, float)) and 0 <= w <= 1 for w in weights)
+    floats = (
+        isinstance(weights, list)
+        and len(weights) == len(members)
+        and all(isinstance(w, (int, float)) and 0 <= w <= 1 for w in weights)
+    )
     _want(floats and sum(weights) > 0, "every member must have a weight")
 
 
 def _design(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """As many names as outputs, and columns that the sources have."""
     design = meta.get("design")
-    _want(isinstance(design, dict) and isinstance(design.get("names"), list) and isinstance(design.get("sources"), list), "a design must name its outputs")
-    pairs = all(isinstance(s, list) and len(s) == 2 and isinstance(s[0], str) and isinstance(s[1], int) and 0 <= s[1] <= 100_000 for s in design["sources"])
+    _want(
+        isinstance(design, dict) and isinstance(design.get("names"), list) and isinstance(design.get("sources"), list),
+        "a design must name its outputs",
+    )
+    pairs = all(
+        isinstance(s, list) and len(s) == 2 and isinstance(s[0], str) and isinstance(s[1], int) and 0 <= s[1] <= 100_000
+        for s in design["sources"]
+    )
     _want(pairs, "a design must name its sources")
     width = sum(s[1] for s in design["sources"])
     keys = ("column",) if "design/column" in arrays else ("number", "absent", "category")
-    _want(all(f"design/{k}" in arrays and arrays[f"design/{k}"].ndim == 1 for k in keys), "a design must hold its columns")
+    _want(
+        all(f"design/{k}" in arrays and arrays[f"design/{k}"].ndim == 1 for k in keys), "a design must hold its columns"
+    )
     picked = np.concatenate([arrays[f"design/{k}"] for k in keys])
     _want(len(picked) == len(design["names"]) and picked.dtype.kind in "iu", "a design must have one name per output")
     _want(not len(picked) or (picked.min() >= 0 and picked.max() < width), "a design must use columns that are there")
@@ -97,15 +117,26 @@ def _forest(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     _want(all(a is not None for a in found.values()), "trees must have all node arrays")
     m = len(found["feature"]) if found["feature"].ndim == 1 else -1
     shapes = found["children"].shape == (m, 2) and found["value"].ndim == 2 and len(found["value"]) == m
-    _want(m > 0 and shapes and all(found[f].shape == (m,) for f in ("feature", "threshold", "missing_left")), "node arrays must be of one length")
+    _want(
+        m > 0 and shapes and all(found[f].shape == (m,) for f in ("feature", "threshold", "missing_left")),
+        "node arrays must be of one length",
+    )
     kinds = {"feature": "i", "threshold": "f", "children": "i", "missing_left": "b", "value": "f", "roots": "i"}
     _want(all(found[f].dtype.kind == k for f, k in kinds.items()), "node arrays must be of their types")
     children, roots, own = found["children"], found["roots"], np.arange(m)
     leaf = children[:, 0] == own
     inner = children[~leaf]
-    _want(bool((children[leaf, 1] == own[leaf]).all()) and bool((inner > own[~leaf, None]).all()) and bool((inner < m).all()), "trees must not run in circles")
+    _want(
+        bool((children[leaf, 1] == own[leaf]).all())
+        and bool((inner > own[~leaf, None]).all())
+        and bool((inner < m).all()),
+        "trees must not run in circles",
+    )
     _want(len(np.unique(inner)) == inner.size, "a node must have one parent")
-    _want(roots.ndim == 1 and len(roots) > 0 and bool((roots >= 0).all()) and bool((roots < m).all()), "trees must have roots")
+    _want(
+        roots.ndim == 1 and len(roots) > 0 and bool((roots >= 0).all()) and bool((roots < m).all()),
+        "trees must have roots",
+    )
     names = meta["design"]["names"] if isinstance(meta.get("design"), dict) else []
     used = found["feature"][~leaf]
     _want(not len(used) or (used.min() >= 0 and used.max() < len(names)), "nodes must ask about columns that are there")
@@ -129,7 +160,10 @@ def _deepest(children: np.ndarray, leaf: np.ndarray) -> int:
 def _text(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """A text model is given to a native parser, so it must be exactly of the form that LightGBM writes, and say what the arrays say."""
     text = meta["text"]
-    _want(isinstance(text, str) and text.isascii() and text.startswith("tree\n"), "a boosting model must be LightGBM's text")
+    _want(
+        isinstance(text, str) and text.isascii() and text.startswith("tree\n"),
+        "a boosting model must be LightGBM's text",
+    )
     head, _, rest = text.partition("\n\n")
     header = _lines(head.split("\n")[1:], None)
     _want(set(header) == _HEADER and header["version"] == "v4", "its header must be LightGBM's")
@@ -137,9 +171,18 @@ def _text(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     names = len(meta["design"]["names"]) if isinstance(meta.get("design"), dict) else 0
     per_row = max(meta.get("classes", 0), 1) if meta.get("classes", 0) > 2 else 1
     counts = (header["max_feature_idx"], header["num_tree_per_iteration"], header["num_class"], header["label_index"])
-    _want(counts == (str(names - 1), str(per_row), str(per_row), "0"), "its header must have the design's columns and classes")
-    _want(len(header["feature_names"].split(" ")) == names == len(header["feature_infos"].split(" ")), "its header must name every column")
-    _want(len(sizes) > 0 and len(sizes) % per_row == 0 and len(sizes) == header["tree_sizes"].count(" ") + 1, "its trees must be counted")
+    _want(
+        counts == (str(names - 1), str(per_row), str(per_row), "0"),
+        "its header must have the design's columns and classes",
+    )
+    _want(
+        len(header["feature_names"].split(" ")) == names == len(header["feature_infos"].split(" ")),
+        "its header must name every column",
+    )
+    _want(
+        len(sizes) > 0 and len(sizes) % per_row == 0 and len(sizes) == header["tree_sizes"].count(" ") + 1,
+        "its trees must be counted",
+    )
     at = 0
     for i, size in enumerate(sizes):
         _tree(rest[at : at + size], i)
@@ -154,7 +197,10 @@ def _tree(chunk: str, number: int) -> None:
     lines = chunk.split("\n")
     _want(chunk.endswith("\n\n\n") and lines[0] == f"Tree={number}", "each of its trees must be as long as it says")
     found = _lines(lines[1:-3], _LINE)
-    _want(set(found) <= _TREE and found.get("num_cat") == "0" and found.get("is_linear") == "0", "its trees must have plain splits only")
+    _want(
+        set(found) <= _TREE and found.get("num_cat") == "0" and found.get("is_linear") == "0",
+        "its trees must have plain splits only",
+    )
     _want(found.get("num_leaves", "").isdigit(), "its trees must count their leaves")
     leaves = int(found["num_leaves"])
     wanted = {**dict.fromkeys(_PER_LEAF, leaves), **dict.fromkeys(_PER_SPLIT, leaves - 1)}
@@ -167,7 +213,10 @@ def _lines(lines: list[str], form: re.Pattern[str] | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in lines:
         key, equals, value = line.partition("=")
-        _want(bool(equals) and key not in found and (form is None or form.fullmatch(line) is not None), "its text must be lines of name=value")
+        _want(
+            bool(equals) and key not in found and (form is None or form.fullmatch(line) is not None),
+            "its text must be lines of name=value",
+        )
         found[key] = value
     return found
 
@@ -177,9 +226,18 @@ def _lines(lines: list[str], form: re.Pattern[str] | None) -> dict[str, str]:
 
 def _network(meta: dict[str, Any]) -> None:
     """No number of a network's description may ask for more memory than a real one takes."""
-    _want(meta.get("format") == "osler.network/1" and isinstance(meta.get("members"), int) and 0 < meta["members"] <= 64, "a network must count its members")
-    _want(isinstance(meta.get("architecture"), dict) and isinstance(meta.get("head"), dict), "a network must have an architecture and a head")
-    _want(isinstance(meta.get("branches"), list) and 0 < len(meta["branches"]) <= LARGEST_NETWORK, "a network must have branches")
+    _want(
+        meta.get("format") == "osler.network/1" and isinstance(meta.get("members"), int) and 0 < meta["members"] <= 64,
+        "a network must count its members",
+    )
+    _want(
+        isinstance(meta.get("architecture"), dict) and isinstance(meta.get("head"), dict),
+        "a network must have an architecture and a head",
+    )
+    _want(
+        isinstance(meta.get("branches"), list) and 0 < len(meta["branches"]) <= LARGEST_NETWORK,
+        "a network must have branches",
+    )
     for value in _numbers([meta["architecture"], meta["head"].get("n_outputs", 0)]):
         _want(abs(value) <= LARGEST_NETWORK, "a network must be of a size that is seen")
 

@@ -25,13 +25,17 @@ def init_of(study: Study) -> Params | None:
     if not study.init:
         return None
     if not any(isinstance(models.get(spec), (MLP, Network)) for spec in study.model):
-        raise OptionError("init is a start for mlp and network, the study has neither: add --model mlp or leave --init out")
+        raise OptionError(
+            "init is a start for mlp and network, the study has neither: add --model mlp or leave --init out"
+        )
     predictor = open_predictor(study.init)
     for spec, params in predictor.models.values():
         if isinstance(models.get(spec), (MLP, Network)):
             return params
     name = Path(study.init).name
-    raise OptionError(f"init must be a run whose answering model is mlp or network, '{name}' answers with {predictor.chosen}")
+    raise OptionError(
+        f"init must be a run whose answering model is mlp or network, '{name}' answers with {predictor.chosen}"
+    )
 
 
 def pretraining(study: Study, cohort: Cohort) -> str:

@@ -119,7 +119,9 @@ def threshold_for(
         return float(np.average(y == 1, weights=weights))
     positive, weighed = np.asarray(y) == 1, np.ones(len(p)) if weights is None else weights
     if not weighed[positive].sum() > 0 or not weighed[~positive].sum() > 0:
-        raise OptionError(f"threshold rule '{rule}' needs rows of both classes, one has none: use more rows, or a rule by cost")
+        raise OptionError(
+            f"threshold rule '{rule}' needs rows of both classes, one has none: use more rows, or a rule by cost"
+        )
     thresholds, sensitivity, specificity = operating_points(np.asarray(y), p, weights)
     if rule == "sensitivity":
         return float(thresholds[np.flatnonzero(sensitivity >= value - 1e-12)[0]])

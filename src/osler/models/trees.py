@@ -152,7 +152,9 @@ class Forest(Estimator):
             if options.splitter == "best":
                 drawn[t] = np.bincount(rng.integers(0, units, units), minlength=units)[unit]
             seed = int(rng.integers(2**31 - 1))
-            tree = cls(splitter=options.splitter, min_samples_leaf=options.min_leaf, max_features=share, random_state=seed)
+            tree = cls(
+                splitter=options.splitter, min_samples_leaf=options.min_leaf, max_features=share, random_state=seed
+            )
             tree.fit(X, data.target.y, sample_weight=w * drawn[t], check_input=False)
             grown.append(one_tree(tree, tree.classes_ if classes else None, classes))
         return _pack(design, grown, classes, {}), X, drawn

@@ -147,7 +147,9 @@ def calibration_by_class(material: Material, part: str, data: Any) -> Figure | N
         at, curve = held["curve"]["predicted"], held["curve"]
         parts.append(axes.band(list(zip(at, curve["low"])), list(zip(at, curve["high"])), series[name]))
     for name, held in shown.items():
-        parts.append(axes.line(list(zip(held["curve"]["predicted"], held["curve"]["observed"])), series[name], name=name))
+        parts.append(
+            axes.line(list(zip(held["curve"]["predicted"], held["curve"]["observed"])), series[name], name=name)
+        )
     parts.append(legend(list(shown), 376, 26, list(series.values())))
     what = "each label" if material.kind == "multilabel" else "each class against all others"
     slopes = "; ".join(f"{n} {estimate('calibration_slope', held.get('slope'))}" for n, held in shown.items())

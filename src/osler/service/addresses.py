@@ -37,7 +37,8 @@ def check_address(host: str, cert: Path | None, key: Path | None) -> None:
             raise InputError(f"the TLS file '{path.name}' must exist, it does not", "address")
     if cert is None and not is_loopback(host):
         raise InputError(
-            f"host must be 127.0.0.1 unless TLS is on, was '{host}': add --cert and --key, or leave --host away", "address"
+            f"host must be 127.0.0.1 unless TLS is on, was '{host}': add --cert and --key, or leave --host away",
+            "address",
         )
 
 

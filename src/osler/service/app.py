@@ -113,7 +113,9 @@ class _Calls:
 
         async def work(rows: list[dict[str, Any]]) -> dict[str, Any]:
             if len(rows) > MOST_EXPLAINED:
-                raise Problem(413, "limit-size", f"at most {MOST_EXPLAINED} rows are explained at once, these are {len(rows)}")
+                raise Problem(
+                    413, "limit-size", f"at most {MOST_EXPLAINED} rows are explained at once, these are {len(rows)}"
+                )
             return {"explanations": await self.one.explained(rows)}
 
         return await self._audited(request, "explain", work)
@@ -162,7 +164,9 @@ class _Calls:
         given = {name: fields.get(f"c{i}", "").strip() for i, name in enumerate(names, 1)}
         line = {"request": request.scope["osler.request"], "route": "form", "model": self.one.name, "rows": 1}
         try:
-            row = {c.name: _typed(given[c.name], c.modality, c.name) for c in self.one.predictor.inputs if given[c.name]}
+            row = {
+                c.name: _typed(given[c.name], c.modality, c.name) for c in self.one.predictor.inputs if given[c.name]
+            }
             answer = (await self.one.batcher.submit(self.one.rows.rows({"rows": [row]})))[0]
         except Problem as problem:
             self.audit.write(**line, status=problem.status, code=problem.code)
@@ -210,7 +214,9 @@ def _typed(text: str, modality: str, name: str) -> Any:
 
 def _models(served: Sequence[Served]) -> Handler:
     async def models() -> Response:
-        return _json({"default": served[0].name, "models": [{"name": s.name, "path": f"/models/{s.name}"} for s in served]})
+        return _json(
+            {"default": served[0].name, "models": [{"name": s.name, "path": f"/models/{s.name}"} for s in served]}
+        )
 
     return models
 
@@ -230,7 +236,10 @@ def _json(data: Any) -> Response:
 
 async def _http_problem(request: Request, error: HTTPException) -> Response:
     code = {404: "route", 405: "method"}.get(error.status_code, "input")
-    says = {"route": "the server has no such call: see /openapi.json", "method": "the call has other methods: see /openapi.json"}
+    says = {
+        "route": "the server has no such call: see /openapi.json",
+        "method": "the call has other methods: see /openapi.json",
+    }
     problem = Problem(error.status_code, code, says.get(code, "the request is not what it must be"), error.headers)
     return await _own_problem(request, problem)
 

@@ -45,11 +45,14 @@ class Audit:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InputError(
-                f"audit file '{path.name}' must be writable and not in use by another server: name one with --audit", "audit"
+                f"audit file '{path.name}' must be writable and not in use by another server: name one with --audit",
+                "audit",
             ) from error
         broken = broken_line(path)
         if broken:
-            raise InputError(f"audit file '{path.name}' was changed at line {broken}: keep it aside and name a new one", "audit")
+            raise InputError(
+                f"audit file '{path.name}' was changed at line {broken}: keep it aside and name a new one", "audit"
+            )
         self._head = _last_hash(path)
 
     def write(self, **fields: Any) -> None:

@@ -51,7 +51,9 @@ class Batcher(Generic[Answer]):
                     return await self.aside(partial(self.answer, rows))
                 return await self._join(rows)
         except TimeoutError as error:
-            raise Problem(503, "timeout", "the answer took too long: send fewer rows at once", {"retry-after": "5"}) from error
+            raise Problem(
+                503, "timeout", "the answer took too long: send fewer rows at once", {"retry-after": "5"}
+            ) from error
         finally:
             self._held -= len(rows)
 

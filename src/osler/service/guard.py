@@ -62,7 +62,13 @@ class Guard:
     """
 
     def __init__(
-        self, app: Any, door: Doorkeeper, audit: Audit, hosts: frozenset[str], secure: bool, direct: Mapping[str, Handler]
+        self,
+        app: Any,
+        door: Doorkeeper,
+        audit: Audit,
+        hosts: frozenset[str],
+        secure: bool,
+        direct: Mapping[str, Handler],
     ) -> None:
         self.app, self.door, self.audit, self.hosts, self.secure, self.direct = app, door, audit, hosts, secure, direct
         self._at_once = 0
@@ -94,15 +100,21 @@ class Guard:
 
     async def _admit(self, scope: Scope, receive: Receive, reply: _Reply) -> None:
         if self._at_once > MOST_AT_ONCE:
-            raise Problem(503, "busy", "more requests are waiting than the server holds: try again", {"retry-after": "1"})
+            raise Problem(
+                503, "busy", "more requests are waiting than the server holds: try again", {"retry-after": "1"}
+            )
         headers = _headers(scope)
         host = headers.get(b"host", "")
         name = split_host(host)
         if name is None or name[0] not in self.hosts:
-            raise Problem(421, "host", "the Host header must name this server, it names another: use the address it printed")
+            raise Problem(
+                421, "host", "the Host header must name this server, it names another: use the address it printed"
+            )
         address = scope["client"][0] if scope.get("client") else ""
         if self.door.throttled(address):
-            raise Problem(429, "throttled", "too many wrong tokens came from this address: wait a minute", {"retry-after": "60"})
+            raise Problem(
+                429, "throttled", "too many wrong tokens came from this address: wait a minute", {"retry-after": "60"}
+            )
         body = Body(receive, headers.get(b"content-length", ""))
         if scope["path"] == "/login" and scope["method"] == "POST":
             await self._login(scope, headers, host, address, body, reply)
@@ -146,7 +158,9 @@ class Guard:
         if changes and site not in (None, "same-origin", "none"):
             raise Problem(403, "origin", "requests of pages must come from this server's own pages, this one does not")
         if by_cookie and changes and origin is None and site != "same-origin":
-            raise Problem(403, "origin", "a form must be sent by a browser from this server's own page, this one was not")
+            raise Problem(
+                403, "origin", "a form must be sent by a browser from this server's own page, this one was not"
+            )
 
     async def _login(
         self, scope: Scope, headers: dict[bytes, str], host: str, address: str, body: Body, reply: _Reply
@@ -184,7 +198,9 @@ class Body:
         Raises:
             Problem: 413 `limit-size` (before reading, where the length is declared), 408 `timeout`.
         """
-        too_large = Problem(413, "limit-size", f"a body must have at most {most} bytes, this one has more", {"connection": "close"})
+        too_large = Problem(
+            413, "limit-size", f"a body must have at most {most} bytes, this one has more", {"connection": "close"}
+        )
         if self._declared and (not self._declared.isdigit() or int(self._declared[:20]) > most):
             raise too_large
         parts, size = [], 0
@@ -268,6 +284,8 @@ def _headers(scope: Scope) -> dict[bytes, str]:
     found: dict[bytes, str] = {}
     for name, value in scope["headers"]:
         if name in found and name in (b"host", b"authorization", b"content-length", b"origin"):
-            raise Problem(400, "host", "a request must have one Host, Origin and Authorization header at most, it has more")
+            raise Problem(
+                400, "host", "a request must have one Host, Origin and Authorization header at most, it has more"
+            )
         found[name] = value.decode("latin-1")
     return found

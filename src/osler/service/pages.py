@@ -84,7 +84,10 @@ def shown_answer(predictor: Predictor, answer: dict[str, Any]) -> list[tuple[str
     """Lines of an answer: label, text, and a share from 0 to 1 to draw (None where there is none)."""
     target = predictor.target[0]
     if predictor.task in ("binary", "multiclass"):
-        lines = [(f"{target} = {c}", f"{answer[f'{target}_prob_{c}']:.1%}", answer[f"{target}_prob_{c}"]) for c in predictor.classes]
+        lines = [
+            (f"{target} = {c}", f"{answer[f'{target}_prob_{c}']:.1%}", answer[f"{target}_prob_{c}"])
+            for c in predictor.classes
+        ]
         if answer.get(f"{target}_set") is not None:
             level = predictor.conformal.get("level", 0.9)
             held = answer[f"{target}_set"].replace("|", " or ") or "none of them"
@@ -99,5 +102,7 @@ def shown_answer(predictor: Predictor, answer: dict[str, Any]) -> list[tuple[str
     lines = [(target, f"{answer[f'{target}_pred']:.4g}", None)]
     if answer.get(f"{target}_low") is not None and answer.get(f"{target}_high") is not None:
         level = predictor.conformal.get("level", 0.9)
-        lines.append((f"{level:.0%} interval", f"{answer[f'{target}_low']:.4g} to {answer[f'{target}_high']:.4g}", None))
+        lines.append(
+            (f"{level:.0%} interval", f"{answer[f'{target}_low']:.4g} to {answer[f'{target}_high']:.4g}", None)
+        )
     return lines

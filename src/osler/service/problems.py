@@ -10,7 +10,14 @@ from typing import Any
 from osler.errors import CODES, OslerError
 
 #: HTTP status of an `OslerError` that a verb raises while it answers; anything else of the user's is 422.
-STATUS = {"limit-size": 413, "limit-depth": 400, "json": 400, "column-unknown": 422, "extra-missing": 501, "internal": 500}
+STATUS = {
+    "limit-size": 413,
+    "limit-depth": 400,
+    "json": 400,
+    "column-unknown": 422,
+    "extra-missing": 501,
+    "internal": 500,
+}
 
 
 class Problem(Exception):

@@ -60,7 +60,11 @@ class RowModel:
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema of one row."""
-        return {**self.row.model_json_schema(by_alias=True), "title": "Row", "description": "one row; absent columns and null are not known"}
+        return {
+            **self.row.model_json_schema(by_alias=True),
+            "title": "Row",
+            "description": "one row; absent columns and null are not known",
+        }
 
     def rows(self, body: Any) -> list[dict[str, Any]]:
         """The checked rows of a parsed body: `{"rows": [...]}`, or one row as an object.
@@ -72,7 +76,9 @@ class RowModel:
         if rows is None and isinstance(body, dict):
             rows = [body]
         if not isinstance(rows, list) or not rows or not all(isinstance(r, dict) for r in rows):
-            raise Problem(422, "input", 'the body must be {"rows": [{column: value, ...}, ...]} with at least one row, it is not')
+            raise Problem(
+                422, "input", 'the body must be {"rows": [{column: value, ...}, ...]} with at least one row, it is not'
+            )
         if isinstance(body, dict) and "rows" in body and "rows" not in self.columns and len(body) > 1:
             raise Problem(422, "input", "the body must hold nothing beside 'rows', it holds more")
         if len(rows) > MOST_ROWS:
@@ -82,7 +88,9 @@ class RowModel:
         except ValidationError as error:
             raise self._explained(error, rows) from None
         if not all(rows):
-            raise Problem(422, "input", f"row {rows.index({}) + 1} must hold at least one column of the model, it is empty")
+            raise Problem(
+                422, "input", f"row {rows.index({}) + 1} must hold at least one column of the model, it is empty"
+            )
         self._check_words(rows)
         return rows
 
@@ -94,13 +102,19 @@ class RowModel:
             kind = self.columns[name].modality
             return Problem(422, "column-kind", f"row {row}, column '{name}' must be {_WORDS[kind]}, it is not")
         hint = nearest(name, self.columns)
-        return Problem(422, "column-unknown", f"row {row} must hold columns of the model only, one key is none of them: {hint}")
+        return Problem(
+            422, "column-unknown", f"row {row} must hold columns of the model only, one key is none of them: {hint}"
+        )
 
     def _check_words(self, rows: list[dict[str, Any]]) -> None:
         """Booleans and dates that are there can be read; texts that were read before are known to be readable."""
         for name, modality in self._words.items():
             known = self._readable[name]
-            texts = [(i, str(row[name])) for i, row in enumerate(rows) if row.get(name) is not None and row[name] not in (True, False)]
+            texts = [
+                (i, str(row[name]))
+                for i, row in enumerate(rows)
+                if row.get(name) is not None and row[name] not in (True, False)
+            ]
             odd = [(i, text) for i, text in texts if text not in known]
             if not odd:
                 continue
@@ -111,7 +125,9 @@ class RowModel:
                 bad = modality.check(values, self.columns[name])
             if bad.any():
                 row = odd[bad.to_list().index(True)][0] + 1
-                raise Problem(422, "column-kind", f"row {row}, column '{name}' must be {_WORDS[modality.name]}, it is not")
+                raise Problem(
+                    422, "column-kind", f"row {row}, column '{name}' must be {_WORDS[modality.name]}, it is not"
+                )
             if len(known) < _MOST_READABLE:
                 known.update(text for _, text in odd if len(text) <= 32)
 

@@ -57,7 +57,9 @@ def serve(folders: Sequence[Path], options: ServeOptions, say: Callable[[str], N
     try:
         listening.bind((options.host, options.port))
     except (OSError, OverflowError) as error:
-        raise InputError(f"port {options.port} of '{options.host}' must be free, it is not: name another with --port", "address") from error
+        raise InputError(
+            f"port {options.port} of '{options.host}' must be free, it is not: name another with --port", "address"
+        ) from error
     port = listening.getsockname()[1]
     app, token = _application(folders, options, port)
     config = uvicorn.Config(app, **_settings(options))

@@ -29,7 +29,9 @@ def number(graph: Graph, column: Column, state: dict[str, Any]) -> str:
     if not possible and column.options.get("impossible", "missing") == "missing":
         possible = list(column.options.get("possible") or ())
     if possible:
-        outside = graph.node("Or", graph.node("Less", x, float(possible[0])), graph.node("Greater", x, float(possible[1])))
+        outside = graph.node(
+            "Or", graph.node("Less", x, float(possible[0])), graph.node("Greater", x, float(possible[1]))
+        )
         lost = graph.node("Or", lost, outside)
     x = graph.emptied(lost, x)
     if state["limits"]:
@@ -84,7 +86,9 @@ def date(graph: Graph, column: Column, state: dict[str, Any]) -> str:
     The day of the year comes from the civil calendar: http://howardhinnant.github.io/date_algorithms.html, in doubles.
     """
     days = _input(graph, column, "double")
-    lost = graph.node("Or", graph.node("Less", days, _FIRST_DAY), graph.node("Not", graph.node("Less", days, _AFTER_LAST_DAY)))
+    lost = graph.node(
+        "Or", graph.node("Less", days, _FIRST_DAY), graph.node("Not", graph.node("Less", days, _AFTER_LAST_DAY))
+    )
     days = graph.emptied(lost, days)
     years = graph.node("Div", graph.node("Sub", days, _EPOCH_2000), _YEAR)
     if not state["season"]:

@@ -38,7 +38,9 @@ def boosted(graph: Graph, features: Features, params: Params) -> str:
 
 def total(graph: Graph, x: str, trees: Nodes, target: np.ndarray | None = None) -> str:
     """(n, k) sums over trees of what their leaves say; `target` (t,) is the column that each tree adds to."""
-    return _ensemble(graph, x, trees, np.zeros(len(trees.roots), dtype=np.int64) if target is None else target, trees.value[:, 0])
+    return _ensemble(
+        graph, x, trees, np.zeros(len(trees.roots), dtype=np.int64) if target is None else target, trees.value[:, 0]
+    )
 
 
 def leaves(graph: Graph, x: str, trees: Nodes) -> str:

@@ -94,7 +94,9 @@ def times_of(spec: str, params: Params) -> np.ndarray:
     name = spec.partition(":")[0]
     if name == "ensemble":
         return np.unique(np.concatenate([times_of(m, p) for m, p, _ in _members(params)]))
-    return np.asarray(params.meta["head"]["times"] if "head" in params.meta else params.arrays["times"], dtype=np.float64)
+    return np.asarray(
+        params.meta["head"]["times"] if "head" in params.meta else params.arrays["times"], dtype=np.float64
+    )
 
 
 def _members(params: Params) -> list[tuple[str, Params, float]]:
