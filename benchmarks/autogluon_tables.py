@@ -1,10 +1,13 @@
-"""Ten clinical tables, one fixed third held out: Osler's whole honest fit beside AutoGluon 1.6.3 in an environment of its own.
+"""Ten clinical tables, one fixed third held out: Osler's whole honest fit beside AutoGluon 1.6.3 in an environment of
+its own.
 
-    python benchmarks/autogluon_tables.py --peer /path/to/peer/bin/python [--tables pima,pbc] [--log benchmarks/logs/autogluon_tables.txt]
+    python benchmarks/autogluon_tables.py --peer /path/to/peer/bin/python [--tables pima,pbc] [--log
+    benchmarks/logs/autogluon_tables.txt]
 
-The peer's environment: pip install torch==2.13.0 'autogluon.tabular[lightgbm,catboost,xgboost,fastai]==1.6.3'. Same rows, same two
-cores, one run; CPU seconds are those of the finished child processes. AUROC differences by DeLong's paired test, Brier differences
-by a paired bootstrap of held-out rows. Osler's CPU includes cross-validation, certificate, explanation and report.
+The peer's environment: pip install torch==2.13.0 'autogluon.tabular[lightgbm,catboost,xgboost,fastai]==1.6.3'. Same
+rows, same two cores, one run; CPU seconds are those of the finished child processes. AUROC differences by DeLong's
+paired test, Brier differences by a paired bootstrap of held-out rows. Osler's CPU includes cross-validation,
+certificate, explanation and report.
 """
 
 from __future__ import annotations
@@ -138,10 +141,12 @@ def main() -> None:
             y = test["y"].to_numpy()
             p, cpu, wall, verdict = osler_answer(folder, asked.option)
             say(
-                f"{table.name}: {len(train)} + {len(test)} rows, {train.width - 1} predictors, {int(y.sum())} held-out events"
+                f"{table.name}: {len(train)} + {len(test)} rows, {train.width - 1} "
+                f"predictors, {int(y.sum())} held-out events"
             )
             say(
-                f"  osler            AUROC {auroc(y, p):.4f}  Brier {np.mean((p - y) ** 2):.4f}  CPU {cpu:6.1f} s  wall {wall:5.1f} s  certificate {verdict}"
+                f"  osler            AUROC {auroc(y, p):.4f}  Brier {np.mean((p - y) ** 2):.4f}  CPU "
+                f"{cpu:6.1f} s  wall {wall:5.1f} s  certificate {verdict}"
             )
             for preset in presets:
                 script = Path(__file__).with_name("peers") / "autogluon_fit.py"
@@ -153,12 +158,15 @@ def main() -> None:
                 wins[preset]["brier"] += b[0] < 0
                 wins[preset]["cpu"] += cpu <= cpu_peer
                 say(
-                    f"  {preset:<16} AUROC {auroc(y, q):.4f}  Brier {np.mean((q - y) ** 2):.4f}  CPU {cpu_peer:6.1f} s  wall {wall_peer:5.1f} s  "
-                    f"osler - peer: AUROC {d['value']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f}), Brier {b[0]:+.4f} ({b[1]:+.4f} to {b[2]:+.4f}), CPU ratio {cpu / cpu_peer:.2f}"
+                    f"  {preset:<16} AUROC {auroc(y, q):.4f}  Brier {np.mean((q - y) ** 2):.4f}  "
+                    f"CPU {cpu_peer:6.1f} s  wall {wall_peer:5.1f} s  "
+                    f"osler - peer: AUROC {d['value']:+.4f} ({d['low']:+.4f} to {d['high']:+.4f}), Brier {b[0]:+.4f} "
+                    f"({b[1]:+.4f} to {b[2]:+.4f}), CPU ratio {cpu / cpu_peer:.2f}"
                 )
     for preset, count in wins.items():
         say(
-            f"against {preset}: AUROC not worse beyond its interval on {count['auroc_not_worse']} of {len(wanted)}, Brier better on {count['brier']}, CPU not more on {count['cpu']}"
+            f"against {preset}: AUROC not worse beyond its interval on {count['auroc_not_worse']} of {len(wanted)}, "
+            f"Brier better on {count['brier']}, CPU not more on {count['cpu']}"
         )
 
 

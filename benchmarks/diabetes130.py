@@ -2,8 +2,9 @@
 
     OSLER_DATA_MIRROR=... python benchmarks/diabetes130.py [--log benchmarks/logs/diabetes130.txt]
 
-AUROC on the test part and CPU seconds: our estimators (states, fit and answer), the peers with their usual settings on ordinal or one-hot
-codes, and the whole honest `osler fit` of one model with cross-validation, hold-out, certificate and report.
+AUROC on the test part and CPU seconds: our estimators (states, fit and answer), the peers with their usual settings on
+ordinal or one-hot codes, and the whole honest `osler fit` of one model with cross-validation, hold-out, certificate
+and report.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def estimators(say: Callable[[str], None]) -> None:
         params = estimator.fit(data, np.random.default_rng(0))
         p = estimator.predict(params, encode(test, states)).value[:, 1]
         say(
-            f"  osler {spec:<18} AUROC {auroc(y, p):.4f}  CPU {time.process_time() - start:5.1f} s (encode, fit, answer)"
+            f"  osler {spec:<18} AUROC {auroc(y, p):.4f}  CPU "
+            f"{time.process_time() - start:5.1f} s (encode, fit, answer)"
         )
     _peers(say, train, test, target.y, y)
 
@@ -120,7 +122,8 @@ def whole(say: Callable[[str], None]) -> None:
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         m = scores["parts"]["holdout"]["boosting"]["auroc"]
         say(
-            f"  osler fit --model boosting: hold-out AUROC {m['value']:.4f} ({m['low']:.4f} to {m['high']:.4f}), whole fit {cpu:.1f} CPU s, {time.monotonic() - start:.0f} s wall, certificate {verdict}"
+            f"  osler fit --model boosting: hold-out AUROC {m['value']:.4f} ({m['low']:.4f} to {m['high']:.4f}), whole "
+            f"fit {cpu:.1f} CPU s, {time.monotonic() - start:.0f} s wall, certificate {verdict}"
         )
 
 

@@ -2,8 +2,9 @@
 
     python benchmarks/look_10m.py [--rows 10000000]
 
-The table has 20 columns as a hospital's extract has them: identifiers that repeat, a date, codes, words, numbers with and without
-missing cells, some wrong cells and a few ragged rows. It is made in a temporary folder, which is removed again.
+The table has 20 columns as a hospital's extract has them: identifiers that repeat, a date, codes, words, numbers with
+and without missing cells, some wrong cells and a few ragged rows. It is made in a temporary folder, which is removed
+again.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def main() -> None:
         wall = time.perf_counter() - began
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         print(
-            f"wall {wall:.1f} s, CPU {used.ru_utime + used.ru_stime:.1f} s, peak memory {used.ru_maxrss / 2**20:.2f} GiB"
+            f"wall {wall:.1f} s, CPU {used.ru_utime + used.ru_stime:.1f} s, peak "
+            f"memory {used.ru_maxrss / 2**20:.2f} GiB"
         )
         import json
 

@@ -2,8 +2,9 @@
 
     python benchmarks/serve.py --data FOLDER/heart_cleveland.csv.gz [--seconds 10] [--log benchmarks/logs/serve.txt]
 
-The server process is pinned to one core and the clients to the others. Every request is one row of the table, with the token,
-audited. Reported: requests per second, median and 99th percentile of the time to the whole answer, and the server's CPU.
+The server process is pinned to one core and the clients to the others. Every request is one row of the table, with the
+token, audited. Reported: requests per second, median and 99th percentile of the time to the whole answer, and the
+server's CPU.
 """
 
 from __future__ import annotations
@@ -92,9 +93,12 @@ def measure(run: Path, data: Path, seconds: float, clients: int, place: Path) ->
     spec = p.models[p.chosen][0]
     low, middle, high = np.percentile(times, [5, 50, 99]) * 1e3
     return [
-        f"osler serve, {spec}, {len(p.inputs)} columns, one row per request, {clients} keep-alive clients, server on one core",
-        f"requests {len(times)} in {wall:.1f} s: {len(times) / wall:.0f}/s; {len(times) / cpu:.0f} per CPU second of the server",
-        f"time to the answer: median {middle:.1f} ms, 5th percentile {low:.1f} ms, 99th {high:.1f} ms, longest {max(times) * 1e3:.1f} ms",
+        f"osler serve, {spec}, {len(p.inputs)} columns, one row per request, "
+        f"{clients} keep-alive clients, server on one core",
+        f"requests {len(times)} in {wall:.1f} s: {len(times) / wall:.0f}/s; "
+        f"{len(times) / cpu:.0f} per CPU second of the server",
+        f"time to the answer: median {middle:.1f} ms, 5th percentile {low:.1f} ms, 99th "
+        f"{high:.1f} ms, longest {max(times) * 1e3:.1f} ms",
         f"server CPU {cpu:.1f} s of {wall:.1f} s; machine load before {load:.1f} on {len(cores)} cores",
     ]
 

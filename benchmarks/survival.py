@@ -1,16 +1,19 @@
 """GBSG2 and WHAS500, 5-fold x 2: Osler's survival models beside scikit-survival in an environment of its own.
 
-    python benchmarks/survival.py --peer /path/to/peer/bin/python [--seeds 0 1] [--tables gbsg2] [--log benchmarks/logs/survival.txt]
+    python benchmarks/survival.py --peer /path/to/peer/bin/python [--seeds 0 1] [--tables gbsg2] [--log
+    benchmarks/logs/survival.txt]
 
-The peer's environment: pip install scikit-survival. Same rows, same folds, one thread each, in one run. The folds are scikit-learn's
-StratifiedKFold(5, shuffle=True, random_state=seed) by event, one round per seed, so that anybody can deal them again.
-GBSG2 comes from lifelines, WHAS500 (all 14 predictors) from the peer. C is Harrell's, the mean over the test folds; an interval is over
-rows by the infinitesimal jackknife with the fitted models held fixed, a difference is paired. CPU seconds are of fit and predict on all
-folds, everything that is chosen inside the training rows included; a ratio has a t interval over the folds.
+The peer's environment: pip install scikit-survival. Same rows, same folds, one thread each, in one run. The folds are
+scikit-learn's StratifiedKFold(5, shuffle=True, random_state=seed) by event, one round per seed, so that anybody can
+deal them again. GBSG2 comes from lifelines, WHAS500 (all 14 predictors) from the peer. C is Harrell's, the mean over
+the test folds; an interval is over rows by the infinitesimal jackknife with the fitted models held fixed, a difference
+is paired. CPU seconds are of fit and predict on all folds, everything that is chosen inside the training rows
+included; a ratio has a t interval over the folds.
 
-Nothing is chosen on test folds in a run. The defaults of the forest (min_leaf, features) and of the boosting (learning rate,
-rows, features, leaves 2 or 4) were settled earlier by looking at cross-validations of these two tables with other folds, so their C here
-is slightly flattered; the peer's settings are the first ones tried. The ensemble learns its weights inside each training part.
+Nothing is chosen on test folds in a run. The defaults of the forest (min_leaf, features) and of the boosting (learning
+rate, rows, features, leaves 2 or 4) were settled earlier by looking at cross-validations of these two tables with
+other folds, so their C here is slightly flattered; the peer's settings are the first ones tried. The ensemble learns
+its weights inside each training part.
 """
 
 from __future__ import annotations
@@ -149,7 +152,8 @@ def report(name: str, data: Encoded, splits: list[Split], answers: dict[str, Ans
         half = t_quantile(len(ratio) - 1) * ratio.std(ddof=1) / np.sqrt(len(ratio))
         lines.append(
             f"{model:28s} {c:6.4f}  {c - 1.96 * error:.3f} to {c + 1.96 * error:.3f}  "
-            f"{c - base:+.4f} ({c - base - 1.96 * apart:+.4f} to {c - base + 1.96 * apart:+.4f}) {answer.cpu_s.sum():6.1f}  "
+            f"{c - base:+.4f} ({c - base - 1.96 * apart:+.4f} to "
+            f"{c - base + 1.96 * apart:+.4f}) {answer.cpu_s.sum():6.1f}  "
             f"{np.exp(ratio.mean()):.3f} ({np.exp(ratio.mean() - half):.3f} to {np.exp(ratio.mean() + half):.3f})"
         )
     return lines

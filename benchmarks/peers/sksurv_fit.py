@@ -1,7 +1,8 @@
 """The peer's half of benchmarks/survival.py: runs under an environment with scikit-survival (GPL), one thread.
 
     python sksurv_fit.py whas500 OUT.csv          write the data set that the package ships
-    python sksurv_fit.py fit FOLDER               fit FOLDER/x.csv, y.csv on FOLDER/folds.json; write FOLDER/answers.json
+    python sksurv_fit.py fit FOLDER               fit FOLDER/x.csv, y.csv on FOLDER/folds.json; write
+    FOLDER/answers.json
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The central table: row numbers survive everything, roles are exclusive where they must be, nothing joins in silence."""
+"""The central table: row numbers survive everything, roles are exclusive where they must be, nothing joins in
+silence.
+"""
 
 from __future__ import annotations
 

@@ -136,7 +136,9 @@ def test_units_are_fixed_once_from_the_whole_development_table():
 
 
 def test_a_coded_sex_is_read_by_its_coding_only(mirror: Path):
-    """Third examinations, where HDL is measured: without a coding the sex is not guessed, with one Framingham is offered."""
+    """Third examinations, where HDL is measured: without a coding the sex is not guessed, with one Framingham is
+    offered.
+    """
     from osler import catalogue
 
     raw = catalogue.table("framingham_teaching").filter((pl.col("PERIOD") == 3) & (pl.col("PREVCHD") == 0))

@@ -1,4 +1,6 @@
-"""Exported predictors answer as Python does, on real tables with missing cells and new categories; what cannot be exported says so."""
+"""Exported predictors answer as Python does, on real tables with missing cells and new categories; what cannot be
+exported says so.
+"""
 
 from __future__ import annotations
 

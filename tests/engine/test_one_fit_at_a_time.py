@@ -85,7 +85,9 @@ def test_neighbours_do_not_wait_for_each_other(tmp_path: Path):
 def test_a_lock_on_a_file_that_its_last_holder_removed_meanwhile_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """Between our opening and our locking the last holder ends: the locked file has no name, so a third would make its own."""
+    """Between our opening and our locking the last holder ends: the locked file has no name, so a third would make its
+    own.
+    """
     path, lock, calls = tmp_path / ".run.partial.lock", files._flock, []
 
     def late(handle: int) -> bool:

@@ -213,8 +213,10 @@ def half_width(found: dict) -> float:
 
 @pytest.mark.parametrize(("units", "each", "censoring"), [(150, 1, 3.0), (150, 1, 0.7), (70, 3, 2.0)])
 def test_the_error_of_two_concordances_is_that_of_resampled_units(units: int, each: int, censoring: float):
-    """Brute force: 1,000 resamples of whole units, every pair counted one by one. A factor 2 forgotten anywhere would give a
-    ratio of 0.7 or 1.4; the resamples alone leave a standard error of 2 %, terms of higher order some per cent."""
+    """Brute force: 1,000 resamples of whole units, every pair counted one by one. A factor 2 forgotten anywhere would
+    give a ratio of 0.7 or 1.4; the resamples alone leave a standard error of 2 %, terms of higher order some per
+    cent.
+    """
     rng = np.random.default_rng(11)
     target, groups, models = followed(units, each, censoring, rng)
     found = com.compare(target, models, groups, rng, reference="blunt")["sharp"]
@@ -234,7 +236,9 @@ def test_the_error_of_two_concordances_is_that_of_resampled_units(units: int, ea
 
 
 def test_the_weights_of_uno_may_be_held_still_over_resamples():
-    """The censoring curve is estimated once: estimating it anew in each of 200 resamples changes the error by little."""
+    """The censoring curve is estimated once: estimating it anew in each of 200 resamples changes the error by
+    little.
+    """
     rng = np.random.default_rng(12)
     target, groups, models = followed(120, 1, 1.0, rng)
     found = com.compare(target, models, groups, rng, reference="blunt")["sharp"]["c_uno"]

@@ -1,4 +1,6 @@
-"""Relations that every metric must keep: rows and weights, order, monotone maps, scales; and scikit-learn and scipy beside them."""
+"""Relations that every metric must keep: rows and weights, order, monotone maps, scales; and scikit-learn and scipy
+beside them.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Two tables on which an honest evaluation finds nothing and a careless one finds almost everything.
 
-`identity`: 200 patients with 5 rows each; the label belongs to the patient and is drawn at random, the features recognise
-the patient. Rows dealt out one by one put every patient on both sides: AUROC 0.985 or so for nothing.
+`identity`: 200 patients with 5 rows each; the label belongs to the patient and is drawn at random, the features
+recognise the patient. Rows dealt out one by one put every patient on both sides: AUROC 0.985 or so for nothing.
 
-`noise`: 100 rows of 5,000 noise features with 50 random labels of each kind. The 20 features that differ most between the
-classes, chosen on all rows, separate them in any cross-validation that follows: AUROC 0.97 or so for nothing.
+`noise`: 100 rows of 5,000 noise features with 50 random labels of each kind. The 20 features that differ most between
+the classes, chosen on all rows, separate them in any cross-validation that follows: AUROC 0.97 or so for nothing.
 """
 
 from __future__ import annotations

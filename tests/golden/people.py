@@ -60,8 +60,9 @@ def as_cohort(table: pl.DataFrame) -> Cohort:
 def planted(table: pl.DataFrame, m: int, rng: np.random.Generator) -> tuple[Cohort, set[tuple[int, int]]]:
     """The register with m more rows, each an altered copy of another person's under a new number, all rows shuffled.
 
-    With names every copy gets one to three alterations: typing errors and re-ordered names, dates shifted or with day and
-    month exchanged, jittered numbers, emptied cells, one category changed. Without names, where a row holds 45 bits, one.
+    With names every copy gets one to three alterations: typing errors and re-ordered names, dates shifted or with day
+    and month exchanged, jittered numbers, emptied cells, one category changed. Without names, where a row holds 45
+    bits, one.
 
     Returns:
         The cohort and the planted pairs (positions, first < second).

@@ -1,8 +1,8 @@
 """The two permanent canaries: on tables that hold nothing, the engine must find nothing.
 
-An AUROC from 200 independent patients has a standard error of 0.041, one from 100 rows of 0.058: a single table's honest 95 %
-interval is about as wide as 0.40 to 0.60, or wider. So each canary is drawn several times; the interval of the mean over the
-draws must lie inside 0.40 to 0.60, and the single intervals must do what they promise and hold 0.5.
+An AUROC from 200 independent patients has a standard error of 0.041, one from 100 rows of 0.058: a single table's
+honest 95 % interval is about as wide as 0.40 to 0.60, or wider. So each canary is drawn several times; the interval of
+the mean over the draws must lie inside 0.40 to 0.60, and the single intervals must do what they promise and hold 0.5.
 """
 
 from __future__ import annotations

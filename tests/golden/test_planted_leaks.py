@@ -21,7 +21,9 @@ DAY = dt.date(2019, 1, 1)
 
 
 def study_table(seed: int = 3, n: int = 600) -> pl.DataFrame:
-    """Two visits per patient at six sites, a target that depends on age and glucose (AUROC about 0.8), dates of visit."""
+    """Two visits per patient at six sites, a target that depends on age and glucose (AUROC about 0.8), dates of
+    visit.
+    """
     rng = np.random.default_rng(seed)
     table = registry(n // 2, rng, named=False).with_columns(
         site=pl.Series(rng.choice(["A", "B", "C", "D", "E", "F"], n // 2)),

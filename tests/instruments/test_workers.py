@@ -1,4 +1,6 @@
-"""The plain workers behind the instruments: hidden cells, differences, item sets, rules' tests, mixed columns, components."""
+"""The plain workers behind the instruments: hidden cells, differences, item sets, rules' tests, mixed columns,
+components.
+"""
 
 from __future__ import annotations
 

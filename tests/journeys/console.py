@@ -2,8 +2,8 @@
 
 In a block, a line that begins with `$ ` is typed; what follows must be printed, in this order, until the next `$ `.
 `...` stands for anything: alone on a line for any lines, at the end of a line for its rest. Spaces count once. A number
-may differ by 0.03 or 3 %, because libraries round differently; `echo $?` must print exactly what is shown. A command must
-end with code 0 unless `echo $?` is next or a refusal (`osler: ...`, code 2) is shown.
+may differ by 0.03 or 3 %, because libraries round differently; `echo $?` must print exactly what is shown. A command
+must end with code 0 unless `echo $?` is next or a refusal (`osler: ...`, code 2) is shown.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Everything that can be wrong with a table or a flag, through the command line: one sentence, exit 2, nothing written, nothing lost."""
+"""Everything that can be wrong with a table or a flag, through the command line: one sentence, exit 2, nothing
+written, nothing lost.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every modality on small tables: what each written value becomes, what is learnt, what is hidden, which options are refused."""
+"""Every modality on small tables: what each written value becomes, what is learnt, what is hidden, which options are
+refused.
+"""
 
 from __future__ import annotations
 

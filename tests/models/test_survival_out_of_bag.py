@@ -1,4 +1,6 @@
-"""Answers for training rows by parts of a survival model that did not see them: what an ensemble learns its weights from."""
+"""Answers for training rows by parts of a survival model that did not see them: what an ensemble learns its weights
+from.
+"""
 
 from __future__ import annotations
 

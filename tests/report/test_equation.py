@@ -171,7 +171,9 @@ def test_classes_get_curves_of_their_own(runs: dict[str, Path]):
 
 
 def test_every_class_is_calibrated_against_the_rest(runs: dict[str, Path]):
-    """The curve is the smoothed share of a class among rows of like probability, worked out here from the run's own answers."""
+    """The curve is the smoothed share of a class among rows of like probability, worked out here from the run's own
+    answers.
+    """
     from osler.evaluation.calibration import Smoother
 
     part = json.loads((runs["multiclass"] / "curves.json").read_text(encoding="utf-8"))["parts"]["cv"]

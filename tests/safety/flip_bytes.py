@@ -1,4 +1,6 @@
-"""Change one byte of a good predictor, many times: `python tests/safety/flip_bytes.py --count 10000 [--seed 0] PREDICTOR`."""
+"""Change one byte of a good predictor, many times:
+`python tests/safety/flip_bytes.py --count 10000 [--seed 0] PREDICTOR`.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Mutated tables against the readers: `python tests/safety/fuzz_readers.py --count 10000 [--seed 0]`.
 
-Seeds are small valid CSV, JSON lines, Parquet and Arrow files made here; each case changes one of them in a few places. Cases run in a
-child process, so that a crash of a native parser is counted and not suffered. A case passes if it gives a cohort whose rows add up, or
-a typed error of exit code 2, within two seconds (a slow case is tried again, in case the machine was busy). Files that once failed are
-kept in `corpus/readers/` and run with the tests.
+Seeds are small valid CSV, JSON lines, Parquet and Arrow files made here; each case changes one of them in a few
+places. Cases run in a child process, so that a crash of a native parser is counted and not suffered. A case passes if
+it gives a cohort whose rows add up, or a typed error of exit code 2, within two seconds (a slow case is tried again,
+in case the machine was busy). Files that once failed are kept in `corpus/readers/` and run with the tests.
 """
 
 from __future__ import annotations

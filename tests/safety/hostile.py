@@ -1,7 +1,8 @@
-"""Saved predictors made by someone who means harm: copies of a good one, each changed in one way and, where that helps, sealed again.
+"""Saved predictors made by someone who means harm: copies of a good one, each changed in one way and, where that
+helps, sealed again.
 
-`build(number, good, folder, canary)` makes the folder (or file) of one number and returns its path and the name of the attack. A payload
-that ran would create the file `canary`.
+`build(number, good, folder, canary)` makes the folder (or file) of one number and returns its path and the name of the
+attack. A payload that ran would create the file `canary`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Kill -9 a fit at random moments: `python tests/safety/kill_fit.py --kills 200 [--seed 0] [--warm]`.
 
-A small `osler fit` runs as a process of its own and is killed after a random share of the time that it takes; the same command is given
-again and continues. After every kill the run folder is either absent or whole (opened, hashes checked). Now and then a fit is let through:
-its scores, certificate and predictor must be the bytes of a fit that was never disturbed, and nothing half-written may be left beside it.
-`--warm` forks a process that has imported Osler already, so that kills fall on the work and not on the start of Python.
+A small `osler fit` runs as a process of its own and is killed after a random share of the time that it takes; the same
+command is given again and continues. After every kill the run folder is either absent or whole (opened, hashes
+checked). Now and then a fit is let through: its scores, certificate and predictor must be the bytes of a fit that was
+never disturbed, and nothing half-written may be left beside it. `--warm` forks a process that has imported Osler
+already, so that kills fall on the work and not on the start of Python.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Kills, full disks and failing syncs: never half a folder or file under its final name, and the same bytes when it goes on."""
+"""Kills, full disks and failing syncs: never half a folder or file under its final name, and the same bytes when it
+goes on.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_first_second_and_every_later_failure_of_a_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Every 3rd fsync in turn fails until none does: the folder is absent or whole, and the last fit gives the undisturbed bytes."""
+    """Every 3rd fsync in turn fails until none does: the folder is absent or whole, and the last fit gives the
+    undisturbed bytes.
+    """
     table = write(tmp_path / "table.csv", 40)
     options = {
         "target": "died",

@@ -1,4 +1,6 @@
-"""What the service answers to those who may ask: the same numbers as Python, typed descriptions, pages that work without scripts."""
+"""What the service answers to those who may ask: the same numbers as Python, typed descriptions, pages that work
+without scripts.
+"""
 
 from __future__ import annotations
 

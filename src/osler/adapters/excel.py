@@ -12,8 +12,8 @@ from osler.registry import optional
 
 
 def read_sheet(path: Path) -> tuple[pl.DataFrame, str]:
-    """The first sheet that holds anything, its first row as header, and the sheet's name. Cells keep their own types; a column
-    of several types is text. Formulas are not computed: the value that was saved beside them is read.
+    """The first sheet that holds anything, its first row as header, and the sheet's name. Cells keep their own types;
+    a column of several types is text. Formulas are not computed: the value that was saved beside them is read.
 
     Raises:
         ReadError: no sheet holds a table (code `read-empty`).

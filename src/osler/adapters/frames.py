@@ -14,8 +14,8 @@ from osler.errors import ReadError
 def to_polars(frame: Any) -> pl.DataFrame:
     """A pandas DataFrame, a pyarrow Table or RecordBatch, or a mapping of name to values as a polars table.
 
-    A pandas index with a name becomes columns; one without is dropped. Object columns become text unless every value is a
-    number or a boolean.
+    A pandas index with a name becomes columns; one without is dropped. Object columns become text unless every value
+    is a number or a boolean.
 
     Raises:
         ReadError: it is something else.

@@ -24,7 +24,8 @@ def to_bytes(
 
     Args:
         inputs: name → "double" or "string", each of shape (n, 1).
-        nodes: `{"op", "domain", "inputs", "output", "attributes"}` in order; array attributes become tensors, `to` a type.
+        nodes: `{"op", "domain", "inputs", "output", "attributes"}` in order; array attributes become tensors, `to` a
+            type.
         arrays: constants; object arrays hold texts.
         outputs: name → (value, element type, width).
         facts: texts kept in the model's metadata.

@@ -1,4 +1,6 @@
-"""Database addresses: `SCHEME://...?table=NAME` or `SCHEME://...?query=SELECT ...`; and rows of a database as a table."""
+"""Database addresses: `SCHEME://...?table=NAME` or `SCHEME://...?query=SELECT ...`; and rows of a database as a
+table.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +38,8 @@ class Address:
 
     @classmethod
     def parse(cls, address: str) -> Address:
-        """Read an address. Its parts are percent-encoded as in every address (RFC 3986), so that a user name, password or
-        path may hold `@ : / ? # %`; a query is taken as it stands if it holds a blank, else it is decoded too.
+        """Read an address. Its parts are percent-encoded as in every address (RFC 3986), so that a user name, password
+        or path may hold `@ : / ? # %`; a query is taken as it stands if it holds a blank, else it is decoded too.
 
         Raises:
             ReadError: it names neither a table nor a query, or both (code `read-database`).
@@ -53,7 +55,8 @@ class Address:
         query = _statement(query)
         if bool(table) == bool(query):
             raise ReadError(
-                "a database address must name one table or one query: end it with ?table=NAME or with ?query=SELECT ...",
+                "a database address must name one table or one query: end it "
+                "with ?table=NAME or with ?query=SELECT ...",
                 "read-database",
             )
         return cls(scheme.lower(), base + (f"?{kept}" if kept else ""), table, query)
@@ -82,7 +85,8 @@ class Address:
         path = Path(urllib.parse.unquote(self.rest.partition("?")[0]).removeprefix("/"))
         if not path.is_file():
             raise ReadError(
-                f"database file must exist, there is no '{path.name}': three slashes are for a relative path, four for a full one",
+                f"database file must exist, there is no '{path.name}': three slashes "
+                f"are for a relative path, four for a full one",
                 "read-missing",
             )
         return path
@@ -94,7 +98,8 @@ class Address:
             known: tables and views of the database.
 
         Raises:
-            ReadError: there is no such table (the nearest is suggested), or the query is no single SELECT (code `read-database`).
+            ReadError: there is no such table (the nearest is suggested), or the query is no single SELECT (code
+                `read-database`).
         """
         if self.table:
             if self.table not in known:
@@ -136,7 +141,8 @@ def by_rows(names: list[str], fetch: Callable[[], list[tuple[Any, ...]]], source
         cells += len(rows) * len(names)
         if cells > MAX_CELLS:
             raise LimitError(
-                f"'{source}' must hold at most {MAX_CELLS:,} cells to be read at once, it holds more: select in the query"
+                f"'{source}' must hold at most {MAX_CELLS:,} cells to be read at "
+                f"once, it holds more: select in the query"
             )
     columns = list(zip(*(row for part in parts for row in part))) or [()] * len(names)
     return pl.DataFrame([_column(n, list(values)) for n, values in zip(names, columns)])

@@ -21,8 +21,8 @@ def read_query(address: str) -> tuple[pl.DataFrame, str]:
     """The table or query that an address such as `sqlite:///clinic.db?table=visits` names, and what to call it.
 
     Raises:
-        ReadError: the database, table or query cannot be read (codes `read-missing`, `read-database`). Neither the password nor
-            the database's own message, which may quote values, is in the sentence.
+        ReadError: the database, table or query cannot be read (codes `read-missing`, `read-database`). Neither the
+            password nor the database's own message, which may quote values, is in the sentence.
         MissingExtraError: SQLAlchemy or the database's driver is not installed.
     """
     alchemy = optional("sqlalchemy", "clinical")

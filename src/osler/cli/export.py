@@ -16,7 +16,8 @@ def export(
         typer.Option(help="file (onnx) or folder (mlflow); without it model.onnx joins the predictor's folder"),
     ] = None,
 ) -> int:
-    """Write a predictor as one ONNX file, or as a folder for `mlflow models serve`; checked against Python before it is kept.
+    """Write a predictor as one ONNX file, or as a folder for `mlflow models serve`; checked against Python before it
+    is kept.
 
     Example: osler export runs/heart --format onnx --out heart.onnx
     """

@@ -11,8 +11,8 @@ from typing import Any
 def flags_from(cls: type, body: Callable[..., Any], before: list[inspect.Parameter]) -> Callable[..., Any]:
     """A function that a CLI can read: the parameters `before`, then one flag per field of `cls`.
 
-    `body(**before, options=cls(...))` is called with the fields put together. Fields with metadata `hidden` are left out;
-    metadata `help` is the flag's help. Tuples become flags that may be repeated.
+    `body(**before, options=cls(...))` is called with the fields put together. Fields with metadata `hidden` are left
+    out; metadata `help` is the flag's help. Tuples become flags that may be repeated.
 
     Args:
         cls: a frozen dataclass.

@@ -24,7 +24,8 @@ def serve(
     name: Annotated[list[str], typer.Option(help="further host name of this server (may be repeated)")] = [],  # noqa: B006
     audit: Annotated[Path | None, typer.Option(help="audit file; one line per prediction, without values")] = None,
 ) -> int:
-    """Predictions over HTTP, with a form page to try the model by hand. Every call needs the token printed at the start.
+    """Predictions over HTTP, with a form page to try the model by hand. Every call needs the token printed at the
+    start.
 
     Example: osler serve runs/heart --port 8000
     """

@@ -65,7 +65,8 @@ def show_answers(run: Any, rows: list[dict[str, str]], console: Console) -> None
         if f"{target}_least" in facts:
             low, high = facts[f"{target}_least"], facts[f"{target}_most"]
             console.print(
-                f"  every value from {low:.1f} to {high:.1f} is a least-squares answer, depending on how columns are scaled",
+                f"  every value from {low:.1f} to {high:.1f} is a least-squares "
+                f"answer, depending on how columns are scaled",
                 markup=False,
             )
 
@@ -77,7 +78,8 @@ def show_run(run: Any, ask: list[dict[str, str]] | None = None) -> None:
     facts = run.json("facts.json")
     verdict = run.certificate["verdict"]
     console.print(
-        f"rows read {facts['rows_read']} = used {facts['rows_used']} + refused {facts['rows_refused']}; units {facts['units']}"
+        f"rows read {facts['rows_read']} = used {facts['rows_used']} + refused "
+        f"{facts['rows_refused']}; units {facts['units']}"
     )
     for name, rank in facts.get("rank", {}).items():
         for sentence in rank["sentences"]:
@@ -87,7 +89,8 @@ def show_run(run: Any, ask: list[dict[str, str]] | None = None) -> None:
                 markup=False,
             )
     console.print(
-        f"certificate: [{'green' if verdict == 'clean' else 'red'}]{verdict}[/] ({len(run.certificate['checks'])} checks)"
+        f"certificate: [{'green' if verdict == 'clean' else 'red'}]{verdict}[/] "
+        f"({len(run.certificate['checks'])} checks)"
     )
     for check in run.certificate["checks"]:
         if check["verdict"] == "violated":

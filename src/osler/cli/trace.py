@@ -1,4 +1,6 @@
-"""Tracebacks for `--debug` that hold no value of any table: files, lines, functions and types; a message only if it is Osler's own."""
+"""Tracebacks for `--debug` that hold no value of any table: files, lines, functions and types; a message only if it is
+Osler's own.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ CAUSES, FRAMES = 8, 40
 def scrubbed(error: BaseException) -> str:
     """An exception and its causes as text.
 
-    Neither source lines nor arguments nor messages of other libraries are shown: "could not convert string to float: 'Miller'"
-    would print a patient. Osler's own messages name rows and columns only.
+    Neither source lines nor arguments nor messages of other libraries are shown: "could not convert string to float:
+    'Miller'" would print a patient. Osler's own messages name rows and columns only.
     """
     parts: list[str] = []
     seen: set[int] = set()

@@ -12,7 +12,8 @@ def verify(
     run: Annotated[Path, typer.Argument(help="run folder")],
     data: Annotated[Path | None, typer.Option(help="the table, if it is no longer where the run found it")] = None,
 ) -> int:
-    """Recompute a run's certificate from its artefacts, and from its table where that is at hand; exit 1 on a violation.
+    """Recompute a run's certificate from its artefacts, and from its table where that is at hand; exit 1 on a
+    violation.
 
     Example: osler verify runs/heart --data patients.csv
     """

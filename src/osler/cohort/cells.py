@@ -1,8 +1,9 @@
 """From cells as they are written to columns of one type: what does not fit is emptied and written into the ledger.
 
-A column of text becomes numbers if at least 90 % of its cells that hold anything are finite numbers; the rest are listed. It stays
-text if a whole number is written with leading zeros ("0042"), if its header names a code (ICD, zip), or if it is declared so. Dates
-written as year-month-day become dates; dates in other forms stay text, because the modality fixes one reading for the whole column.
+A column of text becomes numbers if at least 90 % of its cells that hold anything are finite numbers; the rest are
+listed. It stays text if a whole number is written with leading zeros ("0042"), if its header names a code (ICD, zip),
+or if it is declared so. Dates written as year-month-day become dates; dates in other forms stay text, because the
+modality fixes one reading for the whole column.
 """
 
 from __future__ import annotations
@@ -166,7 +167,9 @@ def _numbers(
 
 
 def _decimal(text: pl.Series, present: pl.Series) -> tuple[pl.Series, str]:
-    """Numbers with a decimal comma or with commas between thousands in plain spelling, and how they were read; "" if neither."""
+    """Numbers with a decimal comma or with commas between thousands in plain spelling, and how they were read; "" if
+    neither.
+    """
     n = int(present.sum())
     if int((text.str.contains(_COMMA) & present).sum()) > 0.05 * n:
         plain = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)

@@ -138,13 +138,14 @@ class Cohort:
         """The other cohort's columns beside these, matched on a key that is unique in `other`.
 
         Raises:
-            ColumnError: the key is absent, of another type there, repeats in `other` (rows would be doubled in silence), or two
-                columns share a name.
+            ColumnError: the key is absent, of another type there, repeats in `other` (rows would be doubled in
+                silence), or two columns share a name.
         """
         keys, mine = other.values(on), self.values(on)
         if keys.dtype != mine.dtype and not (keys.dtype.is_integer() and mine.dtype.is_integer()):
             raise ColumnError(
-                f"key '{on}' must be of one type in both tables, was {mine.dtype} and {keys.dtype}: read it as a category in both",
+                f"key '{on}' must be of one type in both tables, was {mine.dtype} and "
+                f"{keys.dtype}: read it as a category in both",
                 "column-kind",
             )
         if keys.drop_nulls().n_unique() != keys.drop_nulls().len():
@@ -176,7 +177,9 @@ class Cohort:
         }
 
     def write(self, folder: str | Path) -> Path:
-        """Write `cohort.parquet`, `cohort.json` and `refusals.csv` into a folder; `osler.read(folder)` reads them back."""
+        """Write `cohort.parquet`, `cohort.json` and `refusals.csv` into a folder; `osler.read(folder)` reads them
+        back.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with _private(folder / "cohort.parquet") as out:

@@ -1,8 +1,8 @@
 """Tables as delimited text, block by block: every record becomes a row or a refusal with its number and reason.
 
-A block is parsed twice as fast as it can be read wrongly: numpy counts the fields of each record, whole records go to polars
-as text, and where the two disagree, or quotes are broken, the block is read again line by line by Python's csv module, which
-resynchronises at the next line.
+A block is parsed twice as fast as it can be read wrongly: numpy counts the fields of each record, whole records go to
+polars as text, and where the two disagree, or quotes are broken, the block is read again line by line by Python's csv
+module, which resynchronises at the next line.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ class Delimited:
             block, rest = self._block(data, last=False)
             if len(rest) > limits.MAX_RECORD:
                 raise LimitError(
-                    f"row {self.n_read + 1:,} of '{self.name}' must be shorter than {limits.MAX_RECORD >> 20} MiB, it is longer: "
+                    f"row {self.n_read + 1:,} of '{self.name}' must be shorter than "
+                    f"{limits.MAX_RECORD >> 20} MiB, it is longer: "
                     "is a quote never closed?"
                 )
             buffer = bytearray(rest)
@@ -208,7 +209,9 @@ def _ragged(n: int, width: int) -> str:
 
 
 def _careful(data: bytes, delimiter: str, width: int, first_row: int, last: bool) -> tuple[Block, bytes]:
-    """Records line by line; a line whose quotes never close, or that does not fit, is refused and the next one starts afresh."""
+    """Records line by line; a line whose quotes never close, or that does not fit, is refused and the next one starts
+    afresh.
+    """
     csv.field_size_limit(limits.MAX_CELL * 4)
     octets = data.split(b"\n")
     tail = octets.pop()  # may end inside a character, so that only whole lines are decoded
@@ -234,7 +237,9 @@ def _careful(data: bytes, delimiter: str, width: int, first_row: int, last: bool
 
 
 def _record(lines: list[str], i: int, delimiter: str) -> tuple[list[str] | None, int, str]:
-    """Cells of the record that starts at line i, lines it spans (0: it may go on after the block), and why it is none."""
+    """Cells of the record that starts at line i, lines it spans (0: it may go on after the block), and why it is
+    none.
+    """
     text = lines[i].removesuffix("\r")
     for span in range(1, _MAX_SPAN + 1):
         try:

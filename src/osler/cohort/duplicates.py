@@ -6,9 +6,10 @@ smallest hash of their letter pairs), so that a few altered cells hide no pair. 
 
     bits ≥ log2(n) + 16, and agreement on at least 65 % of the information that both rows hold
 
-which leaves odds of about 1,000 : 1 for a table in which one row in a hundred is a copy. The second condition is for wide
-tables, where two persons of one kind agree on many columns that say the same and differ in all others. Tables whose columns are too
-coarse for any pair to reach that are reported as not checked; chance agreement is never called a duplicate.
+which leaves odds of about 1,000 : 1 for a table in which one row in a hundred is a copy. The second condition is for
+wide tables, where two persons of one kind agree on many columns that say the same and differ in all others. Tables
+whose columns are too coarse for any pair to reach that are reported as not checked; chance agreement is never called a
+duplicate.
 """
 
 from __future__ import annotations

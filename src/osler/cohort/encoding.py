@@ -38,7 +38,9 @@ def by_mark(head: bytes) -> str:
 
 
 def is_western(data: bytes) -> bool:
-    """Whether bytes that are not UTF-8 read safely as Windows-1252: only signs of Western text, none in a UTF-8 pair."""
+    """Whether bytes that are not UTF-8 read safely as Windows-1252: only signs of Western text, none in a UTF-8
+    pair.
+    """
     high = data.translate(None, bytes(range(128)))
     if not high or not frozenset(high) <= _WESTERN:
         return False

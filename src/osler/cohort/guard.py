@@ -1,8 +1,10 @@
-"""A second process that reads binary tables first: a file that crashes, exhausts or stalls a native parser costs that process only.
+"""A second process that reads binary tables first: a file that crashes, exhausts or stalls a native parser costs that
+process only.
 
-Parquet, Arrow and workbooks are parsed by native code, in which a damaged length can end in an abort that no `except` can catch
-(seen in fuzzing: an allocation of 6·10^18 bytes). So every such file is read once, slice by slice, by a guard that is kept for the
-next file and started again when it dies. It costs a second read, and half a second for the first file of a session.
+Parquet, Arrow and workbooks are parsed by native code, in which a damaged length can end in an abort that no `except`
+can catch (seen in fuzzing: an allocation of 6·10^18 bytes). So every such file is read once, slice by slice, by a
+guard that is kept for the next file and started again when it dies. It costs a second read, and half a second for the
+first file of a session.
 """
 
 from __future__ import annotations

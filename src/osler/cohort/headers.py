@@ -13,13 +13,15 @@ def checked(names: Sequence[str], source: str) -> list[str]:
     """The names without outer spaces.
 
     Raises:
-        ReadError: a name is empty or doubled, or the first line holds mostly numbers and some twice (code `read-header`).
+        ReadError: a name is empty or doubled, or the first line holds mostly numbers and some twice (code
+            `read-header`).
         LimitError: there are more columns than `limits.MAX_COLUMNS`.
     """
     found = [str(n).replace("\0", "").strip() for n in names]
     if len(found) > limits.MAX_COLUMNS:
         raise LimitError(
-            f"'{source}' must have at most {limits.MAX_COLUMNS:,} columns, it has {len(found):,}: make one row per record"
+            f"'{source}' must have at most {limits.MAX_COLUMNS:,} columns, it "
+            f"has {len(found):,}: make one row per record"
         )
     empty = [i + 1 for i, n in enumerate(found) if not n]
     if empty:
@@ -37,7 +39,8 @@ def checked(names: Sequence[str], source: str) -> list[str]:
                 "read-header",
             )
         raise ReadError(
-            f"column names of '{source}' must differ, columns {where[0]} and {where[1]} have the same in row 1 (the header): "
+            f"column names of '{source}' must differ, columns {where[0]} and "
+            f"{where[1]} have the same in row 1 (the header): "
             "rename one, or add a header if there is none", "read-header",
         )  # fmt: skip
     return found

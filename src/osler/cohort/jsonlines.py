@@ -21,8 +21,9 @@ class _Doubled(ValueError):
 def parse(data: bytes, name: str) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
     """Rows in the order of lines, with `_row`, and (row, reason) of lines that are no rows.
 
-    Numbers, booleans and texts keep their type where a column holds one type; a column of several becomes text, and objects
-    or lists in a cell become their JSON text. NaN and Infinity, which JSON does not have, count as infinite numbers.
+    Numbers, booleans and texts keep their type where a column holds one type; a column of several becomes text, and
+    objects or lists in a cell become their JSON text. NaN and Infinity, which JSON does not have, count as infinite
+    numbers.
 
     Raises:
         ReadError: there is no object at all.

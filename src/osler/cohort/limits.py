@@ -1,7 +1,8 @@
-"""How large, how compressed, how deep and where an input may be: measured on the bytes that are there, never on a header.
+"""How large, how compressed, how deep and where an input may be: measured on the bytes that are there, never on a
+header.
 
-Every packed input goes through `unpack`, which streams and stops as soon as the output outgrows the input; every path that
-comes from data or from an option goes through `inside`; every JSON text goes through `json_depth`.
+Every packed input goes through `unpack`, which streams and stops as soon as the output outgrows the input; every path
+that comes from data or from an option goes through `inside`; every JSON text goes through `json_depth`.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def safe_name(name: str) -> str:
     """
     if not _SAFE.fullmatch(name) or ".." in name or name.split(".")[0] in _DEVICES:
         raise ReadError(
-            "a name must be at most 64 of the characters a-z 0-9 . _ - and start with a letter or digit, this one is not: rename it",
+            "a name must be at most 64 of the characters a-z 0-9 . _ - and start with "
+            "a letter or digit, this one is not: rename it",
             "read-outside",
         )
     return name
@@ -168,8 +170,8 @@ def unpack(path: Path, cap: int = MAX_TEXT) -> Iterator[bytes]:
     """The bytes of a file in steps of at most `STEP`, unpacked if it is gzip, bzip2, xz or a zip of one member.
 
     Raises:
-        ReadError: it ends too early or is damaged (code `read-truncated`), holds no file (code `read-empty`), or is packed
-            in a way that is not read.
+        ReadError: it ends too early or is damaged (code `read-truncated`), holds no file (code `read-empty`), or is
+            packed in a way that is not read.
         LimitError: it unpacks to more than is safe.
     """
     meter = Meter(path.name, cap)

@@ -1,4 +1,6 @@
-"""What a table holds, column by column: exactly for tables that fit in memory, in one pass and bounded memory for larger ones."""
+"""What a table holds, column by column: exactly for tables that fit in memory, in one pass and bounded memory for
+larger ones.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ class ColumnProfile:
         missing: rows without a value, missing words such as "NA" included.
         distinct: different values; an estimate within about 2 % if not `distinct_exact`.
         distinct_exact: whether `distinct` is a count.
-        numbers: min, max, mean, sd, n and quantiles ("p5" to "p95") of a number column whose values may be shown, or nothing.
+        numbers: min, max, mean, sd, n and quantiles ("p5" to "p95") of a number column whose values may be shown, or
+            nothing.
         dates: first and last day ("from", "to") of a date column whose values may be shown, or nothing.
         levels: up to 10 commonest levels with their rows, each with at least 10 rows.
     """
@@ -101,9 +104,9 @@ def profile(source: Source, **options: Any) -> Profile:
     """Look at a table without learning anything from it.
 
     Args:
-        source: whatever `osler.read` reads. A delimited text or Parquet file that is too large to be held is streamed: counts,
-            missing cells, ranges, means and refusals are of all rows; modalities, quantiles and findings are of a uniform
-            sample of rows; distinct values are estimated.
+        source: whatever `osler.read` reads. A delimited text or Parquet file that is too large to be held is streamed:
+            counts, missing cells, ranges, means and refusals are of all rows; modalities, quantiles and findings are
+            of a uniform sample of rows; distinct values are estimated.
         options: `columns` and roles, as for `osler.read`.
 
     Raises:

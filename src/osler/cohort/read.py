@@ -1,4 +1,6 @@
-"""From a file, a folder, a database or a frame to a cohort; every row that was there is used or refused, with its reason."""
+"""From a file, a folder, a database or a frame to a cohort; every row that was there is used or refused, with its
+reason.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,8 @@ def read(
     """Read a table.
 
     Args:
-        source: a file (CSV, TSV, other delimited text, Excel, Parquet, Arrow, JSON lines; text also packed by gzip, bzip2, xz
-            or as the only member of a zip), a folder that `Cohort.write` made, a database address such as
+        source: a file (CSV, TSV, other delimited text, Excel, Parquet, Arrow, JSON lines; text also packed by gzip,
+            bzip2, xz or as the only member of a zip), a folder that `Cohort.write` made, a database address such as
             `sqlite:///clinic.db?table=visits` or `postgresql://host/clinic?query=SELECT ...`, or a polars, pandas or
             pyarrow table. docs/reference/reading.md has all of it.
         columns: column → modality, where inference should not decide.
@@ -117,7 +119,8 @@ def _joined(cohort: Cohort, labels: Source, on: str | None, columns: Mapping[str
     ours, theirs = cohort.values(on), other.values(on)
     if ours.dtype != theirs.dtype:
         raise ColumnError(
-            f"key '{on}' must be written alike in both tables, it is {_kind(ours)} in the one and {_kind(theirs)} in the other: "
+            f"key '{on}' must be written alike in both tables, it is {_kind(ours)} "
+            f"in the one and {_kind(theirs)} in the other: "
             f"read both with --column {on}=category", "column-kind",
         )  # fmt: skip
     joined = cohort.join(other, on=on)

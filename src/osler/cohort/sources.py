@@ -232,7 +232,8 @@ def _own_rows(table: pl.DataFrame, name: str) -> pl.DataFrame:
 def _check_cells(name: str, rows: int, columns: int) -> None:
     if rows * columns > limits.MAX_CELLS:
         raise LimitError(
-            f"'{name}' must hold at most {limits.MAX_CELLS:,} cells to be read at once, it holds {rows * columns:,}: select columns or rows"
+            f"'{name}' must hold at most {limits.MAX_CELLS:,} cells to be read at once, it "
+            f"holds {rows * columns:,}: select columns or rows"
         )
 
 
@@ -277,7 +278,8 @@ def _folder(path: Path) -> Raw:
         facts = json.loads(text)
         if facts["format"] != "osler.cohort/1":
             raise ReadError(
-                f"cohort in '{path.name}' must be of format osler.cohort/1, it is another: use the release that wrote it"
+                f"cohort in '{path.name}' must be of format osler.cohort/1, it "
+                f"is another: use the release that wrote it"
             )
         table = pl.read_parquet(data, glob=False, hive_partitioning=False)
         try:

@@ -68,7 +68,7 @@ def overlap(folder: Path, cohort: Cohort) -> list[Check]:
     return [*checks, Check("rows shared with the run", verdict, m, detail)]
 
 
-# -- reading ------------------------------------------------------------------------------------------------------------
+# -- reading -------------------------------------------------------------------------------------------------
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _positions(source: Cohort, table: pl.DataFrame) -> np.ndarray | None:
     return order[at] if len(rows) and np.array_equal(rows[order[at]], wanted) else None
 
 
-# -- do the artefacts belong together? ------------------------------------------------------------------------------------
+# -- do the artefacts belong together? -----------------------------------------------------------------------
 
 
 def _sealed(kept: dict[str, Any], key: bytes) -> Check:

@@ -1,4 +1,6 @@
-"""Is a study's every value one that it can have? Checked before anything is written, so that a wrong flag costs a sentence and no folder."""
+"""Is a study's every value one that it can have? Checked before anything is written, so that a wrong flag costs a
+sentence and no folder.
+"""
 
 from __future__ import annotations
 

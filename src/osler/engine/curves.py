@@ -101,7 +101,9 @@ def part_curves(
 def _against_rest(
     target: Target, answer: Prediction, groups: np.ndarray
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Class or label → (m,) 1 for it and 0 for all else, (m,) its probability, (m,) units; rows where a label was assessed."""
+    """Class or label → (m,) 1 for it and 0 for all else, (m,) its probability, (m,) units; rows where a label was
+    assessed.
+    """
     found = {}
     for k, name in enumerate(target.classes):
         y = (target.y == k).astype(float) if target.kind == "multiclass" else target.y[:, k]
@@ -125,7 +127,9 @@ def _roc(y: np.ndarray, p: np.ndarray, most: int = 200) -> dict[str, list[float]
 
 
 def _risk_groups(target: Target, risk: np.ndarray, points: int = 60) -> dict[str, Any]:
-    """Kaplan-Meier curves with limits of thirds of predicted risk, on an even grid of times and only while ten are at risk."""
+    """Kaplan-Meier curves with limits of thirds of predicted risk, on an even grid of times and only while ten are at
+    risk.
+    """
     from osler.tasks.kaplan_meier import greenwood, kaplan_meier
 
     order = np.argsort(risk, kind="stable")
@@ -190,7 +194,8 @@ def _thresholds(prepared: Prepared, target: Target, answer: Prediction, groups: 
 
 
 def threshold_rule(text: str) -> tuple[str, float | None]:
-    """Rule and value of a study's threshold: ("fixed", 0.5), ("youden", None), ("sensitivity", 0.9) or ("specificity", 0.9).
+    """Rule and value of a study's threshold: ("fixed", 0.5), ("youden", None), ("sensitivity", 0.9) or ("specificity",
+    0.9).
 
     Raises:
         OptionError: it reads as none of these, or the number is not between 0 and 1.

@@ -1,4 +1,6 @@
-"""Export: a predictor as one ONNX file, or as a folder that MLflow serves. What is written is checked before it is left behind."""
+"""Export: a predictor as one ONNX file, or as a folder that MLflow serves. What is written is checked before it is
+left behind.
+"""
 
 from __future__ import annotations
 
@@ -145,8 +147,8 @@ def _onnx_input(values: pl.Series, modality: str, column: Column | None) -> np.n
 
 
 def probes(predictor: Predictor, rng: np.random.Generator, n: int = PROBES) -> list[dict[str, Any]]:
-    """Made-up rows that reach every part of a predictor: numbers inside and outside the ranges of training, every level, new
-    words, impossible values, and missing cells.
+    """Made-up rows that reach every part of a predictor: numbers inside and outside the ranges of training, every
+    level, new words, impossible values, and missing cells.
     """
     columns: dict[str, list[Any]] = {}
     for column in predictor.inputs:

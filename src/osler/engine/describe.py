@@ -28,7 +28,9 @@ MOST_DESCRIBED = 60
 
 
 def environment() -> dict[str, Any]:
-    """Versions of Python, the system and every library that decides a number; nothing that names the machine or user."""
+    """Versions of Python, the system and every library that decides a number; nothing that names the machine or
+    user.
+    """
     found = {}
     for name in LIBRARIES:
         try:
@@ -71,7 +73,8 @@ def describe(
 
 
 def table_one(prepared: Prepared) -> list[dict[str, Any]]:
-    """Who is in the table, by part where there is a hold-out and by outcome where that has classes; small counts hidden.
+    """Who is in the table, by part where there is a hold-out and by outcome where that has classes; small counts
+    hidden.
 
     Each entry: `group`, `columns` (headings), `rows` (text cells), `notes`.
     """

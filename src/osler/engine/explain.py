@@ -187,7 +187,8 @@ def background_of(predictor: Predictor) -> Background:
     """The averages of training rows that a predictor keeps.
 
     Raises:
-        PredictorError: it keeps none (fitted by an earlier release, or on fewer than five units), or they are malformed.
+        PredictorError: it keeps none (fitted by an earlier release, or on fewer than five units), or they are
+            malformed.
     """
     if not predictor.background:
         raise PredictorError(

@@ -1,10 +1,12 @@
-"""External validation: a finished predictor meets a table it never saw. The untouched result is kept apart from every repair.
+"""External validation: a finished predictor meets a table it never saw. The untouched result is kept apart from every
+repair.
 
     holdout                the predictor as it is, on all rows
     holdout_recalibrated   slope and intercept (or intercept alone) learnt on a stated part, judged on the rest
     holdout_untouched_rest the untouched predictor on that same rest, to compare like with like
-    holdout_refit          the same study fitted anew on the development rows with only the predictors that both sides measure
-    holdout_refit_patterns the refit where, besides, each common pattern of cells left out there has a model fitted without them
+    holdout_refit          the same study fitted anew on the development rows with only the predictors that both sides
+    measure holdout_refit_patterns the refit where, besides, each common pattern of cells left out there has a model
+    fitted without them
     ..._recalibrated       a refit recalibrated as above
 """
 
@@ -203,7 +205,9 @@ def _shift(run: Run, cohort: Cohort) -> dict[str, Any]:
 
 
 def development_of(run: Run, **changes: Any) -> Prepared | None:
-    """The study's table prepared again (with some of the study's fields changed), or None where it has moved or changed."""
+    """The study's table prepared again (with some of the study's fields changed), or None where it has moved or
+    changed.
+    """
     path = Path(run.study.source)
     if not run.study.source or table_sha256(path, run.study.labels) != run.study.source_sha256:
         return None

@@ -70,8 +70,8 @@ def sync_folder(folder: Path) -> None:
 def whole_folder(final: Path, work: Path) -> Iterator[Path]:
     """A folder that appears under its final name only when everything in it is written.
 
-    `work` is filled by the caller; on success it is closed to everyone else (files 0600, folders 0700, whatever the umask
-    was), synced and renamed to `final`, replacing a previous one.
+    `work` is filled by the caller; on success it is closed to everyone else (files 0600, folders 0700, whatever the
+    umask was), synced and renamed to `final`, replacing a previous one.
     """
     yield work
     for path in (*sorted(work.rglob("*")), work):
@@ -105,7 +105,8 @@ def alone(final: Path) -> Iterator[None]:
     handle = _locked(path)
     if handle is None:
         raise OptionError(
-            f"out must be written by one fit at a time, another is writing '{final.name}': wait for it, or name another folder"
+            f"out must be written by one fit at a time, another is writing "
+            f"'{final.name}': wait for it, or name another folder"
         )
     try:
         yield
@@ -157,7 +158,9 @@ def _flock(handle: int) -> bool:
 
 
 def recover(final: Path, work: Path) -> None:
-    """Clear up what a kill left behind: half-written files in `work`, and a previous folder that was just being replaced."""
+    """Clear up what a kill left behind: half-written files in `work`, and a previous folder that was just being
+    replaced.
+    """
     if work.is_dir():
         for path in work.rglob(".*.partial-*"):
             path.unlink()

@@ -1,9 +1,9 @@
 """Predictors that a new site often leaves out: each common pattern of empty cells gets a model fitted without them.
 
-A model that fills an empty cell gives the predictors that are left the weight that they had beside the lost one. A model
-fitted without the lost one gives them the weight that they have alone. Only where cells are empty at the new site is
-used, never an outcome there. Sources: reduced-feature models, Saar-Tsechansky & Provost 2007, J Mach Learn Res 8:1625;
-pattern submodels, Mercaldo & Blume 2020, Biostatistics 21:236.
+A model that fills an empty cell gives the predictors that are left the weight that they had beside the lost one. A
+model fitted without the lost one gives them the weight that they have alone. Only where cells are empty at the new
+site is used, never an outcome there. Sources: reduced-feature models, Saar-Tsechansky & Provost 2007, J Mach Learn Res
+8:1625; pattern submodels, Mercaldo & Blume 2020, Biostatistics 21:236.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def answer_by_pattern(prepared: Prepared, cohort: Cohort, patterns: list[Pattern
     """Answers (n rows of `cohort`): of rows of a pattern by a model without its lost predictors, else from `others`.
 
     Args:
-        prepared: the development table, its study naming the one model to fit and its inputs being shared with `cohort`.
+        prepared: the development table, its study naming the one model to fit and its inputs being shared with
+            `cohort`.
         cohort: the new site's rows.
         patterns: rows and what they lack; a pattern that would leave no predictor is answered by `others`.
         others: answers for all n rows.

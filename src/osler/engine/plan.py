@@ -37,7 +37,8 @@ def text(prepared: Prepared) -> str:
         *_question(prepared),
         f"- Predictors ({len(facts['inputs'])}): {', '.join(facts['inputs'])}", "",
         "## Rows", "",
-        f"- read {facts['rows_read']} = used {facts['rows_used']} + refused {facts['rows_refused']} (each with its reason in `refusals.csv`)",
+        f"- read {facts['rows_read']} = used {facts['rows_used']} + refused {facts['rows_refused']} "
+        f"(each with its reason in `refusals.csv`)",
         f"- cells set missing because their value is impossible: {facts['cells_set_missing']}",
         f"- unit of independence: {unit}; {facts['units']} units"
         + (f", {facts['units_merged_as_duplicates']} merged as (near-)duplicates" if facts["units_merged_as_duplicates"] else ""),
@@ -48,7 +49,8 @@ def text(prepared: Prepared) -> str:
         *_scores(prepared),
         "", "Imputation, scaling, coding, selection, tuning and the ensemble's weights are learnt inside each training part only.",
         "", "## Measures", "",
-        f"- {', '.join(prepared.task.metrics)}, each with a 95 % interval from {study.boot} bootstrap samples of units, shared out among repeats",
+        f"- {', '.join(prepared.task.metrics)}, each with a 95 % interval from {study.boot} "
+        f"bootstrap samples of units, shared out among repeats",
         f"- prediction sets or intervals with a wanted coverage of {study.coverage:.0%}",
         "- a baseline that predicts the same for everyone stands beside every model", "",
     ]  # fmt: skip
@@ -82,7 +84,8 @@ def _splits(prepared: Prepared) -> list[str]:
     study = prepared.study
     parts = [s for s in prepared.splits if s.part == "cv"]
     lines = [
-        f"- cross-validation: {study.folds} folds × {study.repeats}, whole units together, balanced by the target ({len(parts)} fits)"
+        f"- cross-validation: {study.folds} folds × {study.repeats}, whole units "
+        f"together, balanced by the target ({len(parts)} fits)"
     ]
     sites = [s for s in prepared.splits if s.part.startswith("site=")]
     if sites:

@@ -29,10 +29,11 @@ MOST_ROWS, MOST_INPUTS, MOST_SITES = 20_000, 60, 10
 
 
 def more_data(prepared: Prepared) -> dict[str, Any]:
-    """Would more data help: the learning curve of the study's cheapest model on the development rows; {} if there is none.
+    """Would more data help: the learning curve of the study's cheapest model on the development rows; {} if there is
+    none.
 
-    Every point fits modalities and model on its own training units only. Drawn 5 times below 500 rows, 3 times below 2,000
-    (survival: 2 times), else twice, so that the cost stays at a few seconds.
+    Every point fits modalities and model on its own training units only. Drawn 5 times below 500 rows, 3 times below
+    2,000 (survival: 2 times), else twice, so that the cost stays at a few seconds.
     """
     study, rows = prepared.study, prepared.development
     spec = next((s for s in study.model if s.partition(":")[0] in CHEAP), "")
@@ -71,7 +72,9 @@ def _learnable(target: Target) -> bool:
 
 
 def shifts(prepared: Prepared) -> dict[str, Any]:
-    """Drift of the predictors: development against hold-out ("holdout"), every site against the others ("site=NAME")."""
+    """Drift of the predictors: development against hold-out ("holdout"), every site against the others
+    ("site=NAME").
+    """
     last = prepared.splits[-1]
     found: dict[str, Any] = {}
     if last.part == "holdout":

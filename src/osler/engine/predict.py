@@ -54,8 +54,8 @@ def open_predictor(run: Run | Predictor | str | Path) -> Predictor:
 def as_trained(predictor: Predictor, cohort: Cohort) -> Cohort:
     """The cohort with its columns read in the predictor's terms: same modality, options, coding and cleaning.
 
-    A column that is absent is wholly missing, which the prediction copes with and `in_domain` tells; at least half of the
-    predictor's columns must be there.
+    A column that is absent is wholly missing, which the prediction copes with and `in_domain` tells; at least half of
+    the predictor's columns must be there.
 
     Raises:
         ColumnError: fewer than half of the columns are there.
@@ -65,7 +65,8 @@ def as_trained(predictor: Predictor, cohort: Cohort) -> Cohort:
     if len(lost) * 2 > len(predictor.inputs) or len(lost) == len(predictor.inputs):
         hint = nearest(lost[0], held)
         raise ColumnError(
-            f"at least half of the predictor's {len(predictor.inputs)} columns must be in the table, {len(lost)} are not, "
+            f"at least half of the predictor's {len(predictor.inputs)} columns "
+            f"must be in the table, {len(lost)} are not, "
             f"first '{lost[0]}': {hint}"
         )
     known = {c.name: c for c in predictor.columns}
@@ -78,7 +79,9 @@ def _like(column: Column, trained: Column) -> Column:
 
 
 def rows_cohort(predictor: Predictor, rows: list[dict[str, Any]]) -> Cohort:
-    """Rows given as dicts (one HTTP request, one form) as a cohort in the predictor's terms; absent keys are missing."""
+    """Rows given as dicts (one HTTP request, one form) as a cohort in the predictor's terms; absent keys are
+    missing.
+    """
     data: dict[str, pl.Series] = {}
     for column in predictor.inputs:
         values = [row.get(column.name) for row in rows]

@@ -92,7 +92,9 @@ class Predictor:
             return check_answer(self, answer, len(next(iter(blocks.values()))))
 
     def predict(self, cohort: Cohort) -> Cohort:
-        """The cohort with prediction columns: `TARGET_pred`, `TARGET_prob_CLASS`, `TARGET_low`, `TARGET_high`, `in_domain`."""
+        """The cohort with prediction columns: `TARGET_pred`, `TARGET_prob_CLASS`, `TARGET_low`, `TARGET_high`,
+        `in_domain`.
+        """
         from osler.engine.answer import answer_columns
 
         result = cohort
@@ -141,7 +143,8 @@ class Predictor:
         arrays = _arrays(members["arrays.safetensors"])
         if "model.onnx" in members and not is_self_contained(members["model.onnx"]):
             raise PredictorError(
-                "model.onnx must be an ONNX file that keeps its numbers inside itself, it is not: remove it or save again"
+                "model.onnx must be an ONNX file that keeps its numbers inside "
+                "itself, it is not: remove it or save again"
             )
         with typed("checking it"):
             check_body(body, arrays)

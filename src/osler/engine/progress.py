@@ -1,4 +1,6 @@
-"""A progress bar on a terminal, plain lines elsewhere, nothing when silent. Only counts and stage names are ever shown."""
+"""A progress bar on a terminal, plain lines elsewhere, nothing when silent. Only counts and stage names are ever
+shown.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A finished run: the folder that `osler fit` leaves behind, opened for reading.
 
     study.json  plan.md  cohort.json  refusals.csv  splits.parquet  predictions.parquet  scores.json  certificate.json
-    findings.json  curves.json  explanation.json  predictor/  figures/  report.html  card.md  environment.json  log.jsonl
+    findings.json  curves.json  explanation.json  predictor/  figures/  report.html  card.md  environment.json
+    log.jsonl
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The question, with every default written out: what `study.json` holds and where the flags of `osler fit` come from."""
+"""The question, with every default written out: what `study.json` holds and where the flags of `osler fit` come
+from.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,9 @@ _NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
 
 
 def defused(frame: pl.DataFrame) -> pl.DataFrame:
-    """Text cells and headers that start like a formula get a leading apostrophe; numbers, also as text, stay as they are."""
+    """Text cells and headers that start like a formula get a leading apostrophe; numbers, also as text, stay as they
+    are.
+    """
     columns = []
     for name, kind in frame.schema.items():
         if kind in (pl.String, pl.Categorical, pl.Enum):

@@ -16,8 +16,8 @@ from osler.models.base import Encoded
 def tuned(spec: str, data: Encoded, study: Study, key: str, folds: int = 3) -> str:
     """The specification with the options that had the least inner cross-validated loss.
 
-    The given specification is judged first and kept unless a trial is better; a model without a `space`, or a study without
-    trials, returns it unchanged. A first trial outside the space starts at its border.
+    The given specification is judged first and kept unless a trial is better; a model without a `space`, or a study
+    without trials, returns it unchanged. A first trial outside the space starts at its border.
 
     Args:
         spec: "NAME" or "NAME:option=value,...".

@@ -1,8 +1,10 @@
 """Is the body of a saved predictor what it must be?
 
-A hash proves that a file was not changed, not that its maker meant well. So a body is checked field by field before anything is built
-from it: types, names that Osler knows, counts that agree; then its params (`osler.engine.validate_params`); then it answers a few
-made-up rows (`trial`). What passes may still be a bad model. It can no longer run code, take the machine's memory or crash a service.
+A hash proves that a file was not changed, not that its maker meant well. So a body is checked field by field before
+anything is built
+from it: types, names that Osler knows, counts that agree; then its params (`osler.engine.validate_params`); then it
+answers a few made-up rows (`trial`). What passes may still be a bad model. It can no longer run code, take the
+machine's memory or crash a service.
 """
 
 from __future__ import annotations
@@ -319,7 +321,8 @@ def _needs_library(spec: str, meta: dict[str, Any]) -> bool:
 def trial(predictor: Predictor) -> None:
     """Let a predictor answer made-up rows: nothing at all, numbers, words, dates, and the levels of its own categories.
 
-    Models of an optional library are not tried here (they may not be installed); their answers are checked when they come.
+    Models of an optional library are not tried here (they may not be installed); their answers are checked when they
+    come.
     """
     if any(_needs_library(spec, params.meta) for spec, params in predictor.models.values()):
         return

@@ -1,4 +1,6 @@
-"""Does an ONNX file keep all its numbers inside itself? Read from its bytes, without the library and without opening any other file."""
+"""Does an ONNX file keep all its numbers inside itself? Read from its bytes, without the library and without opening
+any other file.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ _KEY = b"location"
 
 
 def is_self_contained(data: bytes) -> bool:
-    """Whether `data` parses as an ONNX model of which no tensor lies in another file (`onnx.proto3`, TensorProto.external_data)."""
+    """Whether `data` parses as an ONNX model of which no tensor lies in another file (`onnx.proto3`,
+    TensorProto.external_data).
+    """
     try:
         has_graph = any(number == 7 and value is not None for number, value in _fields(memoryview(data)))
         return has_graph and (_KEY not in data or _inside(memoryview(data), "model", 0))

@@ -158,7 +158,9 @@ def _deepest(children: np.ndarray, leaf: np.ndarray) -> int:
 
 
 def _text(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """A text model is given to a native parser, so it must be exactly of the form that LightGBM writes, and say what the arrays say."""
+    """A text model is given to a native parser, so it must be exactly of the form that LightGBM writes, and say what
+    the arrays say.
+    """
     text = meta["text"]
     _want(
         isinstance(text, str) and text.isascii() and text.startswith("tree\n"),

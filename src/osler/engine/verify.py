@@ -15,8 +15,8 @@ from osler.engine.run import Run
 def verify(run: Run | str | Path, data: str | Path | None = None) -> Certificate:
     """The certificate of a run, recomputed; its verdict is "violated" if anything does not hold or was changed.
 
-    The predictor's hashes are checked, and where the table is still where the study says (or is named by `data`) with the
-    same SHA-256, units, duplicates and leaks are searched for anew.
+    The predictor's hashes are checked, and where the table is still where the study says (or is named by `data`) with
+    the same SHA-256, units, duplicates and leaks are searched for anew.
 
     Raises:
         InputError: not a finished run.

@@ -39,8 +39,8 @@ def init_of(study: Study) -> Params | None:
 
 
 def pretraining(study: Study, cohort: Cohort) -> str:
-    """What is known of rows that the start was trained on: "none" without a start; "disjoint" where it is a run and none of
-    this table's units or rows is in that run's table; "known" where one is; else "unknown".
+    """What is known of rows that the start was trained on: "none" without a start; "disjoint" where it is a run and
+    none of this table's units or rows is in that run's table; "known" where one is; else "unknown".
     """
     if not study.init:
         return "none"

@@ -102,7 +102,8 @@ def threshold_for(
     Sources: Youden, Cancer 1950;3:32-35; Pauker and Kassirer, NEJM 1980;302:1109-1117 (cost).
 
     Raises:
-        OptionError: an unknown rule, a value outside its range, or a rule that weighs both classes where one has no rows.
+        OptionError: an unknown rule, a value outside its range, or a rule that weighs both classes where one has no
+            rows.
     """
     rules = ("sensitivity", "specificity", "youden", "cost", "prevalence")
     if rule not in rules:

@@ -66,8 +66,9 @@ def evaluate_predictions(
 
     Returns:
         JSON values: `scores` (shape of scores.json, part `holdout`), `columns` (what each was taken for), `notes`
-        (sentences), `refused` (column, reason, rows), `comparison` (model → metric → difference from the first), `figures`
-        (model → roc, precision_recall, calibration, confusion), `decision_curve`, `subgroups` (column → model → levels).
+        (sentences), `refused` (column, reason, rows), `comparison` (model → metric → difference from the first),
+        `figures` (model → roc, precision_recall, calibration, confusion), `decision_curve`, `subgroups` (column →
+        model → levels).
 
     Raises:
         TargetError, ColumnError: the truth or the predictions cannot be told; the message names the candidates.

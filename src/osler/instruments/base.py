@@ -1,4 +1,6 @@
-"""A specialised tool, from cohort to cohort: no fit, the same table in and out with more columns, or a small table of findings."""
+"""A specialised tool, from cohort to cohort: no fit, the same table in and out with more columns, or a small table of
+findings.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ class Findings:
     """What an instrument gives back.
 
     Attributes:
-        cohort: the input with the instrument's columns added, or a table of what was found (one row per rule, per cluster, ...).
+        cohort: the input with the instrument's columns added, or a table of what was found (one row per rule, per
+            cluster, ...).
         facts: JSON facts to print and to put in a report (chosen k, stability, notes). No patients' values.
         figures: name → SVG text.
     """

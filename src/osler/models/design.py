@@ -2,8 +2,8 @@
 
 `Design` (numbers): continuous features are imputed by the training median and standardised, with a missing indicator
 where missingness was not rare; categorical features become one column per level seen in training (all levels: the
-models that use it are penalised), centred. A missing or unseen category sits at the training average. Columns that do not vary
-in training are dropped and named.
+models that use it are penalised), centred. A missing or unseen category sits at the training average. Columns that do
+not vary in training are dropped and named.
 
 `TreeDesign`: continuous features stay as they are, NaN included when training had NaN (trees learn where missing goes),
 otherwise the training median stands in; categorical features become one column per level, or codes if they have many.

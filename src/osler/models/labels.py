@@ -91,8 +91,8 @@ def inner_folds(data: Encoded, k: int, rng: np.random.Generator, most: int | Non
     """(n,) fold of every row for choices made inside `fit`; whole groups stay together, classes are balanced.
 
     With `most`, only about that many rows (whole groups, drawn by `rng`) take part, in three folds at most; the others
-    have fold -1. Fewer folds are dealt if there are fewer groups; all rows are -1 if there are not two groups, or not two
-    of each class.
+    have fold -1. Fewer folds are dealt if there are fewer groups; all rows are -1 if there are not two groups, or not
+    two of each class.
     """
     from osler.cohort.split import stratified_group_folds
 

@@ -1,8 +1,8 @@
 """Natural cubic splines as extra columns that say how an effect bends away from a straight line.
 
 Source: restricted cubic splines in truncated power form, Harrell, Regression Modeling Strategies, 2nd edition, section
-2.4.5; each bend is made free of its straight part in training and scaled to standard deviation 1, so that penalising the
-bends alone leads to the straight line.
+2.4.5; each bend is made free of its straight part in training and scaled to standard deviation 1, so that penalising
+the bends alone leads to the straight line.
 """
 
 from __future__ import annotations

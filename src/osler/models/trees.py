@@ -76,7 +76,8 @@ class ForestOptions:
     Attributes:
         n_trees: number of trees.
         min_leaf: fewest training rows in a leaf.
-        features: share of the columns looked at in each split; 0 is the square root of their number (a third for numbers).
+        features: share of the columns looked at in each split; 0 is the square root of their number (a third for
+            numbers).
         splitter: "best", or "random" for extremely randomised trees.
         weights: "none", or "balanced" for classes of equal total weight.
     """
@@ -110,7 +111,9 @@ class Forest(Estimator):
         return self._grow(data, rng)[0]
 
     def fit_out_of_bag(self, batches: Batches, rng: np.random.Generator) -> tuple[Params, Prediction] | None:
-        """The forest, and each row's mean over the trees whose bootstrap left its unit out (Breiman 2001, section 3.1)."""
+        """The forest, and each row's mean over the trees whose bootstrap left its unit out (Breiman 2001, section
+        3.1).
+        """
         data = batches.all()
         self._check()
         if data.target.kind == "multilabel" or self.options.splitter == "random":

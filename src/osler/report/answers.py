@@ -1,4 +1,6 @@
-"""What only people can answer: `answers.yaml` in the run folder, written once with every question, read at every report."""
+"""What only people can answer: `answers.yaml` in the run folder, written once with every question, read at every
+report.
+"""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ def card_of(folder: Path) -> str:
 def build(folder: Path) -> list[Path]:
     """Write report.html, card.md, tripod.csv, tripod.json and figures/*.svg from the members of a run folder.
 
-    answers.yaml, with every question that only people can answer, is written if the folder has none, and read if it has.
+    answers.yaml, with every question that only people can answer, is written if the folder has none, and read if it
+    has.
 
     Args:
         folder: a run folder; members that are absent leave their sections out.

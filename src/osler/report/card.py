@@ -1,4 +1,6 @@
-"""The model card in Markdown (Mitchell and others, FAT* 2019): who owns it, what for, how good on whom, and what to mind."""
+"""The model card in Markdown (Mitchell and others, FAT* 2019): who owns it, what for, how good on whom, and what to
+mind.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,17 @@ def card(material: Material) -> str:
     versions = m.get("environment", "libraries", default={})
     lines = [
         f"# Model card: {md(m.target)}", "",
-        f"- Model: {md(m.chosen or 'none')} · task: {md(m.kind)} · study {md(m.get('facts', 'study_digest', default='unknown'))} · Osler {md(versions.get('osler', 'unknown'))}",
-        f"- Leakage certificate: **{VERDICTS.get(verdict, VERDICTS['unknown'])[1]}** (unit of independence: {md(m.unit)})",
+        f"- Model: {md(m.chosen or 'none')} · task: {md(m.kind)} · study "
+        f"{md(m.get('facts', 'study_digest', default='unknown'))} · Osler {md(versions.get('osler', 'unknown'))}",
+        f"- Leakage certificate: **{VERDICTS.get(verdict, VERDICTS['unknown'])[1]}** "
+        f"(unit of independence: {md(m.unit)})",
         f"- Owner: {_asked(m, 'card.owner')}", "",
         "## Intended use", "", _asked(m, "card.intended_use"), "", "Out of scope: " + _asked(m, "card.out_of_scope"), "",
         "## Factors", "", *_factors(m), "",
         "## Metrics", "", *_metrics(m), "",
         "## Data", "", f"{md(question(m))}", "",
-        f"- Rows read {count(m.get('facts', 'rows_read'))}, used {count(m.get('facts', 'rows_used'))}, refused {count(m.get('facts', 'rows_refused'))}",
+        f"- Rows read {count(m.get('facts', 'rows_read'))}, used {count(m.get('facts', 'rows_used'))}, "
+        f"refused {count(m.get('facts', 'rows_refused'))}",
         f"- Predictors: {md(listed(m.get('facts', 'inputs', default=[]), 40))}", "",
         "## Quantitative results", "", *[f"- {md(s)}" for s in sentences(m, 0)], "", *_subgroups(m), "",
         "## Ethics and caveats", "",
@@ -80,6 +85,7 @@ def _subgroups(m: Material) -> list[str]:
             metric = lead_metric(m, level.get("scores", {}))
             value = "hidden (small)" if level.get("hidden") else estimate(metric, level.get("scores", {}).get(metric))
             rows.append(
-                f"| {md(column)} | {md(level.get('group'))} | {'' if level.get('hidden') else cell(level.get('n'))} | {md(label(metric)) if metric else ''} | {md(value)} |"
+                f"| {md(column)} | {md(level.get('group'))} | {'' if level.get('hidden') else cell(level.get('n'))} "
+                f"| {md(label(metric)) if metric else ''} | {md(value)} |"
             )
     return ["| Group | Level | n | Measure | Value (95% interval) |", "|---|---|---|---|---|", *rows] if rows else []

@@ -1,4 +1,6 @@
-"""The full model, so that others can compute it: terms in the units of the data for straight-line models, else the hash of the bundle."""
+"""The full model, so that others can compute it: terms in the units of the data for straight-line models, else the
+hash of the bundle.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ class SubItem:
 
     Attributes:
         key: its published number, such as "12c".
-        section: the part of the paper. asks: what must be reported. question: what only the user can say; "" if nothing.
+        section: the part of the paper. asks: what must be reported. question: what only the user can say; "" if
+            nothing.
     """
 
     key: str

@@ -1,7 +1,8 @@
 """HTML and SVG made from Python calls: text is always escaped, and what could act or fetch cannot be written at all.
 
-There is no template language here, so there is nothing to forget: `tag` escapes every child that is not itself the result
-of `tag`, knows which elements may exist, refuses event attributes, and lets an address point only into the page itself.
+There is no template language here, so there is nothing to forget: `tag` escapes every child that is not itself the
+result of `tag`, knows which elements may exist, refuses event attributes, and lets an address point only into the page
+itself.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ def join(children: Iterable[Child], between: str = "") -> Html:
 
 
 def tag(element: str, *children: Child | Iterable[Child], **attributes: str | float | bool | None) -> Html:
-    """One element. An attribute's trailing underscore is dropped and inner ones become hyphens; None and False leave it out.
+    """One element. An attribute's trailing underscore is dropped and inner ones become hyphens; None and False leave
+    it out.
 
     Raises:
         InternalError: an element or attribute that no report may hold, or an address that leaves the page.
@@ -160,7 +162,8 @@ def table(
     """A table with a caption, column headers and the first cell of every row as the row's header.
 
     Args:
-        numbers: from this column on, cells are figures and stand right-aligned with equal digits; a large number for none.
+        numbers: from this column on, cells are figures and stand right-aligned with equal digits; a large number for
+            none.
         note: a line under the table.
     """
     top = tag("tr", [tag("th", h, scope="col", class_="num" if i >= numbers else None) for i, h in enumerate(head)])

@@ -48,7 +48,8 @@ def page(material: Material, filled: list[Filled]) -> tuple[Html, list[Figure]]:
         "footer",
         tag(
             "p",
-            "Made by Osler from the files of the run folder. One file, no scripts, nothing fetched. It supports judgement and does not replace it; it is not a medical device.",
+            "Made by Osler from the files of the run folder. One file, no scripts, nothing fetched. It supports "
+            "judgement and does not replace it; it is not a medical device.",
         ),
     )
     head = tag(

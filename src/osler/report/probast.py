@@ -1,4 +1,5 @@
-"""PROBAST+AI (Moons and others, BMJ 2025;388:e082505): the questions a run can pre-answer, each with a pointer to its evidence.
+"""PROBAST+AI (Moons and others, BMJ 2025;388:e082505): the questions a run can pre-answer, each with a pointer to its
+evidence.
 
 An answer here is a draft for the person who judges risk of bias; where the run does not know, it says so.
 """

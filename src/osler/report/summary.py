@@ -1,4 +1,6 @@
-"""The first screen: what was asked, how good the answer is on whom, against what, and what is missing, in plain words."""
+"""The first screen: what was asked, how good the answer is on whom, against what, and what is missing, in plain
+words.
+"""
 
 from __future__ import annotations
 
@@ -182,7 +184,8 @@ def _clinical(material: Material) -> str:
         return "No score that clinicians already use was compared: none was named, or its columns are not in the table."
     metric = lead_metric(material, material.parts[material.part][material.chosen])
     return " ".join(
-        f"The clinical score {m} reaches {label(metric)} {estimate(metric, material.entry(metric, m))} on the same cases."
+        f"The clinical score {m} reaches {label(metric)} "
+        f"{estimate(metric, material.entry(metric, m))} on the same cases."
         for m in clinical(material)
     )
 
@@ -245,10 +248,12 @@ def _missing(material: Material, open_questions: int) -> list[str]:
     ]
     if rank:
         out.append(
-            f"The data cannot tell apart {listed([short(n, 24) for n in dict.fromkeys(rank)], 6)}: their single coefficients mean nothing."
+            f"The data cannot tell apart {listed([short(n, 24) for n in dict.fromkeys(rank)], 6)}: "
+            f"their single coefficients mean nothing."
         )
     if open_questions:
         out.append(
-            f"{plural(open_questions, 'question')} of the TRIPOD+AI checklist can only be answered by you (answers.yaml)."
+            f"{plural(open_questions, 'question')} of the TRIPOD+AI checklist "
+            f"can only be answered by you (answers.yaml)."
         )
     return out

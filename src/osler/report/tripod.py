@@ -1,4 +1,6 @@
-"""TRIPOD+AI filled from a run: every sub-item is auto (from the run), answered or ask (a question to the user), or n/a with a reason."""
+"""TRIPOD+AI filled from a run: every sub-item is auto (from the run), answered or ask (a question to the user), or n/a
+with a reason.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def open_questions(filled: list[Filled]) -> int:
 
 
 def to_csv(filled: list[Filled]) -> str:
-    """The checklist as CSV: item, section, what must be reported, status, text, question, answer. No cell is a formula."""
+    """The checklist as CSV: item, section, what must be reported, status, text, question, answer. No cell is a
+    formula.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(["item", "section", "asks", "status", "text", "question", "answer"])

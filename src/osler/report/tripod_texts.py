@@ -1,4 +1,6 @@
-"""What a run can say about each sub-item of TRIPOD+AI: functions from the material to a sentence; "" where it knows nothing."""
+"""What a run can say about each sub-item of TRIPOD+AI: functions from the material to a sentence; "" where it knows
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,10 @@ def _eligible(m: Material) -> str:
 def _cleaning(m: Material) -> str:
     steps = listed([str(s.get("name")) for s in m.get("cohort", "lineage", default=[]) if isinstance(s, dict)])
     return (
-        f"Steps: {steps or 'read'}. Cells set missing because their value is impossible: {count(m.get('facts', 'cells_set_missing', default=0))}; "
-        f"{plural(len(m.members['findings']), 'finding')} of the quality checks are listed in this report. The same rules for every row, whatever its group."
+        f"Steps: {steps or 'read'}. Cells set missing because their value is impossible: "
+        f"{count(m.get('facts', 'cells_set_missing', default=0))}; "
+        f"{plural(len(m.members['findings']), 'finding')} of the quality checks are listed in this "
+        f"report. The same rules for every row, whatever its group."
     )
 
 
@@ -73,7 +77,8 @@ def _outcome(m: Material) -> str:
         parts.append(f"Positive: {rule}.")
     if m.kind == "survival":
         parts.append(
-            f"Duration: {m.get('study', 'duration')}; event: {m.get('study', 'event')}; horizon {number(m.get('facts', 'horizon'), 0)}; {cell(m.get('facts', 'events'))} events."
+            f"Duration: {m.get('study', 'duration')}; event: {m.get('study', 'event')}; horizon "
+            f"{number(m.get('facts', 'horizon'), 0)}; {cell(m.get('facts', 'events'))} events."
         )
     return " ".join(parts)
 
@@ -196,7 +201,8 @@ def _output(m: Material) -> str:
 def _differences(m: Material) -> str:
     sizes = holdout_sizes(m)
     return (
-        f"Development {count(sizes[0])} rows, hold-out {count(sizes[1])} rows ({m.get('study', 'holdout')}); the same columns and outcome definition. {_moved(m)}"
+        f"Development {count(sizes[0])} rows, hold-out {count(sizes[1])} rows ({m.get('study', 'holdout')}); "
+        f"the same columns and outcome definition. {_moved(m)}"
         if sizes
         else ""
     )

@@ -27,8 +27,8 @@ def check_address(host: str, cert: Path | None, key: Path | None) -> None:
     """Refuse an address that others can reach without TLS.
 
     Raises:
-        InputError: the address is not loopback and certificate or key is absent (code `address`), or only one of the two
-            is given, or a file is not there.
+        InputError: the address is not loopback and certificate or key is absent (code `address`), or only one of the
+            two is given, or a file is not there.
     """
     if (cert is None) != (key is None):
         raise InputError("TLS needs both --cert and --key, only one was given: name both files", "address")

@@ -1,4 +1,5 @@
-"""One line per prediction, without any value: who asked what, when, of which model, for how many rows, with which result.
+"""One line per prediction, without any value: who asked what, when, of which model, for how many rows, with which
+result.
 
 Lines are JSON and chained: each holds the SHA-256 of the line before it, so that a line that was changed, taken out or
 moved is found by `broken_line`. The file is private to the user and locked by the server that writes it.

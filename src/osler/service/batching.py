@@ -23,7 +23,8 @@ Answer = TypeVar("Answer")
 
 @dataclass
 class Batcher(Generic[Answer]):
-    """Collects small requests for `WAIT_SECONDS` and answers them in one call; large ones go to a thread, one at a time.
+    """Collects small requests for `WAIT_SECONDS` and answers them in one call; large ones go to a thread, one at a
+    time.
 
     Attributes:
         answer: rows → one answer per row, in order.

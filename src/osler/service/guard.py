@@ -1,6 +1,7 @@
 """What stands before every route: names, tokens, origins, sizes and times are checked before anything is parsed.
 
-Order: Host header, right to be heard (throttle), token or session, origin of browser requests, then the route. A stranger
+Order: Host header, right to be heard (throttle), token or session, origin of browser requests, then the route. A
+stranger
 learns nothing but 401: not which routes, models or methods there are.
 """
 

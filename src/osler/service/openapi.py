@@ -1,4 +1,6 @@
-"""OpenAPI 3.1 for the calls of a model: request rows and prediction columns are typed by the predictor's own columns."""
+"""OpenAPI 3.1 for the calls of a model: request rows and prediction columns are typed by the predictor's own
+columns.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The pages for people: a field for the token, a form made from the columns, the answer. They work without JavaScript."""
+"""The pages for people: a field for the token, a form made from the columns, the answer. They work without
+JavaScript.
+"""
 
 from __future__ import annotations
 

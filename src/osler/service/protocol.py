@@ -1,4 +1,6 @@
-"""uvicorn's HTTP protocol with a clock and a limit on headers: a client that dawdles or sends endless headers is cut off."""
+"""uvicorn's HTTP protocol with a clock and a limit on headers: a client that dawdles or sends endless headers is cut
+off.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ HEADER_SECONDS, MOST_HEADER_BYTES, MOST_HEADERS = 5.0, 32 * 1024, 100
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. The clock runs from the first byte of a request (or from connecting) until its headers are whole."""
+    """One connection. The clock runs from the first byte of a request (or from connecting) until its headers are
+    whole.
+    """
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)

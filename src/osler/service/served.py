@@ -89,7 +89,8 @@ class Served:
 
 
 def open_runs(folders: Sequence[Path]) -> tuple[Served, ...]:
-    """The predictors of runs (or predictor folders), each under a name made from its folder; doubled names get a number.
+    """The predictors of runs (or predictor folders), each under a name made from its folder; doubled names get a
+    number.
 
     Raises:
         InputError: no folder was named, or one is not a run (code `run-missing`) or its predictor is not whole.

@@ -1,4 +1,6 @@
-"""JSON from strangers: depth and size are known before parsing; doubled keys, NaN and numbers beyond a double are refused."""
+"""JSON from strangers: depth and size are known before parsing; doubled keys, NaN and numbers beyond a double are
+refused.
+"""
 
 from __future__ import annotations
 

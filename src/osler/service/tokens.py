@@ -51,7 +51,8 @@ def token_of(file: Path | None) -> tuple[bytes, str]:
         found = re.fullmatch(r"sha256:([0-9a-f]{64})", text)
         if not found:
             raise InputError(
-                f"token file '{file.name}' must hold one line sha256:HEX of a token, it does not: delete it and a new token is made",
+                f"token file '{file.name}' must hold one line sha256:HEX of a token, it "
+                f"does not: delete it and a new token is made",
                 "token",
             )
         return bytes.fromhex(found.group(1)), ""

@@ -90,7 +90,9 @@ class Prediction:
 
     @property
     def risk(self) -> np.ndarray:
-        """(n,) one number that orders rows: probability of the positive class, the mean, or the summed cumulative hazard."""
+        """(n,) one number that orders rows: probability of the positive class, the mean, or the summed cumulative
+        hazard.
+        """
         if self.times is not None:
             return -np.log(np.clip(self.value, 1e-12, 1.0)).sum(axis=1)
         return self.value[:, -1]
@@ -126,7 +128,9 @@ class Task(ABC):
 
     @abstractmethod
     def target_of(self, cohort: Cohort, like: Target | None = None) -> Target:
-        """Read the target; `like` fixes class names and horizon (an external cohort is read in the terms of the first)."""
+        """Read the target; `like` fixes class names and horizon (an external cohort is read in the terms of the
+        first).
+        """
 
     @abstractmethod
     def baseline(self, target: Target) -> dict[str, Any]:
@@ -138,10 +142,14 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, target: Target, prediction: Prediction) -> np.ndarray:
-        """(n,) a proper per-row loss: log loss, squared error, or (survival) the censored negative log likelihood on the grid."""
+        """(n,) a proper per-row loss: log loss, squared error, or (survival) the censored negative log likelihood on
+        the grid.
+        """
 
     def problems(self, cohort: Cohort, like: Target | None = None) -> dict[str, np.ndarray]:
-        """Reason → (n,) bool of the rows that cannot be used for it; here: a column that the task needs has no value."""
+        """Reason → (n,) bool of the rows that cannot be used for it; here: a column that the task needs has no
+        value.
+        """
         columns = [c.name for role in self.needs for c in cohort.role(role)]
         missing = [cohort.values(name).is_null().to_numpy() for name in columns]
         return {f"'{name}' is missing": mask for name, mask in zip(columns, missing)}

@@ -103,8 +103,8 @@ class Survival(Task):
         """Refuse a target that cannot be learnt from.
 
         Raises:
-            TargetError: a column is not declared; the event has competing codes (`target-competing`) or codes that do not
-                say which is the event (`target-class`); no usable row, no event, or events in fewer than two units.
+            TargetError: a column is not declared; the event has competing codes (`target-competing`) or codes that do
+                not say which is the event (`target-class`); no usable row, no event, or events in fewer than two units.
         """
         duration, event = _columns(cohort)
         usable = self.usable(cohort)
@@ -297,6 +297,7 @@ def _told(event: Column, names: list[str], n: int) -> set[str]:
         return set(yes) if yes else {n for n in names if n not in no}
     raise TargetError(
         f"event '{event.name}' must be 0 or 1, false or true, or words that say which is the event, "
-        f"has {len(names)} codes{shown}: name the code that is the event (--event '{event.name}=={last}', or the column's option event_value)",
+        f"has {len(names)} codes{shown}: name the code that is the event (--event "
+        f"'{event.name}=={last}', or the column's option event_value)",
         "target-class",
     )

@@ -144,7 +144,8 @@ def features(graph: Graph, columns: tuple[Column, ...], states: dict[str, dict[s
         entry = states[column.name]
         if entry["modality"] not in _MADE:
             raise OptionError(
-                f"column '{column.name}' ({entry['modality']}) cannot be written as ONNX: fit without it, or use --format mlflow",
+                f"column '{column.name}' ({entry['modality']}) cannot be written as "
+                f"ONNX: fit without it, or use --format mlflow",
                 "export",
             )
         made[column.name] = _MADE[entry["modality"]](graph, column, entry["state"])

@@ -56,7 +56,9 @@ def tree(graph: Graph, features: Features, params: Params) -> str:
 
 
 def single(graph: Graph, matrix: str) -> str:
-    """The matrix rounded to single precision, as scikit-learn's trees see it; values beyond its range set to its end."""
+    """The matrix rounded to single precision, as scikit-learn's trees see it; values beyond its range set to its
+    end.
+    """
     largest = float(np.finfo(np.float32).max)
     held = graph.node("Min", graph.node("Max", matrix, -largest), largest)
     held = graph.emptied(graph.missing(matrix), held)

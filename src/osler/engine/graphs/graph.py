@@ -1,4 +1,6 @@
-"""Operations and arrays in the order in which they were asked for: ONNX's operations by name, without needing its library."""
+"""Operations and arrays in the order in which they were asked for: ONNX's operations by name, without needing its
+library.
+"""
 
 from __future__ import annotations
 

@@ -37,9 +37,9 @@ def graph_of(predictor: Predictor) -> Graph:
     """The chosen model with everything before it.
 
     Returns:
-        A graph with one input (n, 1) per column: doubles with NaN for missing (numbers; booleans as 0 and 1; dates as days
-        since 1970-01-01) and texts with "" for missing (categories). Outputs: `probabilities` (n, k), `mean` (n, 1), or
-        `event_probability` (n, 1) with `survival` (n, t).
+        A graph with one input (n, 1) per column: doubles with NaN for missing (numbers; booleans as 0 and 1; dates as
+        days since 1970-01-01) and texts with "" for missing (categories). Outputs: `probabilities` (n, k), `mean` (n,
+        1), or `event_probability` (n, 1) with `survival` (n, t).
 
     Raises:
         OptionError: a column or model cannot be written as a graph (code `export`).

@@ -39,7 +39,8 @@ class ScoreOptions:
         male: the value of the sex column that means male, where it is a code.
         black: the value of the race column that means African American, where it is a code.
         region: SCORE2 only: low, moderate, high or very high risk region.
-        recalibrate: a risk, too, gets an intercept and a slope learnt from the training rows; its order stays as published.
+        recalibrate: a risk, too, gets an intercept and a slope learnt from the training rows; its order stays as
+            published.
     """
 
     columns: tuple[str, ...] = ()
@@ -236,7 +237,9 @@ def logistic_map(
 
 
 def hazard_map(value: np.ndarray, target: Target) -> tuple[float, np.ndarray, np.ndarray]:
-    """Slope of a proportional hazards model of a score alone, and the times (t,) and cumulative baseline hazard (t,)."""
+    """Slope of a proportional hazards model of a score alone, and the times (t,) and cumulative baseline hazard
+    (t,).
+    """
     spread = float(value.std())
     sets = risk_sets(target.y, target.event, target.weight)
     slope = float(ridge_path(sets, value[:, None] / spread, [0.01])[0][0]) / spread if spread > 0 else 0.0
