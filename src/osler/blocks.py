@@ -4,6 +4,9 @@
     sequence   values (n, t, p) with lengths (n,), or ragged: values (sum t, p) with offsets (n + 1,)
     grid       values (n, c, y, x) or (n, c, z, y, x), with spacing (n, 2 or 3) and affine (n, 4, 4)
     graph      nodes (sum v, p), edges (2, sum e), edge_values (sum e, q), node_offsets (n + 1,), edge_offsets (n + 1,)
+
+A column may be looked at in several ways: a molecule is a dense block of counts, and a graph of its atoms. The block of the
+first way then carries the others as its `views`; a model takes the one it prefers (`Block.seen_as`).
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ import numpy as np
 
 LAYOUTS = ("dense", "sequence", "grid", "graph")
 
-#: A dense feature is a real number, or a code 0, 1, ... that points into its `levels`.
-KINDS = ("continuous", "categorical")
+#: A dense feature is a real number, a code 0, 1, ... that points into its `levels`, or one of many counts (a fingerprint's bin)
+#: that mean something together and little alone.
+KINDS = ("continuous", "categorical", "count")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Block:
         kinds: one of `KINDS` per dense feature (p); empty for the other layouts.
         levels: per dense feature its level names if categorical, else () (p).
         geometry: spacing and affine (grids only).
+        views: the same rows in other layouts, by layout; empty for most columns.
     """
 
     layout: str
@@ -40,6 +45,7 @@ class Block:
     kinds: tuple[str, ...] = ()
     levels: tuple[tuple[str, ...], ...] = ()
     geometry: dict[str, np.ndarray] = field(default_factory=dict)
+    views: dict[str, Block] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.present)
@@ -49,11 +55,23 @@ class Block:
         """The main array: `values`, or `nodes` for a graph."""
         return self.arrays["nodes" if self.layout == "graph" else "values"]
 
+    def seen_as(self, layouts: Sequence[str]) -> Block:
+        """The first of these layouts that this column has, without further views; itself where it has none of them."""
+        for layout in layouts:
+            if layout == self.layout:
+                break
+            if layout in self.views:
+                return self.views[layout]
+        return replace(self, views={}) if self.views else self
+
     def take(self, rows: np.ndarray) -> Block:
         """The block of some rows (positions, any order)."""
         rows = np.asarray(rows)
         if rows.dtype == bool:
             rows = np.flatnonzero(rows)
+        if self.views:
+            views = {layout: view.take(rows) for layout, view in self.views.items()}
+            return replace(replace(self, views={}).take(rows), views=views)
         present = self.present[rows]
         geometry = {k: v[rows] for k, v in self.geometry.items()}
         if self.layout == "graph":
@@ -68,6 +86,9 @@ class Block:
     def concat(blocks: Sequence[Block]) -> Block:
         """Rows of several blocks of one column, one after the other."""
         first = blocks[0]
+        if first.views:
+            views = {layout: Block.concat([b.views[layout] for b in blocks]) for layout in first.views}
+            return replace(Block.concat([replace(b, views={}) for b in blocks]), views=views)
         present = np.concatenate([b.present for b in blocks])
         geometry = {k: np.concatenate([b.geometry[k] for b in blocks]) for k in first.geometry}
         if first.layout == "graph":

@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from osler.cohort.cohort import Cohort
+from osler.cohort.column import PLAIN
 from osler.cohort.instants import instants
 from osler.cohort.split import codes_of
 
@@ -135,6 +136,8 @@ def _raw(cohort: Cohort, name: str) -> Field | None:
     column, values = cohort.column(name), cohort.table[name]
     if values.dtype.is_nested() or values.dtype == pl.Null or values.dtype == pl.Binary:
         return None
+    if column.modality not in PLAIN and column.modality != "text":
+        return None  # two molecules of nearly the same letters are two molecules; see grouping.identities_of
     textual = values.dtype in (pl.String, pl.Categorical, pl.Enum)
     if column.role not in DESCRIBING:
         named = textual and column.modality != "date" and _reads_as_name(values)

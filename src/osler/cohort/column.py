@@ -14,6 +14,9 @@ ROLES = (
     "treatment", "weight", "split", "prediction", "ignore",
 )  # fmt: skip
 
+#: Modalities whose cells are read as they stand; the cell of any other (a molecule, a scan) stands for something larger.
+PLAIN = frozenset({"number", "category", "boolean", "date"})
+
 #: The reserved column that keeps each row's number in its source (1 = first data row) through every operation.
 ROW = "_row"
 

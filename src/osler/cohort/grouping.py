@@ -1,4 +1,4 @@
-"""What must stay together: the connected components of the unit columns."""
+"""What must stay together: the connected components of the unit columns, and of cells that are the same thing twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from osler import registry
 from osler.cohort.cohort import Cohort
+from osler.cohort.column import Column
 
 
 def groups_of(cohort: Cohort) -> np.ndarray:
@@ -15,13 +17,44 @@ def groups_of(cohort: Cohort) -> np.ndarray:
 
     Rows that share a value of any unit column belong together, and so do rows joined through a chain of such rows (a
     patient seen under two numbers of which one is also in another family: connected components). A row without any
-    unit is a unit of its own; so is every row of a cohort without unit columns.
+    unit is a unit of its own; so is every row of a cohort without unit columns. Rows that are the same thing in any sense
+    of `identities_of` (one molecule as two salts) belong together too.
 
     Returns:
         (n,) int64 codes 0, 1, ... in order of first appearance.
     """
     columns = [cohort.table[c.name] for c in cohort.role("unit")]
-    return join_codes(len(cohort), [codes_of(c) for c in columns])
+    return join_codes(len(cohort), [codes_of(c) for c in [*columns, *identities_of(cohort).values()]])
+
+
+def identities_of(cohort: Cohort) -> dict[str, pl.Series]:
+    """Senses in which rows are the same thing: name → (n,) text that is equal for the same, null where unknown.
+
+    A modality says in which senses two of its cells are the same (`Modality.identities`); plain tables have none. Where several
+    inputs have senses (a molecule and a protein), rows are the same if they are in every one of these columns.
+    """
+    found = {}
+    for column in cohort.role("input"):
+        senses = _modality(column).identities(cohort.table[column.name])
+        if senses:
+            found[column.name] = senses
+    if len(found) < 2:
+        return {f"{name}: {sense}": keys for name, senses in found.items() for sense, keys in senses.items()}
+    codes = np.stack([_joined(senses) for senses in found.values()], axis=1)
+    keys = [None if min(row) < 0 else "|".join(map(str, row)) for row in codes.tolist()]
+    return {" + ".join(found): pl.Series(keys, dtype=pl.String)}
+
+
+def _modality(column: Column) -> object:
+    index = registry.load({"index": "osler.modalities:INDEX"}, "modalities", "index")
+    return registry.load(index, "modalities", column.modality)()
+
+
+def _joined(senses: dict[str, pl.Series]) -> np.ndarray:
+    """(n,) codes of cells that are the same in any sense, −1 where all senses are unknown."""
+    codes = [codes_of(keys) for keys in senses.values()]
+    known = np.max(codes, axis=0) >= 0
+    return np.where(known, join_codes(len(known), codes), -1)
 
 
 def codes_of(values: pl.Series) -> np.ndarray:

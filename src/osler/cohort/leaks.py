@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 
 from osler.cohort.cohort import Cohort
+from osler.cohort.column import PLAIN
 from osler.cohort.finding import Finding
 from osler.cohort.instants import instants
 from osler.cohort.split import codes_of, groups_of
@@ -71,7 +72,7 @@ def find_leaks(cohort: Cohort) -> list[Finding]:
     told = {f.column for f in findings if f.code == "target-mean"}
     for column in cohort.role("input"):
         values = cohort.table[column.name]
-        if values.dtype.is_nested() or column.modality == "text":
+        if values.dtype.is_nested() or column.modality not in PLAIN:
             continue
         codes = codes_of(values)
         if codes.max(initial=-1) < 0:
@@ -304,7 +305,7 @@ def _target_means(cohort: Cohort, questions: list[_Question]) -> list[Finding]:
     levels = {}
     for column in (c for role in roles for c in cohort.role(role)):
         values = cohort.table[column.name]
-        if not values.dtype.is_nested() and not values.dtype.is_float() and column.modality != "text":
+        if not values.dtype.is_nested() and not values.dtype.is_float() and column.modality in PLAIN:
             codes = codes_of(values)
             if 3 <= codes.max(initial=-1) + 1 <= len(cohort) // 2:
                 levels[column.name] = codes

@@ -85,6 +85,7 @@ def table_checks(
         _membership(table.height, splits),
         _held_apart(splits),
         _unit_overlap(table, splits),
+        *_same_things(table, splits),
         _site_overlap(table, splits),
         _time_order(table, splits),
         _exact_duplicates(table, splits, tells),
@@ -145,6 +146,20 @@ def _unit_overlap(table: pl.DataFrame, splits: Sequence[Split]) -> Check:
         "unit overlap", n, f"{n} units (by {by}) have rows on both sides of a split",
         f"none of {len(np.unique(codes))} units (by {by}) has rows on both sides of any split",
     )  # fmt: skip
+
+
+def _same_things(table: pl.DataFrame, splits: Sequence[Split]) -> list[Check]:
+    """One check per sense in which two rows may be the same thing (a molecule as another salt, the same scan twice)."""
+    checks = []
+    for name in (c for c in table.columns if c.startswith("same:")):
+        codes, sense = codes_of(table[name]), name.removeprefix("same:")
+        n, several = _across(codes, splits), len(codes) - len(np.unique(codes[codes >= 0])) - int((codes < 0).sum())
+        kept = f"; {several} rows repeat another row and are kept on its side" if several else ""
+        checks.append(_found(
+            f"same {sense}", n, f"{n} test rows are the same thing as a training row ({sense})",
+            f"no test row is the same thing as a training row ({sense}){kept}",
+        ))  # fmt: skip
+    return checks
 
 
 def _site_overlap(table: pl.DataFrame, splits: Sequence[Split]) -> Check:

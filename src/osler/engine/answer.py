@@ -9,6 +9,7 @@ import polars as pl
 
 from osler.blocks import Block
 from osler.cohort.cohort import Cohort
+from osler.engine import familiar
 from osler.engine.batches import encode
 from osler.evaluation.conformal import Conformal
 from osler.models.rank import is_deficient
@@ -106,11 +107,13 @@ def learn_domain(blocks: dict[str, Block], margin: float = 0.05) -> dict[str, An
     Ranges leave out the outermost rows where there are enough (0.5 % at each end of 200 or more), so that no single
     person's extreme is stored.
     """
-    ranges = {}
+    ranges, counts = {}, {}
     for name, block in blocks.items():
         if block.layout != "dense":
             continue
         values = block.values
+        if "count" in block.kinds:
+            counts[name] = familiar.learn(block)
         for j, kind in enumerate(block.kinds):
             seen = values[:, j][~np.isnan(values[:, j])]
             if kind != "continuous" or len(seen) < 20:
@@ -119,7 +122,8 @@ def learn_domain(blocks: dict[str, Block], margin: float = 0.05) -> dict[str, An
             width = max(high - low, 1e-12)
             ranges.setdefault(name, {})[str(j)] = [float(low - margin * width), float(high + margin * width)]
     absent = np.mean([~b.present for b in blocks.values()], axis=0) if blocks else np.zeros(1)
-    return {"ranges": ranges, "missing_share": float(np.quantile(absent, 0.99)), "inputs": len(blocks)}
+    more = {"counts": counts} if counts else {}
+    return {"ranges": ranges, **more, "missing_share": float(np.quantile(absent, 0.99)), "inputs": len(blocks)}
 
 
 def in_domain(domain: dict[str, Any], blocks: dict[str, Block]) -> np.ndarray:
@@ -131,6 +135,8 @@ def in_domain(domain: dict[str, Any], blocks: dict[str, Block]) -> np.ndarray:
     for name, block in blocks.items():
         if block.layout != "dense":
             continue
+        if name in domain.get("counts", {}):
+            inside &= familiar.seen(block, domain["counts"][name])
         for j, (kind, levels) in enumerate(zip(block.kinds, block.levels)):
             values = block.values[:, j]
             if kind == "categorical" and levels and levels[-1] == "(other)":

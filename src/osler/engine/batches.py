@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from osler import modalities
 from osler.blocks import Block
@@ -15,13 +17,19 @@ from osler.models.base import Encoded
 from osler.tasks.base import Target
 
 
-def fit_states(cohort: Cohort) -> dict[str, dict[str, Any]]:
-    """Fit every input column's modality on all rows of this cohort (the caller passes training rows and no others)."""
+def fit_states(cohort: Cohort, layouts: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """Fit every input column's modality on all rows of this cohort (the caller passes training rows and no others).
+
+    `layouts` are those that some model wants beside dense; a column that can be seen so keeps their names in its state's entry.
+    """
     states = {}
     for column in cohort.role("input"):
         modality = modalities.get(column.modality)
         state = modality.fit(cohort.values(column.name), column)
         states[column.name] = {"modality": column.modality, "version": modality.version, "state": state}
+        views = [layout for layout in modality.also if layout in layouts]
+        if views:
+            states[column.name]["views"] = views
     return states
 
 
@@ -30,17 +38,20 @@ def encode(cohort: Cohort, states: Mapping[str, Mapping[str, Any]]) -> dict[str,
     held = {c.name for c in cohort.columns}
     blocks = {}
     for name, entry in states.items():
-        modality = modalities.get(entry["modality"])
-        if name in held:
-            blocks[name] = modality.encode(cohort.table[name], entry["state"], cohort.root)
-        else:
-            blocks[name] = modality.encode(_empty(len(cohort)), entry["state"], cohort.root)
+        values = cohort.table[name] if name in held else _empty(len(cohort))
+        blocks[name] = encode_column(values, entry, cohort.root)
     return blocks
 
 
-def _empty(n: int) -> Any:
-    import polars as pl
+def encode_column(values: pl.Series, entry: Mapping[str, Any], root: Path | None = None) -> Block:
+    """One column's values by its entry of the states, with the views that the entry names."""
+    modality = modalities.get(entry["modality"])
+    block = modality.encode(values, entry["state"], root)
+    views = {layout: modality.encode_as(layout, values, entry["state"], root) for layout in entry.get("views", ())}
+    return replace(block, views=views) if views else block
 
+
+def _empty(n: int) -> pl.Series:
     return pl.Series("", [None] * n, dtype=pl.String)
 
 
@@ -53,24 +64,31 @@ class CohortBatches:
         states: fitted modality states per input column.
         target: n asked-for values.
         groups: (n,) codes of the unit of independence.
+        layouts: the layouts that columns with several views are wanted in, best first; () leaves the views at the blocks.
     """
 
     cohort: Cohort
     states: Mapping[str, Mapping[str, Any]]
     target: Target
     groups: np.ndarray
+    layouts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.cohort)
 
     def all(self) -> Encoded:
         """Every row at once, for estimators that need everything."""
-        return Encoded(encode(self.cohort, self.states), self.target, self.groups)
+        found = Encoded(encode(self.cohort, self.states), self.target, self.groups)
+        return found.seen_as(self.layouts) if self.layouts else found
+
+    def seen_as(self, layouts: tuple[str, ...]) -> CohortBatches:
+        """The same rows with every column in the first of these layouts that it has."""
+        return replace(self, layouts=layouts)
 
     def take(self, rows: np.ndarray) -> CohortBatches:
         """Some rows (positions or mask)."""
         rows = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows)
-        return CohortBatches(self.cohort.take(rows), self.states, self.target.take(rows), self.groups[rows])
+        return replace(self, cohort=self.cohort.take(rows), target=self.target.take(rows), groups=self.groups[rows])
 
     def slices(self, size: int, rng: np.random.Generator | None = None) -> Iterator[Encoded]:
         """Walk all rows in slices of `size`, shuffled and augmented if a generator is given."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from osler import tasks
+from osler import modalities, tasks
 from osler.cohort import check, duplicates, leaks, split
 from osler.cohort.check import Finding
 from osler.cohort.cohort import Cohort
@@ -21,6 +21,7 @@ from osler.cohort.read import read
 from osler.engine.clinical import offered
 from osler.engine.asked import check_models, check_study
 from osler.engine.study import Study
+from osler.engine.units import with_units
 from osler.engine.warm import init_of
 from osler.errors import ColumnError, OptionError, TargetError, ViolationError
 from osler.models.base import Params
@@ -71,13 +72,14 @@ def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Coho
         source = read(source if source is not None else study.source, labels=study.labels or None)
     cohort = source
     modality = {name: kind for name, _, kind in (part.rpartition("=") for part in study.column)}
-    cohort = cohort.declare(columns={name: {"modality": m} for name, m in modality.items()})
+    cohort = cohort.declare(columns={name: _declared(cohort, name, m) for name, m in modality.items()})
+    cohort, units = with_units(cohort, study)
     survival = bool(study.duration or study.event)
     if survival and not (study.duration and study.event):
         raise OptionError("survival needs both duration and event columns, one was given: add --duration and --event")
     event, event_value = split_event(study.event, [c.name for c in cohort.columns])
     roles = {
-        "unit": study.unit, "site": study.site, "time": study.time, "weight": study.weight,
+        "unit": units, "site": study.site, "time": study.time, "weight": study.weight,
         "target": () if survival else study.target, "duration": study.duration, "event": event,
     }  # fmt: skip
     cohort = cohort.declare(**{role: names for role, names in roles.items() if names})
@@ -85,6 +87,13 @@ def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Coho
         options = {**cohort.column(event).options, "event_value": event_value}
         cohort = cohort.declare(columns={event: {"options": options}})
     return _inputs(_positive(cohort, study), study)
+
+
+def _declared(cohort: Cohort, name: str, modality: str) -> dict[str, str]:
+    """A column that was left out for what it seemed to be is an input once it is named something else."""
+    column = cohort.column(name)
+    becomes = column.role == "ignore" and column.modality != modality
+    return {"modality": modality, "role": "input"} if becomes else {"modality": modality}
 
 
 def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared:
@@ -181,10 +190,16 @@ def _stack(first: Cohort, second: Cohort) -> Cohort:
 def _with_task(study: Study, cohort: Cohort) -> Study:
     kind = tasks.infer_kind(cohort) if study.task == "auto" else study.task
     tasks.get(kind)
-    known = DEFAULT_MEMBERS[kind]
-    several = (*known, "ensemble:members=" + "+".join(known))
+    known = _suggested(cohort) or DEFAULT_MEMBERS[kind]
+    several = known if len(known) == 1 else (*known, "ensemble:members=" + "+".join(known))
     chosen = study.model or (several if len(cohort) >= FEW else known[:1])
     return study.with_(task=kind, model=tuple(chosen))
+
+
+def _suggested(cohort: Cohort) -> tuple[str, ...]:
+    """Models that the modality of some input asks for where none are named; () for plain tables."""
+    names = [name for column in cohort.role("input") for name in modalities.get(column.modality).suggests]
+    return tuple(dict.fromkeys(names))
 
 
 def _usable(cohort: Cohort, task: Task) -> Cohort:

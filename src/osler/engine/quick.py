@@ -44,7 +44,7 @@ class QuickAnswers:
         self._like: dict[str, Block] = {}
         for name, entry in predictor.states.items():
             modality = modalities.get(entry["modality"])
-            if modality.emits == "dense" and entry["modality"] not in ("number", "date", "text"):
+            if modality.emits == "dense" and not modality.also and entry["modality"] not in ("number", "date", "text"):
                 self._texts[name] = {}
                 self._like[name] = modality.encode(pl.Series([None], dtype=pl.String), entry["state"])
                 usual = [None, *USUAL, *entry["state"].get("levels", ())[:MOST_TEXTS]]

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def fit_rows(prepared: Prepared, rows: np.ndarray, key: str, checkpoints: Path |
     target, groups = prepared.target.take(rows), prepared.groups[rows]
     _enough(target, key)
     seen = rows_hash(cohort.rows, prepared.study.key)
-    states = fit_states(cohort)
+    states = fit_states(cohort, layouts_of(prepared.study.model, target.kind))
     record = [FittedState(f"column:{name}", key, seen, len(cohort)) for name in states]
     batches = CohortBatches(cohort, states, weighted(target, prepared.study.imbalance), groups).all()
     params: dict[str, tuple[str, Params]] = {}
@@ -208,6 +208,11 @@ def inside_ensembles(specs: tuple[str, ...]) -> set[str]:
         if isinstance(estimator, Ensemble):
             inside |= set(estimator.options.members)
     return inside & set(specs)
+
+
+def layouts_of(specs: Sequence[str], kind: str) -> tuple[str, ...]:
+    """Layouts other than dense that some of these models want for a task of this kind."""
+    return tuple(dict.fromkeys(layout for spec in specs for layout in models.get(spec).layouts(kind)))
 
 
 def weighted(target: Target, imbalance: str) -> Target:

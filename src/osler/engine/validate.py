@@ -22,6 +22,7 @@ from osler import modalities, models, tasks
 from osler.cohort import dates
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROLES
+from osler.engine import familiar
 from osler.engine.batches import encode
 from osler.engine.validate_params import check_params
 from osler.errors import OptionError, OslerError, PredictorError
@@ -218,7 +219,11 @@ def _column(value: Any) -> bool:
 
 
 def _state(value: Any) -> bool:
-    if not _has(value, {"modality": _modality, "version": _count, "state": lambda v: isinstance(v, dict)}):
+    shape = {"modality": _modality, "version": _count, "state": lambda v: isinstance(v, dict)}
+    if not isinstance(value, dict) or not _has({k: v for k, v in value.items() if k != "views"}, shape):
+        return False
+    also = modalities.get(value["modality"]).also
+    if not isinstance(value.get("views", []), list) or not set(map(str, value.get("views", []))) <= set(also):
         return False
     state = value["state"]
     formats = state.get("formats", [])
@@ -242,8 +247,11 @@ def _domain(value: Any) -> bool:
         return isinstance(v, list) and len(v) == 2 and all(map(_number, v))
 
     shape = {"ranges": lambda v: _map(v, lambda by: _map(by, pair)), "missing_share": _number, "inputs": _count}
-    return value == {} or _has(
-        {k: v for k, v in value.items() if k != "pooled"} if isinstance(value, dict) else value, shape
+    if not isinstance(value, dict):
+        return False
+    counts = value.get("counts", {})
+    return value == {} or (
+        _map(counts, familiar.is_whole) and _has({k: v for k, v in value.items() if k not in ("pooled", "counts")}, shape)
     )
 
 

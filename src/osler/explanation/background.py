@@ -53,7 +53,7 @@ def learn_background(blocks: Mapping[str, Block], groups: np.ndarray) -> dict[st
     Returns:
         `weights` (m), `units` behind each row (m), `columns`: column → m lists of feature values, None where missing.
     """
-    dense = {name: block for name, block in blocks.items() if block.layout == "dense"}
+    dense = {name: b for name, b in blocks.items() if b.layout == "dense" and "count" not in b.kinds}
     _, unit = np.unique(groups, return_inverse=True)
     n_units = int(unit.max()) + 1 if len(unit) else 0
     if n_units > MOST_UNITS:

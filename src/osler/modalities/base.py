@@ -29,13 +29,18 @@ class NoOptions:
 class Modality(ABC):
     """A kind of column. Stateless: what is learnt from rows is the JSON state that `fit` returns.
 
-    Class attributes: `name`; `version` (stored with every state); `emits` (a layout of `osler.blocks`); `extra` (the
-    optional install it needs, or None); `Options` (a frozen dataclass, read from `Column.options`).
+    Class attributes: `name`; `version` (stored with every state); `emits` (a layout of `osler.blocks`); `also` (other layouts
+    that `encode_as` gives); `extra` (the optional install it needs, or None); `Options` (a frozen dataclass, read from
+    `Column.options`); `suggests` (models to fit where none are named, if this modality wants others than plain tables do);
+    `unit_kinds` (names that `units` knows).
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     emits: ClassVar[str] = "dense"
+    also: ClassVar[tuple[str, ...]] = ()
+    suggests: ClassVar[tuple[str, ...]] = ()
+    unit_kinds: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str | None] = None
     Options: ClassVar[type] = NoOptions
 
@@ -54,6 +59,23 @@ class Modality(ABC):
     @abstractmethod
     def encode(self, values: pl.Series, state: dict[str, Any], root: Path | None = None) -> Block:
         """Turn n values into a block of n rows. Row-wise: a permutation or slice of the rows gives the same rows."""
+
+    def encode_as(self, layout: str, values: pl.Series, state: dict[str, Any], root: Path | None = None) -> Block:
+        """The same values in one of the layouts `emits` and `also`."""
+        if layout != self.emits:
+            raise OptionError(f"layout of a {self.name} column must be {' or '.join((self.emits, *self.also))}, was '{layout}'")
+        return self.encode(values, state, root)
+
+    def units(self, kind: str, values: pl.Series) -> pl.Series:
+        """(n,) text, null where unknown: what must stay together when rows are split by one of `unit_kinds`."""
+        raise OptionError(f"unit of a {self.name} column must be one of {', '.join(self.unit_kinds) or 'no kind'}, was '{kind}'")
+
+    def identities(self, values: pl.Series) -> dict[str, pl.Series]:
+        """Senses in which two cells are the same thing: name of the sense → (n,) text that is equal for the same, null
+        where unknown. Rows that are the same in any sense are kept on one side of every split; {} where equal cells need
+        not be the same thing (two persons of one age).
+        """
+        return {}
 
     def augment(self, block: Block, rng: np.random.Generator) -> Block:
         """A randomly changed copy for training; unchanged where augmentation has no meaning."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol
 
@@ -60,6 +60,10 @@ class Encoded:
         """Itself."""
         return self
 
+    def seen_as(self, layouts: tuple[str, ...]) -> Encoded:
+        """The same rows with every column in the first of these layouts that it has."""
+        return replace(self, blocks={name: block.seen_as(layouts) for name, block in self.blocks.items()})
+
     def take(self, rows: np.ndarray) -> Encoded:
         """Some rows (positions or mask)."""
         blocks = {k: b.take(rows) for k, b in self.blocks.items()}
@@ -77,6 +81,7 @@ class Batches(Protocol):
 
     def __len__(self) -> int: ...
     def all(self) -> Encoded: ...
+    def seen_as(self, layouts: tuple[str, ...]) -> Batches: ...
     def take(self, rows: np.ndarray) -> Batches: ...
     def slices(self, size: int, rng: np.random.Generator | None = None) -> Iterator[Encoded]: ...
     @property
@@ -88,7 +93,8 @@ class Batches(Protocol):
 class Estimator(ABC):
     """A way to learn. Holds its options and nothing else: what is learnt is in the returned `Params`.
 
-    Class attributes: `name`; `version` (stored with params); `accepts` (layouts); `answers` (task kinds);
+    Class attributes: `name`; `version` (stored with params); `accepts` (layouts); `prefers` (layouts other than dense that it
+    wants of a column that has several, best first); `answers` (task kinds);
     `copes_with_missing`; `extra` (optional install, or None); `Options` (frozen dataclass with documented defaults);
     `space` (what tuning may change: option → ("log", low, high), ("float", low, high), ("int", low, high) or
     ("choice", a, b, ...); empty where there is nothing to tune).
@@ -97,6 +103,7 @@ class Estimator(ABC):
     name: ClassVar[str]
     version: ClassVar[int] = 1
     accepts: ClassVar[frozenset[str]] = frozenset({"dense"})
+    prefers: ClassVar[tuple[str, ...]] = ()
     answers: ClassVar[frozenset[str]]
     copes_with_missing: ClassVar[bool] = False
     extra: ClassVar[str | None] = None
@@ -113,6 +120,21 @@ class Estimator(ABC):
     def fit_out_of_bag(self, batches: Batches, rng: np.random.Generator) -> tuple[Params, Prediction] | None:
         """Params, and for every training row an answer by parts of the model that never saw the row's group; None where a
         model has no such parts. It saves an ensemble the inner folds.
+        """
+        return None
+
+    def layouts(self, kind: str) -> tuple[str, ...]:
+        """Layouts other than dense that this estimator wants for a task of this kind; an ensemble's are its members'."""
+        return self.prefers
+
+    def fit_out_of_fold(
+        self, batches: Batches, plan: Sequence[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator
+    ) -> tuple[Params, Prediction] | None:
+        """Params, and answers for the plan's test rows, one fold after the other, by models that never saw their groups;
+        None where a model cannot use the plan's folds for its own choices too. It saves an ensemble the folds within folds.
+
+        Args:
+            plan: training and test positions of every fold.
         """
         return None
 

@@ -76,6 +76,11 @@ class Ensemble(Estimator):
         """The weighted mean of the members, recalibrated."""
         return self.combine(params, self.predict_members(params, blocks, used_only=True))
 
+    def layouts(self, kind: str) -> tuple[str, ...]:
+        """What any of its members wants."""
+        members = self.options.members or DEFAULT_MEMBERS[kind]
+        return tuple(dict.fromkeys(layout for member in members for layout in _make(member).layouts(kind)))
+
     def predict_members(self, params: Params, blocks: dict[str, Block], used_only: bool = False) -> dict[str, Prediction]:
         """Every member's own answer, by its specification; `used_only` leaves out those of weight zero."""
         answers = {}
@@ -115,6 +120,9 @@ class Ensemble(Estimator):
         bagged = estimator.fit_out_of_bag(data, rng)
         if bagged is not None:
             return bagged[0], on_grid(bagged[1], grid).take(np.concatenate([test for _, test in plan]))
+        folded = estimator.fit_out_of_fold(data, plan, rng)
+        if folded is not None:
+            return folded
         parts = []
         for train, test in plan:
             learnt = estimator.fit(data.take(train), np.random.default_rng(rng.integers(0, 2**63)))

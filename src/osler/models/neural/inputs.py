@@ -119,7 +119,7 @@ def _dense_branch(name: str, blocks: dict[str, Block], bins: int, joined: bool) 
     values = np.concatenate([b.values for b in blocks.values()], axis=1)
     kinds = [k for b in blocks.values() for k in b.kinds]
     levels = [len(l) for b in blocks.values() for l in b.levels]
-    numbers = [i for i, k in enumerate(kinds) if k == "continuous"]
+    numbers = [i for i, k in enumerate(kinds) if k != "categorical"]
     codes = [i for i, k in enumerate(kinds) if k == "categorical"]
     wide = len(numbers) > WIDE
     scales = [_scale(values[:, i], 0 if wide else bins) for i in numbers]

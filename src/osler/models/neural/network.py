@@ -58,6 +58,7 @@ class Network(Estimator):
 
     name: ClassVar[str] = "network"
     accepts: ClassVar[frozenset[str]] = frozenset(LAYOUTS)
+    prefers: ClassVar[tuple[str, ...]] = ("graph", "grid", "sequence")
     answers: ClassVar[frozenset[str]] = frozenset(KINDS)
     copes_with_missing: ClassVar[bool] = True
     extra: ClassVar[str | None] = "neural"
@@ -84,7 +85,7 @@ class Network(Estimator):
             "joined": o.joined, "fusion": o.fusion, "drop_branch": o.drop_branch, "graph_steps": o.graph_steps,
             "max_length": o.max_length,
         }  # fmt: skip
-        return assembly.fit(batches, rng, architecture, o, self.extras or assembly.Extras())
+        return assembly.fit(batches.seen_as(self.prefers), rng, architecture, o, self.extras or assembly.Extras())
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Answer for n rows.
@@ -96,4 +97,4 @@ class Network(Estimator):
         registry.optional("torch", "neural")
         from osler.models.neural import assembly
 
-        return assembly.predict(params, blocks, self.options)
+        return assembly.predict(params, {k: b.seen_as(self.prefers) for k, b in blocks.items()}, self.options)
