@@ -87,7 +87,8 @@ def evaluate(
     like = _like(run)
     usable = task.usable(cohort, like)
     if not usable.any():
-        raise TargetError(f"the external table must have rows with the target '{', '.join(predictor.target)}', it has none")
+        named = ", ".join(predictor.target)
+        raise TargetError(f"the external table must have rows with the target '{named}', it has none")
     cohort = cohort.where(usable, "target present")
     target, groups = task.target_of(cohort, like), split.groups_of(cohort)
     rng = study.rng("external")
@@ -97,7 +98,8 @@ def evaluate(
     facts = {**_columns(run, cohort), "rows": len(cohort), "recalibration_rows": int(learn.sum())}
     facts["overlap"] = [dict(c.__dict__) for c in overlap_with_run(run.folder, cohort)]
     facts["drift"] = _shift(run, cohort)
-    facts["curves"] = {"parts": {"holdout": part_curves(target, {run.chosen: untouched}, groups, study.rng("external", "curves"), run.chosen)}}
+    curves = part_curves(target, {run.chosen: untouched}, groups, study.rng("external", "curves"), run.chosen)
+    facts["curves"] = {"parts": {"holdout": curves}}
     _judge(scores, facts, "holdout", run.chosen, target, untouched, groups, learn, study)
     if refit:
         again = _refit(run, cohort, facts)
@@ -160,10 +162,12 @@ def _judge(
     facts.setdefault("recalibration", {})[part] = learnt.to_json()
     repaired = Prediction(np.column_stack([1 - p, p]))
     seen, of = target.take(rest), groups[rest]
-    scores[f"{part}_recalibrated"] = {model: score(seen, repaired, of, study.rng("external", part, "again"), n_boot=study.boot)}
+    again = score(seen, repaired, of, study.rng("external", part, "again"), n_boot=study.boot)
+    scores[f"{part}_recalibrated"] = {model: again}
     if part == "holdout":
         same = answer.take(rest)
-        scores["holdout_untouched_rest"] = {model: score(seen, same, of, study.rng("external", "rest"), n_boot=study.boot)}
+        untouched = score(seen, same, of, study.rng("external", "rest"), n_boot=study.boot)
+        scores["holdout_untouched_rest"] = {model: untouched}
 
 
 def _columns(run: Run, cohort: Cohort) -> dict[str, Any]:
@@ -221,7 +225,8 @@ def _refit(run: Run, cohort: Cohort, facts: dict[str, Any]) -> Prediction | None
     """
     lost = [*facts["absent"], *facts["nearly_empty"]]
     if not lost or not facts["shared"]:
-        facts["refit"] = "not needed: every predictor is measured at both" if not lost else "impossible: no shared predictor"
+        all_here = "not needed: every predictor is measured at both"
+        facts["refit"] = "impossible: no shared predictor" if lost else all_here
         return None
     prepared = development_of(run, input=tuple(facts["shared"]), ignore=())
     if prepared is None:
