@@ -129,3 +129,21 @@ def test_nothing_is_done_by_pattern_where_nothing_is_left_out(run, clinic_csv: P
     found = evaluate(run, clinic_csv)
     assert "refit_patterns" not in found.facts
     assert not [part for part in found.scores["parts"] if "patterns" in part]
+
+
+def test_survival_curves_by_pattern_stay_on_the_grid_of_the_others(tmp_path: Path):
+    """Curves of rows of a pattern come from another model, and are read off at the times of the first."""
+    frame = twins(200, 8)
+    years = 10 * np.exp(-(frame["marker"].to_numpy() - 50) / 15) * np.random.default_rng(8).exponential(1.0, 200)
+    frame = frame.with_columns(pl.Series("years", years.round(3) + 0.001))
+    frame.write_csv(tmp_path / "dev.csv")
+    study = Study(source=str(tmp_path / "dev.csv"), duration="years", event="ill", model=("cox",), folds=3, repeats=1)
+    prepared = prepare(study)
+    times = np.array([0.5, 2.0, 7.0])
+    others = Prediction(np.tile([0.9, 0.8, 0.7], (200, 1)), times)
+    rows = np.arange(0, 200, 2)
+    answer = answer_by_pattern(prepared, prepared.cohort, [Pattern(("marker",), rows)], others)
+    assert answer.times is times
+    assert (np.diff(answer.value, axis=1) <= 0).all()
+    assert (answer.value[1::2] == others.value[1::2]).all()
+    assert len(np.unique(answer.value[rows, 1])) > 50, "each row has a curve of its own"
