@@ -35,6 +35,7 @@ FINDINGS: dict[str, str] = {
     "level-spelling": "levels differ only in case or spaces",
     "near-duplicate-columns": "two columns say the same",
     "formula-cell": "cells begin like a spreadsheet formula",
+    "replicates": "rows measure one thing again, and how far they differ bounds what any model can reach",
     "few-rows": "the table has few rows for its inputs",
     "class-balance": "classes of the target are of very different size",
     "target-missing": "the target is missing in part of the rows",

@@ -33,16 +33,35 @@ def identities_of(cohort: Cohort) -> dict[str, pl.Series]:
     A modality says in which senses two of its cells are the same (`Modality.identities`); plain tables have none. Where several
     inputs have senses (a molecule and a protein), rows are the same if they are in every one of these columns.
     """
-    found = {}
-    for column in cohort.role("input"):
-        senses = _modality(column).identities(cohort.table[column.name])
-        if senses:
-            found[column.name] = senses
+    found = _senses(cohort)
     if len(found) < 2:
         return {f"{name}: {sense}": keys for name, senses in found.items() for sense, keys in senses.items()}
     codes = np.stack([_joined(senses) for senses in found.values()], axis=1)
     keys = [None if min(row) < 0 else "|".join(map(str, row)) for row in codes.tolist()]
     return {" + ".join(found): pl.Series(keys, dtype=pl.String)}
+
+
+def replicates_of(cohort: Cohort) -> np.ndarray:
+    """(n,) codes of rows that measure one thing again, −1 where that is unknown and in tables that know no things.
+
+    Rows repeat one another if every input is the same: things in the first, strictest sense of their modality, all other
+    inputs by value.
+    """
+    found = _senses(cohort)
+    if not found:
+        return np.full(len(cohort), -1, dtype=np.int64)
+    inputs = [c.name for c in cohort.role("input")]
+    keys = [next(iter(found[name].values())) if name in found else cohort.table[name] for name in inputs]
+    codes = np.stack([codes_of(k) for k in keys], axis=1)
+    known = np.all([codes[:, i] >= 0 for i, name in enumerate(inputs) if name in found], axis=0)
+    same = np.unique(codes, axis=0, return_inverse=True)[1].reshape(-1)
+    return np.where(known, _by_appearance(same), -1)
+
+
+def _senses(cohort: Cohort) -> dict[str, dict[str, pl.Series]]:
+    """Input column → its senses of sameness, for the inputs that have any."""
+    every = {c.name: _modality(c).identities(cohort.table[c.name]) for c in cohort.role("input")}
+    return {name: senses for name, senses in every.items() if senses}
 
 
 def _modality(column: Column) -> object:

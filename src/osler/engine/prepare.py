@@ -19,6 +19,7 @@ from osler.cohort.column import ROW
 from osler.cohort.lineage import Step, refusals
 from osler.cohort.read import read
 from osler.engine.clinical import offered
+from osler.engine import replicates
 from osler.engine.asked import check_models, check_study
 from osler.engine.study import Study
 from osler.engine.units import with_units
@@ -126,12 +127,13 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
     groups, merged = duplicates.merged_groups(cohort, declared, pairs=pairs)
     study = _with_sizes(study, cohort, target, groups)
     splits, development = _splits(study, cohort, target, groups, external is not None)
-    findings = tuple(check.check(cohort))
+    repeats = replicates.noise(cohort.take(development), target.take(development))
+    findings = (*check.check(cohort), *replicates.finding(repeats, target))
     stop = [f for f in findings if f.severity == "stop"]
     if stop:
         raise ViolationError(f"{stop[0].message}: {stop[0].advice}", "leak")
     scores, lacking = offered(cohort.take(development), target.kind) if study.scores else ((), {})
-    facts = {**_facts(study, cohort, target, groups, merged, splits), "scores_lacking": lacking}
+    facts = {**_facts(study, cohort, target, groups, merged, splits), "scores_lacking": lacking, "replicates": repeats}
     return Prepared(study, cohort, task, target, groups, tuple(splits), development, findings, facts, pairs, scores, init)
 
 

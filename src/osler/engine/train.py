@@ -23,6 +23,7 @@ from osler.engine.clinical import is_score, row_name
 from osler.engine.files import write_atomic
 from osler.engine.learn import Support, learn, members_of
 from osler.engine.prepare import Prepared
+from osler.engine.replicates import merged
 from osler.errors import TargetError
 from osler.explanation.permutation import permutation_importance
 from osler.models.base import Estimator, Params, options_from
@@ -76,7 +77,8 @@ def fit_rows(prepared: Prepared, rows: np.ndarray, key: str, checkpoints: Path |
     seen = rows_hash(cohort.rows, prepared.study.key)
     states = fit_states(cohort, layouts_of(prepared.study.model, target.kind))
     record = [FittedState(f"column:{name}", key, seen, len(cohort)) for name in states]
-    batches = CohortBatches(cohort, states, weighted(target, prepared.study.imbalance), groups).all()
+    once, learnt_from = merged(cohort, target)
+    batches = CohortBatches(cohort.take(once), states, weighted(learnt_from, prepared.study.imbalance), groups[once]).all()
     params: dict[str, tuple[str, Params]] = {}
     specs = prepared.study.model
     shared = inside_ensembles(specs)

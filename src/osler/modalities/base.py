@@ -71,8 +71,8 @@ class Modality(ABC):
         raise OptionError(f"unit of a {self.name} column must be one of {', '.join(self.unit_kinds) or 'no kind'}, was '{kind}'")
 
     def identities(self, values: pl.Series) -> dict[str, pl.Series]:
-        """Senses in which two cells are the same thing: name of the sense → (n,) text that is equal for the same, null
-        where unknown. Rows that are the same in any sense are kept on one side of every split; {} where equal cells need
+        """Senses in which two cells are the same thing, the strictest first: name of the sense → (n,) text that is equal for
+        the same, null where unknown. Rows that are the same in any sense are kept on one side of every split; {} where equal cells need
         not be the same thing (two persons of one age).
         """
         return {}
