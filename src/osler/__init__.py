@@ -35,13 +35,13 @@ _WHERE = {
 __all__ = [*_WHERE, "__version__"]
 
 if TYPE_CHECKING:
-    from osler.cohort.cohort import Cohort
-    from osler.cohort.column import Column
-    from osler.cohort.read import read
-    from osler.engine.fit import fit
-    from osler.engine.predictor import Predictor
-    from osler.engine.run import Run
-    from osler.engine.study import Study
+    from osler.cohort.cohort import Cohort as Cohort
+    from osler.cohort.column import Column as Column
+    from osler.cohort.read import read as read
+    from osler.engine.fit import fit as fit
+    from osler.engine.predictor import Predictor as Predictor
+    from osler.engine.run import Run as Run
+    from osler.engine.study import Study as Study
 
 
 def __getattr__(name: str) -> Any:

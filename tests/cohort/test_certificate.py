@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from tests.golden.people import as_cohort, registry
 
 from osler.cohort import Cohort, Column, Step
 from osler.cohort.certificate import Certificate, Check, FittedState, certify, overlap_with_run, rows_hash, seal, verify
@@ -18,6 +17,7 @@ from osler.cohort.lineage import refusals
 from osler.cohort.record import content, split_table, splits_of, table_hash, unit_codes
 from osler.cohort.split import Split, cross_validation, groups_of, hold_out
 from osler.errors import ReadError
+from tests.golden.people import as_cohort, registry
 
 KEY = b"0123456789abcdef"
 

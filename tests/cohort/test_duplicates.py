@@ -7,11 +7,11 @@ import datetime as dt
 import numpy as np
 import polars as pl
 import pytest
-from tests.golden.people import as_cohort, planted, registry
 
 from osler.cohort import Cohort, Column
 from osler.cohort.agreement import bits_of, fields_of, most_bits
 from osler.cohort.duplicates import merged_groups, near_duplicates
+from tests.golden.people import as_cohort, planted, registry
 
 
 def found(cohort: Cohort) -> set[tuple[int, int]]:

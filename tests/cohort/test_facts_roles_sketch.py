@@ -180,7 +180,7 @@ def test_distinct_values_are_exact_below_the_limit(cut: int) -> None:
     values = [i % 300 for i in range(1000)]
     counter = Distinct()
     for at in range(0, 1000, cut):
-        counter.add(pl.Series(values[at : at + cut] + [None]))
+        counter.add(pl.Series([*values[at:at + cut], None]))
     assert counter.is_exact
     assert counter.count() == 300
 

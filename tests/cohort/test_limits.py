@@ -37,7 +37,7 @@ def zeros(kind: str, size: int) -> bytes:
     packer = {
         "gz": lambda: gzip.GzipFile(fileobj=out, mode="wb", mtime=0),
         "bz2": lambda: bz2.BZ2File(out, "wb"),
-        "xz": lambda: lzma.LZMAFile(out, "wb", preset=0),
+        "xz": lambda: lzma.LZMAFile(out, "wb", preset=0),  # noqa: SIM115
     }[kind]()
     with packer:
         for _ in range(size // len(step)):
@@ -214,7 +214,7 @@ def test_a_record_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(limits, "MAX_RECORD", 1 << 16)
     reader = delimited.Delimited("t.csv")
     steps = [b"a,b\n", *[b"x" * 10_000] * 30]
-    with pytest.raises(LimitError, match="row 1 of 't.csv'"):
+    with pytest.raises(LimitError, match=r"row 1 of 't\.csv'"):
         list(reader.blocks(iter(steps), size=1 << 14))
 
 

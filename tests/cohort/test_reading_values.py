@@ -281,7 +281,7 @@ def test_a_finding_of_unknown_kind_is_a_fault(code: str, severity: str) -> None:
 
 
 def test_findings_have_texts_and_json() -> None:
-    assert all(text and text[0].islower() or text[0].isupper() for text in FINDINGS.values())
+    assert all((text and text[0].islower()) or text[0].isupper() for text in FINDINGS.values())
     found = Finding("constant", "note", "x", 3, "one value")
     assert found.to_json() == {
         "code": "constant",

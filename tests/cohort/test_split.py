@@ -12,8 +12,19 @@ from osler.cohort import Cohort, Column
 from osler.cohort.grouping import texts_of
 from osler.cohort.instants import instant, instants
 from osler.cohort.split import (
-    Split, by_site, codes_of, components, cross_validation, groups_of, hold_out, join_codes, pseudonym, read_spec,
-    refuse_shared, site_names, stratified_group_folds,
+    Split,
+    by_site,
+    codes_of,
+    components,
+    cross_validation,
+    groups_of,
+    hold_out,
+    join_codes,
+    pseudonym,
+    read_spec,
+    refuse_shared,
+    site_names,
+    stratified_group_folds,
 )  # fmt: skip
 from osler.errors import OptionError, TargetError, ViolationError
 

@@ -123,7 +123,7 @@ def test_missing_cells_and_rows_are_answered(name, kind):
 
 @pytest.mark.parametrize(("name", "kind"), cases())
 def test_the_same_seed_gives_the_same_bytes(name, kind):
-    data, params = fitted(name, kind)
+    _data, params = fitted(name, kind)
     again = get(name).fit(table(kind), np.random.default_rng(11))
     assert json.dumps(again.meta) == json.dumps(params.meta)
     assert {k: v.tobytes() for k, v in again.arrays.items()} == {k: v.tobytes() for k, v in params.arrays.items()}

@@ -21,8 +21,10 @@ def test_a_class_below_ten_rows_has_no_curve():
         y = np.repeat([0, 1, 2], [60, 50, few])
         p = rng.dirichlet(np.ones(3), len(y))
         found = drawn("multiclass", y, p, ("I", "II", "III"))
-        assert "curve" in found["I"] and "curve" in found["II"]
-        assert ("hidden" in found["III"]) is is_hidden and ("curve" in found["III"]) is not is_hidden
+        assert "curve" in found["I"]
+        assert "curve" in found["II"]
+        assert ("hidden" in found["III"]) is is_hidden
+        assert ("curve" in found["III"]) is not is_hidden
         assert found["I"]["slope"]["n"] == len(y)
 
 

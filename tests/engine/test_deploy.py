@@ -151,7 +151,7 @@ def test_what_cannot_be_exported_is_named():
     one = fitted("clinic", "logistic").predictor
     note = Column("note", "text")
     state = {"modality": "text", "version": 1, "state": {}}
-    with pytest.raises(OptionError, match="column 'note'.*mlflow") as caught:
+    with pytest.raises(OptionError, match=r"column 'note'.*mlflow") as caught:
         onnx_bytes(replace(one, columns=(*one.columns, note), states={**one.states, "note": state}))
     assert caught.value.code == "export"
     kernel = replace(one, models={"svm": ("svm", one.models["logistic"][1])}, chosen="svm")

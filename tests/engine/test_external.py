@@ -38,7 +38,7 @@ def found(run, elsewhere: Path, tmp_path_factory: pytest.TempPathFactory):
 
 def test_parts_are_kept_apart(found):
     parts = found[0].scores["parts"]
-    assert PARTS < set(parts)
+    assert set(parts) > PARTS
     n = {part: next(iter(models.values()))["auroc"]["n"] for part, models in parts.items()}
     assert n["holdout"] == 300
     assert n["holdout_recalibrated"] == n["holdout_untouched_rest"] == 300 - found[0].facts["recalibration_rows"]

@@ -67,7 +67,8 @@ def test_a_kill_in_the_middle_ends_with_the_same_bytes(clinic_csv: Path, tmp_pat
         time.sleep(0.01)
     job.send_signal(signal.SIGKILL)
     job.wait()
-    assert not out.exists() and work.is_dir()
+    assert not out.exists()
+    assert work.is_dir()
     again = fit(clinic_csv, out, model=(spec,), workers=1, silent=True, **ASK)
     assert again.scores == whole.scores
     assert (again.folder / "predictor" / "arrays.safetensors").read_bytes() == (
@@ -107,7 +108,8 @@ def test_a_warm_start_takes_over_and_is_declared(mlp_run, others_csv: Path, tmp_
     _, params = run.predictor.models[spec]
     assert params.meta["warm_start"]
     check = {c["name"]: c for c in run.certificate["checks"]}["pre-training overlap"]
-    assert check["verdict"] == "clean" and check["detail"].startswith("disjoint")
+    assert check["verdict"] == "clean"
+    assert check["detail"].startswith("disjoint")
 
 
 def test_a_start_that_saw_these_rows_is_a_violation(mlp_run, clinic_csv: Path):

@@ -26,7 +26,8 @@ def test_the_curve_counts_units_and_rises_on_a_planted_signal():
     prepared = prepared_clinic(600)
     curve = more_data(prepared)
     units = len(np.unique(prepared.groups))
-    assert curve["metric"] == "auroc" and curve["model"] == "logistic"
+    assert curve["metric"] == "auroc"
+    assert curve["model"] == "logistic"
     assert curve["units"] == sorted(curve["units"])
     assert curve["units"][-1] == units - units // 5
     assert np.shape(curve["scores"]) == (3, 5)

@@ -11,13 +11,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from osler.blocks import dense
 from osler.cohort.cohort import Cohort
 from osler.engine.answer import in_domain, learn_domain
 from osler.engine.predict import predict, rows_cohort
 from osler.engine.predictor import Predictor, seal
 from osler.engine.run import Run
 from osler.errors import ColumnError, InputError, PredictorError
-from osler.blocks import dense
 
 
 def test_loaded_predictor_answers_the_same(run: Run, clinic_cohort: Cohort):

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from osler.cohort.column import Column
 from osler.cohort.cohort import Cohort
+from osler.cohort.column import Column
 from osler.cohort.read import read
 from osler.engine import assess, curves, describe, doctor, files, plan, tables
 from osler.engine.foreign import evaluate_table
@@ -140,7 +140,8 @@ def test_a_table_is_named_by_its_bytes(clinic_csv: Path, tmp_path: Path):
 
 def test_the_plan_says_what_will_be_done(prepared):
     text = plan.text(prepared)
-    assert "3 folds × 2" in text and "(6 fits)" in text
+    assert "3 folds × 2" in text
+    assert "(6 fits)" in text
     assert "read 180 = used 180 + refused 0" in text
     assert "95 % interval from 200 bootstrap samples" in text
     assert "`logistic`: a penalised straight line" in text
@@ -301,7 +302,7 @@ def test_tables_are_written_by_their_ending(tmp_path: Path):
     assert (tmp_path / "t.csv").read_text() == "a\n1.0\n2.0\n"
     assert pl.read_parquet(tmp_path / "t.parquet")["a"].to_list() == [1.0, 2.0]
     assert [p.name for p in written] == ["table.csv", "my_plot___.svg"]
-    with pytest.raises(OptionError, match=".csv"):
+    with pytest.raises(OptionError, match=r"\.csv"):
         tables.write_table(cohort, tmp_path / "t.exe")
 
 
@@ -310,7 +311,8 @@ def test_the_doctor_sees_the_core_and_the_data_folder(monkeypatch: pytest.Monkey
     monkeypatch.setattr(doctor, "_lightgbm", lambda: doctor.Line("lightgbm loads", "ok", ""))
     monkeypatch.setenv("OSLER_DATA_MIRROR", "/no/such/folder")
     lines = {line.what: line for line in doctor.examine()}
-    assert lines["extra core"].state == "ok" and "numpy" in lines["extra core"].detail
+    assert lines["extra core"].state == "ok"
+    assert "numpy" in lines["extra core"].detail
     assert lines["data folder"].state == "broken"
     monkeypatch.delenv("OSLER_DATA_MIRROR")
     assert {line.what: line.state for line in doctor.examine()}["data folder"] == "absent"

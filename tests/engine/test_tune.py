@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from osler import models
+from osler.cohort.read import read
 from osler.cohort.split import stratified_group_folds
 from osler.engine.batches import CohortBatches, fit_states
 from osler.engine.fit import fit
-from osler.engine.learn import learn, members_of, Support
+from osler.engine.learn import Support, learn, members_of
 from osler.engine.prepare import prepare
 from osler.engine.study import Study
 from osler.engine.train import fit_rows
 from osler.engine.tune import inner_loss, tuned, with_options
 from osler.models.ensemble import Ensemble
 from tests.engine.conftest import clinic
-from osler.cohort.read import read
 
 pytest.importorskip("optuna")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osler.errors import OptionError
-from osler.evaluation import calibration, confusion, conformal, curves, decision_curve, intervals
+from osler.evaluation import calibration, conformal, confusion, curves, decision_curve, intervals
 
 Y = np.array([0, 0, 1, 0, 1, 1])
 P = np.array([0.1, 0.2, 0.3, 0.4, 0.8, 0.9])
@@ -52,7 +52,7 @@ def test_one_class_has_no_threshold(rule: str, y: np.ndarray) -> None:
     with pytest.raises(OptionError, match="both classes"):
         confusion.threshold_for(y, P, rule, 0.9)
     with pytest.raises(OptionError, match="both classes"):
-        confusion.threshold_for(Y, P, rule, 0.9, (Y == y[0]).astype(float))
+        confusion.threshold_for(Y, P, rule, 0.9, (y[0] == Y).astype(float))
 
 
 @given(st.integers(0, 1000), st.floats(0.05, 1.0))

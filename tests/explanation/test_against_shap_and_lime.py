@@ -11,7 +11,7 @@ from osler.adapters.shap_kernel import kernel_values
 from osler.explanation.background import Background
 from osler.explanation.lime import kernel, lime, ridge
 from osler.explanation.scales import Scale
-from osler.explanation.shapley import Game, attribute, enumerate_sets
+from osler.explanation.shapley import attribute, enumerate_sets
 from osler.models.base import Encoded
 from osler.tasks.base import Target
 from tests.explanation.games import answer_of, numbers

@@ -7,7 +7,11 @@ import pytest
 
 from osler.blocks import dense
 from osler.explanation.effects import (
-    LEAST_ROWS, accumulated_effect, edges_of, level_effect, partial_dependence,
+    LEAST_ROWS,
+    accumulated_effect,
+    edges_of,
+    level_effect,
+    partial_dependence,
 )  # fmt: skip
 from tests.explanation.games import answer_of, numbers
 
@@ -90,7 +94,8 @@ def test_every_bin_holds_ten_rows_and_no_extreme_is_shown(values: np.ndarray):
     edges = edges_of(values)
     inside = np.clip(np.searchsorted(edges, values, side="left") - 1, 0, len(edges) - 2)
     assert np.bincount(inside, minlength=len(edges) - 1).min() >= LEAST_ROWS
-    assert (values <= edges[0]).sum() >= 5 and (values >= edges[-1]).sum() >= 5
+    assert (values <= edges[0]).sum() >= 5
+    assert (values >= edges[-1]).sum() >= 5
     assert (np.diff(edges) > 0).all()
 
 

@@ -13,7 +13,12 @@ from osler.errors import OptionError
 from osler.explanation.background import Background
 from osler.explanation.scales import Scale, scale_of
 from osler.explanation.shapley import (
-    Game, attribute, enumerate_sets, exact_values, permutation_plan, sample_values,
+    Game,
+    attribute,
+    enumerate_sets,
+    exact_values,
+    permutation_plan,
+    sample_values,
 )  # fmt: skip
 from osler.models.base import Params
 from tests.explanation.games import answer_of, background_of, by_all_orders, numbers
@@ -65,7 +70,7 @@ def test_opposite_orders_are_exact_for_pairs_of_columns(rng: np.random.Generator
 
 def test_reported_error_is_the_true_one(rng: np.random.Generator):
     """Over 60 repeats the spread of the values is what the reported standard error says, within a third."""
-    x, B, w, game = made(rng)
+    x, B, _w, game = made(rng)
     exact = enumerate_sets(game, 4)
     told, off = [], []
     for _ in range(60):
@@ -138,7 +143,7 @@ def test_a_wrong_sum_is_seen(rng: np.random.Generator):
         "svm", Params(), answer, numbers(X), Background(numbers(X), np.full(3, 1 / 3)), Scale("mean"), rng
     )
     assert found.adds_up(Scale("mean")).all()
-    broken = replace(found, values=found.values + [[0, 0, 0], [2e-6, 0, 0], [0, 0, 0]])
+    broken = replace(found, values=[*found.values, [0, 0, 0], [2e-06, 0, 0], [0, 0, 0]])
     assert broken.adds_up(Scale("mean")).tolist() == [True, False, True]
 
 

@@ -10,11 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
-from tests.golden import canaries
 
 from osler.cohort import Cohort, Column
 from osler.cohort.split import groups_of, hold_out
 from osler.errors import ViolationError
+from tests.golden import canaries
 
 
 def _identity():

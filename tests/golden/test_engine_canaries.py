@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.golden import canaries
 
 from osler.cohort.read import read
 from osler.engine.fit import fit
 from osler.errors import ViolationError
+from tests.golden import canaries
 
 
 def aurocs(tables: list, folder: Path, **options: object) -> list[dict]:

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from tests.golden.people import altered, registry
 
 from osler.cohort import Cohort, Column
 from osler.cohort.certificate import FittedState, certify, rows_hash
 from osler.cohort.leaks import find_leaks
 from osler.cohort.split import Split, by_site, cross_validation, groups_of, hold_out
 from osler.errors import ViolationError
+from tests.golden.people import altered, registry
 
 KEY = b"planted"
 DAY = dt.date(2019, 1, 1)

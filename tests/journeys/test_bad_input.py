@@ -241,7 +241,7 @@ def test_a_table_that_can_be_used_is_used_and_nothing_is_lost(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     path = put(tmp_path, USABLE[case])
-    read, used, lost, said = account(path, capsys)
+    read, _used, lost, said = account(path, capsys)
     assert read == len(USABLE[case]) - 1
     assert lost == (1 if case == "ragged" else 0)
     if case == "ragged":

@@ -109,7 +109,7 @@ def test_a_row_of_missing_values_is_answered(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [c for c in CASES if c[1] in ("binary", "regression")])
 def test_the_signal_is_found(name: str, kind: str) -> None:
-    data, params, _ = fitted(name, kind)
+    _data, params, _ = fitted(name, kind)
     new = table(kind, 400, seed=9, missing=0.0)
     got, true = answers(name, params, new)[:, -1], new.target.y
     assert np.corrcoef(got, true)[0, 1] > 0.35

@@ -12,7 +12,11 @@ from osler.evaluation.concordance import concordance
 from osler.models.base import Encoded, Params
 from osler.models.cox import Cox, CoxOptions
 from osler.models.survival_trees import (
-    SurvivalBoosting, SurvivalBoostingOptions, SurvivalForest, SurvivalForestOptions, leaf_hazards,
+    SurvivalBoosting,
+    SurvivalBoostingOptions,
+    SurvivalForest,
+    SurvivalForestOptions,
+    leaf_hazards,
 )  # fmt: skip
 from osler.tasks.base import Target
 from osler.tasks.kaplan_meier import kaplan_meier, nelson_aalen

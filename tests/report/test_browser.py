@@ -41,8 +41,11 @@ def test_the_browser_runs_nothing_and_asks_for_nothing(tmp_path: Path, kind: str
     run = write(tmp_path / "run", KINDS[kind](members()))
     build(run)
     dom, console, remote = asked_for(tmp_path, run / "report.html")
-    assert dangers(dom) == [] and dom.named("script") == [] and len(dom.named("h1")) == 1
-    assert console == [] and remote == set()
+    assert dangers(dom) == []
+    assert dom.named("script") == []
+    assert len(dom.named("h1")) == 1
+    assert console == []
+    assert remote == set()
 
 
 def test_this_test_would_see_a_script_and_a_request(tmp_path: Path):
@@ -53,8 +56,12 @@ def test_this_test_would_see_a_script_and_a_request(tmp_path: Path):
     dom, console, remote = asked_for(tmp_path, page)
     assert (
         "<script>" in dangers(dom)
-        and any("ran" in line for line in console)
-        and remote == {"http://127.0.0.1:9/canary.png"}
+    )
+    assert (
+        any("ran" in line for line in console)
+    )
+    assert (
+        remote == {"http://127.0.0.1:9/canary.png"}
     )
 
 
@@ -66,5 +73,7 @@ def test_it_prints(tmp_path: Path):
     data = out.read_bytes()
     assert (
         data.startswith(b"%PDF")
-        and 4 <= data.count(b"/Type /Page\n") + data.count(b"/Type /Page ") + data.count(b"/Type /Page/") <= 40
+    )
+    assert (
+        4 <= data.count(b"/Type /Page\n") + data.count(b"/Type /Page ") + data.count(b"/Type /Page/") <= 40
     )

@@ -87,27 +87,32 @@ def rows_of(run: Path) -> tuple[list[dict[str, object]], np.ndarray]:
 
 def test_logistic_by_hand(runs: dict[str, Path]):
     found, (rows, seen) = equation(runs["binary"]), rows_of(runs["binary"])
-    assert found is not None and any(r["dose"] is None for r in rows) and any(r["arm"] is None for r in rows)
+    assert found is not None
+    assert any(r["dose"] is None for r in rows)
+    assert any(r["arm"] is None for r in rows)
     mine = [1 / (1 + np.exp(-by_hand(found, r)[0])) for r in rows]
     assert mine == pytest.approx(seen[:, 1].tolist(), abs=1e-9)
 
 
 def test_linear_by_hand(runs: dict[str, Path]):
     found, (rows, seen) = equation(runs["regression"]), rows_of(runs["regression"])
-    assert found is not None and found.form == "prediction = sum"
+    assert found is not None
+    assert found.form == "prediction = sum"
     assert [by_hand(found, r)[0] for r in rows] == pytest.approx(seen[:, 0].tolist(), abs=1e-8)
 
 
 def test_several_classes_by_hand(runs: dict[str, Path]):
     found, (rows, seen) = equation(runs["multiclass"]), rows_of(runs["multiclass"])
-    assert found is not None and found.classes == ("alpha", "beta", "gamma")
+    assert found is not None
+    assert found.classes == ("alpha", "beta", "gamma")
     sums = np.exp([by_hand(found, r) for r in rows])
     assert (sums / sums.sum(axis=1, keepdims=True)).ravel().tolist() == pytest.approx(seen.ravel().tolist(), abs=1e-9)
 
 
 def test_cox_by_hand(runs: dict[str, Path]):
     found, (rows, seen) = equation(runs["survival"]), rows_of(runs["survival"])
-    assert found is not None and len(found.baseline) > 3
+    assert found is not None
+    assert len(found.baseline) > 3
     from osler.engine.run import Run
 
     horizon = Run.load(runs["survival"]).predictor.horizon
@@ -116,9 +121,11 @@ def test_cox_by_hand(runs: dict[str, Path]):
 
 
 def test_trees_are_named_by_their_hash(runs: dict[str, Path]):
-    assert equation(runs["trees"]) is None and len(digest(runs["trees"])) == 64
+    assert equation(runs["trees"]) is None
+    assert len(digest(runs["trees"])) == 64
     page = Dom((runs["trees"] / "report.html").read_text(encoding="utf-8"))
-    assert digest(runs["trees"]) in page.text and "is not an equation that fits on a page" in page.text
+    assert digest(runs["trees"]) in page.text
+    assert "is not an equation that fits on a page" in page.text
 
 
 def test_a_changed_predictor_is_not_printed(runs: dict[str, Path], tmp_path: Path):
@@ -128,14 +135,18 @@ def test_a_changed_predictor_is_not_printed(runs: dict[str, Path], tmp_path: Pat
     shutil.copytree(runs["binary"], copy)
     path = copy / "predictor" / "predictor.json"
     path.write_bytes(path.read_bytes() + b" ")
-    assert equation(copy) is None and equation(tmp_path) is None and digest(tmp_path) == ""
+    assert equation(copy) is None
+    assert equation(tmp_path) is None
+    assert digest(tmp_path) == ""
 
 
 def test_every_real_report_is_safe_and_whole(runs: dict[str, Path]):
     for name, run in runs.items():
         page = Dom((run / "report.html").read_text(encoding="utf-8"))
         assert dangers(page) == [], name
-        assert "Table one" in page.text and "TRIPOD+AI 2024" in page.text and "people.csv" in page.text
+        assert "Table one" in page.text
+        assert "TRIPOD+AI 2024" in page.text
+        assert "people.csv" in page.text
         assert str(run.parent) not in page.text
 
 
@@ -144,7 +155,10 @@ def test_table_one_is_by_part_and_by_outcome_with_small_counts_hidden(runs: dict
     assert [t["group"] for t in held] == ["part", "sick"]
     sizes = dict(zip(held[0]["columns"], held[0]["rows"][0]))
     assert (
-        sizes["variable"] == "rows" and int(sizes["development"]) + int(sizes["hold-out"]) == int(sizes["all"]) == 240
+        sizes["variable"] == "rows"
+    )
+    assert (
+        int(sizes["development"]) + int(sizes["hold-out"]) == int(sizes["all"]) == 240
     )
     one = json.loads((runs["survival"] / "facts.json").read_text(encoding="utf-8"))["table_one"]
     assert [t["group"] for t in one] == ["event"]
@@ -152,12 +166,14 @@ def test_table_one_is_by_part_and_by_outcome_with_small_counts_hidden(runs: dict
 
 def test_risk_groups_hold_no_single_time_and_stop_where_few_are_left(runs: dict[str, Path]):
     held = json.loads((runs["survival"] / "curves.json").read_text(encoding="utf-8"))["parts"]["cv"]["risk_groups"]
-    assert [g["group"] for g in held["groups"]] == ["low risk", "middle risk", "high risk"] and sum(
+    assert [g["group"] for g in held["groups"]] == ["low risk", "middle risk", "high risk"]
+    assert sum(
         g["n"] for g in held["groups"]
     ) == 240
     for group in held["groups"]:
         steps = np.diff(group["times"])
-        assert np.allclose(steps, steps[0]) and np.all(np.diff(group["survival"]) <= 0)
+        assert np.allclose(steps, steps[0])
+        assert np.all(np.diff(group["survival"]) <= 0)
         assert all(n is None or n == 0 or n >= 10 for n in group["at_risk"])
     ends = [g["survival"][20] for g in held["groups"]]
     assert ends[0] > ends[2]
@@ -166,7 +182,10 @@ def test_risk_groups_hold_no_single_time_and_stop_where_few_are_left(runs: dict[
 def test_classes_get_curves_of_their_own(runs: dict[str, Path]):
     held = json.loads((runs["multiclass"] / "curves.json").read_text(encoding="utf-8"))["parts"]["cv"]["roc_by_class"]
     assert (
-        list(held) == ["alpha", "beta", "gamma"] and (runs["multiclass"] / "figures" / "roc-by-class-cv.svg").is_file()
+        list(held) == ["alpha", "beta", "gamma"]
+    )
+    assert (
+        (runs["multiclass"] / "figures" / "roc-by-class-cv.svg").is_file()
     )
 
 
@@ -184,9 +203,11 @@ def test_every_class_is_calibrated_against_the_rest(runs: dict[str, Path]):
         smoother = Smoother.of(p)
         assert held["curve"]["predicted"] == pytest.approx(smoother.at.tolist()), name
         assert held["curve"]["observed"] == pytest.approx(np.clip(smoother.curve(y), 0, 1).tolist()), name
-        assert held["slope"]["low"] <= held["slope"]["value"] <= held["slope"]["high"] and held["slope"]["n"] == len(y)
+        assert held["slope"]["low"] <= held["slope"]["value"] <= held["slope"]["high"]
+        assert held["slope"]["n"] == len(y)
     picture = (runs["multiclass"] / "figures" / "calibration-by-class-cv.svg").read_text(encoding="utf-8")
-    assert picture.count('class="band') == 3 and all(f">{name}<" in picture for name in ("alpha", "beta", "gamma"))
+    assert picture.count('class="band') == 3
+    assert all(f">{name}<" in picture for name in ("alpha", "beta", "gamma"))
 
 
 def test_answers_outlive_a_second_fit(runs: dict[str, Path]):

@@ -10,7 +10,9 @@ from osler.report.markup import Html, anchor, clean, escape, join, table, tag
 
 def test_text_is_escaped_and_markup_is_not():
     assert tag("p", "a < b & c", tag("strong", "x")) == "<p>a &lt; b &amp; c<strong>x</strong></p>"
-    assert escape('"') == "&quot;" and escape(None) == "" and escape(Html("<b>")) == "<b>"
+    assert escape('"') == "&quot;"
+    assert escape(None) == ""
+    assert escape(Html("<b>")) == "<b>"
     assert join(["<", tag("br")], ", ") == "&lt;, <br/>"
 
 
@@ -55,10 +57,13 @@ def test_characters_that_nobody_sees_are_replaced():
 
 
 def test_anchors_hold_letters_digits_and_hyphens():
-    assert anchor("For whom & where?") == "for-whom-where" and anchor("<<>>") == "part"
+    assert anchor("For whom & where?") == "for-whom-where"
+    assert anchor("<<>>") == "part"
 
 
 def test_a_table_has_a_caption_and_scopes():
     made = table("Ages <all>", ["Name", "Value"], [["a", "1"], ["b", "2"]], note="n")
-    assert made.count('scope="row"') == 2 and made.count('scope="col"') == 2
-    assert "<caption>Ages &lt;all&gt;</caption>" in made and made.count('class="num"') == 3
+    assert made.count('scope="row"') == 2
+    assert made.count('scope="col"') == 2
+    assert "<caption>Ages &lt;all&gt;</caption>" in made
+    assert made.count('class="num"') == 3

@@ -131,7 +131,7 @@ if __name__ == "__main__":
         import typer  # noqa: F401
 
         import osler.cli.fit
-        import osler.engine.fit  # noqa: F401
+        import osler.engine.fit
         import osler.report.build  # noqa: F401
     with tempfile.TemporaryDirectory() as folder:
         wrong = kill_many(write(Path(folder) / "table.csv", 120), Path(folder), given.kills, given.seed, given.warm)

@@ -16,10 +16,10 @@ from osler.cli import main
 
 N = 1000
 OPTIONS = (
-    "--target outcome --unit person --model logistic --model tree --folds 2 --repeats 1 --boot 200 --workers 1".split()
+    ["--target", "outcome", "--unit", "person", "--model", "logistic", "--model", "tree", "--folds", "2", "--repeats", "1", "--boot", "200", "--workers", "1"]
 )
 
-QUICK = "--target outcome --unit person --model logistic:penalty=1 --folds 2 --repeats 1 --boot 200 --workers 1 --quiet".split()
+QUICK = ["--target", "outcome", "--unit", "person", "--model", "logistic:penalty=1", "--folds", "2", "--repeats", "1", "--boot", "200", "--workers", "1", "--quiet"]
 
 #: Places where an exception with a cell's value in its message is thrown.
 PLACES = (

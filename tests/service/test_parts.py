@@ -152,8 +152,8 @@ def test_the_audit_chain_finds_every_kind_of_tampering(tmp_path: Path):
     assert broken_line(path) == 0
     lines = path.read_text().splitlines(keepends=True)
     tampered = [
-        lines[:5] + lines[6:], lines[:5] + [lines[6], lines[5]] + lines[7:], lines[:3] + [lines[3].replace('"rows":3', '"rows":4')] + lines[4:],
-        [lines[0]] + lines, lines[:-1] + [lines[-1][:-10]], lines[1:],
+        lines[:5] + lines[6:], [*lines[:5], lines[6], lines[5], *lines[7:]], [*lines[:3], lines[3].replace('"rows":3', '"rows":4'), *lines[4:]],
+        [lines[0], *lines], [*lines[:-1], lines[-1][:-10]], lines[1:],
     ]  # fmt: skip
     for changed in tampered:
         (tmp_path / "changed").write_text("".join(changed))

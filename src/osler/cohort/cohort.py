@@ -17,7 +17,6 @@ from osler.cohort.column import ROW, Column
 from osler.cohort.lineage import Step, no_refusals
 from osler.errors import ColumnError, nearest
 
-
 #: What a column becomes when another takes its role: a person's number must not turn into a predictor.
 _DISPLACED = {"target": "ignore", "unit": "id", "time": "ignore"}
 

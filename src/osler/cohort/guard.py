@@ -47,7 +47,8 @@ def reads_safely(path: Path, form: str) -> None:
     with _LOCK:
         guard = _guard()
         try:
-            assert guard.stdin is not None and guard.stdout is not None
+            assert guard.stdin is not None
+            assert guard.stdout is not None
             guard.stdin.write(asked)
             guard.stdin.flush()
             ready, _, _ = select.select([guard.stdout], [], [], seconds)

@@ -12,8 +12,8 @@ from osler.errors import OptionError
 from osler.evaluation import sample_size
 from osler.evaluation.calibration import calibration
 from osler.evaluation.compare import compare
-from osler.evaluation.confusion import confusion, confusion_matrix, operating_points, threshold_report
 from osler.evaluation.conformal import coverage, fit_classes, fit_number
+from osler.evaluation.confusion import confusion, confusion_matrix, operating_points, threshold_report
 from osler.evaluation.decision_curve import decision_curve
 from osler.evaluation.subgroups import subgroups
 from osler.tasks.base import Prediction, Target

@@ -130,7 +130,7 @@ def card(prepared: Prepared, assessment: Assessment) -> dict[str, Any]:
     part = "holdout" if "holdout" in assessment.scores["parts"] else "cv"
     facts: dict[str, Any] = {
         "task": study.task, "target": list(prepared.target.names), "chosen": chosen, "part": part,
-        "rows": len(prepared.development), "units": int(len(np.unique(prepared.groups[prepared.development]))),
+        "rows": len(prepared.development), "units": len(np.unique(prepared.groups[prepared.development])),
         "scores": assessment.scores["parts"][part][chosen],
     }  # fmt: skip
     threshold = assessment.curves.get("threshold")

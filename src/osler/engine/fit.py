@@ -30,8 +30,8 @@ from osler.engine.progress import Progress
 from osler.engine.run import Run
 from osler.engine.study import Study
 from osler.engine.tables import defused
-from osler.engine.warm import pretraining
 from osler.engine.train import CHECKPOINTS, Fitted, FoldResult, cross_validate, fit_rows
+from osler.engine.warm import pretraining
 from osler.errors import OptionError, OslerError
 from osler.explanation.background import learn_background
 from osler.registry import load

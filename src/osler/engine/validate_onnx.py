@@ -42,9 +42,8 @@ def _inside(data: memoryview, kind: str, depth: int) -> bool:
         if kind == "tensor":
             if number in _OUTSIDE:
                 return False
-        elif number in _BELOW[kind]:
-            if value is None or not _inside(value, _BELOW[kind][number], depth + 1):
-                return False
+        elif number in _BELOW[kind] and (value is None or not _inside(value, _BELOW[kind][number], depth + 1)):
+            return False
     return True
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from osler.models import solvers
 from osler.models.labels import sigmoid, softmax
 
-
 Path = Callable[["Problem"], "Iterator[np.ndarray]"]
 
 

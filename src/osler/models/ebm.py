@@ -11,7 +11,13 @@ from osler.blocks import Block
 from osler.models.base import Batches, Encoded, Estimator, Params
 from osler.models.design import TreeDesign
 from osler.models.labels import (
-    case_weights, fit_per_label, inner_folds, predict_per_label, probabilities, sigmoid, softmax,
+    case_weights,
+    fit_per_label,
+    inner_folds,
+    predict_per_label,
+    probabilities,
+    sigmoid,
+    softmax,
 )  # fmt: skip
 from osler.tasks.base import Prediction
 

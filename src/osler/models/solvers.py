@@ -153,7 +153,7 @@ def _lbfgs(X: np.ndarray, Y: np.ndarray, w: np.ndarray, penalty: np.ndarray, sta
     """(k, p + 1) by L-BFGS; one column of Y is the logistic model, more are the multinomial one."""
     from scipy.optimize import minimize
 
-    (n, p), k = X.shape, Y.shape[1]
+    (_n, p), k = X.shape, Y.shape[1]
     total = max(w.sum(), 1e-300)
     ridge = np.append(penalty, 1e-8)
 

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 
 import polars as pl
 from pydantic import (
-    ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError, create_model,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    TypeAdapter,
+    ValidationError,
+    create_model,
 )  # fmt: skip
 
 from osler import modalities
