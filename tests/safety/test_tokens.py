@@ -15,11 +15,9 @@ import pytest
 from osler.cli import main
 
 N = 1000
-OPTIONS = (
-    ["--target", "outcome", "--unit", "person", "--model", "logistic", "--model", "tree", "--folds", "2", "--repeats", "1", "--boot", "200", "--workers", "1"]
-)
-
-QUICK = ["--target", "outcome", "--unit", "person", "--model", "logistic:penalty=1", "--folds", "2", "--repeats", "1", "--boot", "200", "--workers", "1", "--quiet"]
+SMALL = ["--folds", "2", "--repeats", "1", "--boot", "200", "--workers", "1"]
+OPTIONS = ["--target", "outcome", "--unit", "person", "--model", "logistic", "--model", "tree", *SMALL]
+QUICK = ["--target", "outcome", "--unit", "person", "--model", "logistic:penalty=1", *SMALL, "--quiet"]
 
 #: Places where an exception with a cell's value in its message is thrown.
 PLACES = (
@@ -106,6 +104,33 @@ def test_no_token_is_written_or_printed(table: Path, tmp_path: Path, capfd: pyte
     texts = [t.encode() for t in (looked.err, said.out, said.err)]
     assert found(iter([*texts, *written(tmp_path, {"answers.csv"})]), wanted) == []
     assert found(iter([looked.out.encode()]), [t for t in wanted if "qz" in t.lower()]) == []
+    explained(out, table, tmp_path, capfd)
+
+
+def explained(run: Path, table: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """`osler explain` of every row says and writes no token; of the one row that was asked for, that row's own only.
+
+    The files hold the user's own rows beside their attributions, as the answers of `predict` do.
+    """
+    frame, tokens = people()
+    asked = 20
+    own = [str(v) for v in frame.row(asked)]
+    few = folder / "rows.csv"
+    frame.head(40).write_csv(few)
+    assert main(["explain", str(run), str(table), "--out", str(folder / "why.parquet")]) == 0
+    assert main(["explain", str(run), str(few)]) == 0
+    assert main(["explain", str(run), str(few), "--method", "lime", "--out", str(folder / "why.csv")]) == 0
+    said = capfd.readouterr()
+    assert found(iter([said.out.encode(), said.err.encode()]), tokens) == []
+    assert main(["explain", str(run), str(few), "--row", str(asked + 1), "--out", str(folder / "one.csv")]) == 0
+    assert main(["explain", str(run), str(few), "--row", str(asked + 1), "--counterfactual", "--want", "0.5"]) in (0, 1)
+    said = capfd.readouterr()
+    others = [t for t in tokens if not any(t in cell for cell in own)]
+    assert found(iter([said.out.encode()]), others) == []
+    assert found(iter([said.err.encode()]), tokens) == []
+    rest = written(folder, {"answers.csv", "rows.csv", "why.parquet", "why.csv", "one.csv"})
+    assert found(rest, tokens) == []
+    assert found(iter([(folder / "one.csv").read_bytes()]), others) == []
 
 
 @pytest.fixture(scope="module")
