@@ -11,7 +11,6 @@ training rows of that unit are left out; any other split that would divide a uni
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -362,7 +361,7 @@ def unit_text(cohort: Cohort, position: int) -> str:
 
 def pseudonym(key: bytes, text: str) -> str:
     """A keyed name for a text: 16 hex digits of HMAC-SHA-256, the same within a run and meaningless without its key."""
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:16]
+    return hmac.digest(key, text.encode(), "sha256").hex()[:16]
 
 
 __all__ = [

@@ -16,7 +16,7 @@ from osler.engine.prepare import Prepared
 from osler.engine.train import FoldResult
 from osler.errors import OptionError
 from osler.explanation.effects import accumulated_effect, level_effect, partial_dependence
-from osler.explanation.permutation import importance_interval
+from osler.explanation.permutation import importance_intervals
 from osler.explanation.scales import SCALES, scale_of
 from osler.explanation.shapley import MOST_SAMPLED
 
@@ -60,11 +60,10 @@ def _importance(
         return {"importance": {}, "reason": reason}
     rows = np.concatenate([f.split.test for f in of_first])
     groups = prepared.groups[rows]
-    importance = {}
-    for name in of_first[0].increases:
-        increases = np.concatenate([f.increases[name] for f in of_first])
-        seen = ~np.isnan(increases)
-        importance[name] = importance_interval(increases[seen], groups[seen], rng)
+    names = list(of_first[0].increases)
+    table = np.column_stack([np.concatenate([f.increases[name] for f in of_first]) for name in names])
+    seen = ~np.isnan(table).any(axis=1)
+    importance = dict(zip(names, importance_intervals(table[seen], groups[seen], rng), strict=True))
     ordered = dict(sorted(importance.items(), key=lambda item: -item[1]["value"]))
     return {"importance": ordered, "model": predictor.chosen, "loss": prepared.task.loss.__qualname__.split(".")[0]}
 
@@ -130,9 +129,8 @@ def mean_attribution(
         return {"attribution": {}, "attribution_of": {"reason": f"not computed: more than {MOST_SAMPLED} columns"}}
     size_of = np.abs(found.values).mean(axis=0)
     strongest = np.argsort(-size_of, kind="stable")[:MOST_SHOWN]
-    means = {
-        found.columns[j]: importance_interval(np.abs(found.values[:, j]), groups[rows], rng) for j in strongest
-    }
+    intervals = importance_intervals(np.abs(found.values[:, strongest]), groups[rows], rng)
+    means = dict(zip((found.columns[j] for j in strongest), intervals, strict=True))
     ordered = dict(sorted(means.items(), key=lambda item: -item[1]["value"]))
     about = {
         "scale": scale.name, "rows": "training rows, final model", "n": size, "way": found.way,

@@ -4,6 +4,7 @@ tables apart.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from osler.evaluation import intervals, metrics
 PSI_MODERATE, PSI_LARGE = 0.1, 0.25
 
 _MOST_LEVELS = 20
+
+#: The classifier that tells two tables apart learns from about this many rows at most.
+DOMAIN_ROWS = 20_000
 
 
 def psi(expected: np.ndarray, actual: np.ndarray) -> float:
@@ -124,10 +128,9 @@ def level_drift(before: pl.Series, after: pl.Series) -> dict[str, Any]:
 
     first, second = _levels(before), _levels(after)
     gone = [np.array([v is None for v in x], dtype=bool) for x in (first, second)]
-    names = sorted({v for v in [*first, *second] if v is not None})
-    table = np.array(
-        [[int((x == name).sum()) for name in names] for x in (first, second)], dtype=float
-    ).reshape(2, len(names))
+    counts = [Counter(x[~g].tolist()) for x, g in zip((first, second), gone, strict=True)]
+    names = sorted(counts[0].keys() | counts[1].keys())
+    table = np.array([[c[name] for name in names] for c in counts], dtype=float).reshape(2, len(names))
     out = _missing(*gone)
     value = psi(*(np.append(row, g.sum()) for row, g in zip(table, gone)))
     tested = table.sum(axis=1).min() > 0 and len(names) > 1
@@ -173,10 +176,14 @@ def _number_features(before: pl.Series, after: pl.Series) -> np.ndarray:
 def _level_features(before: pl.Series, after: pl.Series) -> np.ndarray:
     """(n, k): one indicator per frequent level, one for missing."""
     values = np.concatenate([_levels(before), _levels(after)])
-    text = np.array(["" if v is None else v for v in values])
-    names, counts = np.unique(text, return_counts=True)
-    kept = names[np.argsort(-counts, kind="stable")][:_MOST_LEVELS]
-    return (text[:, None] == kept[None, :]).astype(np.float64)
+    text = ["" if v is None else str(v) for v in values.tolist()]
+    counts = Counter(text)
+    names = sorted(counts)
+    code = dict(zip(names, range(len(names)), strict=True))
+    kept = np.argsort([-counts[name] for name in names], kind="stable")[:_MOST_LEVELS]
+    place = np.full(len(names), len(kept))
+    place[kept] = np.arange(len(kept))
+    return np.eye(len(kept) + 1)[place[[code[v] for v in text]], :-1]
 
 
 def domain_auroc(
@@ -187,7 +194,7 @@ def domain_auroc(
     n_boot: int = 500,
 ) -> dict[str, float | int | None]:
     """AUROC of a five-fold cross-validated ridge logistic model that tells the first `n_before` rows from the
-    rest.
+    rest. Beyond `DOMAIN_ROWS` rows it is fitted on and asked about that many whole units' rows, drawn at random; `n` says how many.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -198,6 +205,9 @@ def domain_auroc(
     if min(y.sum(), n - y.sum()) < 10:
         return {"value": None, "low": None, "high": None, "n": n}
     codes = np.arange(n) if groups is None else np.concatenate([groups[0], groups[1] + groups[0].max() + 1])
+    if n > DOMAIN_ROWS:
+        kept = stratified_group_folds(codes, y, -(-n // DOMAIN_ROWS), rng) == 0
+        features, y, codes, n = features[kept], y[kept], codes[kept], int(kept.sum())
     spread = features.std(axis=0)
     x = ((features - features.mean(axis=0)) / np.where(spread > 0, spread, 1))[:, spread > 0]
     if not x.shape[1]:

@@ -16,7 +16,8 @@ import numpy as np
 #: Coverage of every interval unless a caller asks for another.
 LEVEL = 0.95
 
-_CELLS = 4_000_000
+#: Cells of a block of weights: what metrics do to it then stays in the processor's cache.
+_CELLS = 500_000
 
 
 def codes(groups: np.ndarray | None, n: int) -> np.ndarray:

@@ -10,12 +10,16 @@ metrics y and p (n,).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 #: Probabilities are kept this far from 0 and 1 where a log is taken (log loss).
 TINY = 1e-15
 #: Probabilities are kept this far from 0 and 1 before a logit is taken (calibration slope and intercept).
 NEAR = 1e-6
+#: Newton's method has arrived once its step is shorter than this: its error is then about the square of the step.
+NEWTON_STEP = 1e-6
 
 
 def _w(weights: np.ndarray | None, n: int) -> np.ndarray:
@@ -43,11 +47,19 @@ def auroc(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np
 
     Source: Hanley and McNeil, Radiology 1982;143:29-36.
     """
+    return auroc_of(y, p)(weights)
+
+
+def auroc_of(y: np.ndarray, p: np.ndarray) -> Callable[[np.ndarray | None], np.ndarray]:
+    """`auroc` as a function of weights (..., n): p is sorted once for all of them."""
     order, starts = _ties(p)
-    w = _w(weights, len(y))[..., order]
-    positive = w * y[order]
+    return lambda weights: _auroc(y[order], starts, _w(weights, len(order))[..., order])
+
+
+def _auroc(y: np.ndarray, starts: np.ndarray, w: np.ndarray) -> np.ndarray:
+    positive = w * y
     negative = w - positive
-    if len(starts) < len(order):
+    if len(starts) < len(y):
         positive, negative = (np.add.reduceat(x, starts, axis=-1) for x in (positive, negative))
     below = np.cumsum(negative, axis=-1) - 0.5 * negative
     return _ratio((positive * below).sum(axis=-1), positive.sum(axis=-1) * negative.sum(axis=-1))
@@ -58,9 +70,17 @@ def auprc(y: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np
 
     Source: Davis and Goadrich, ICML 2006. The value of a useless score is the share of positives.
     """
+    return auprc_of(y, p)(weights)
+
+
+def auprc_of(y: np.ndarray, p: np.ndarray) -> Callable[[np.ndarray | None], np.ndarray]:
+    """`auprc` as a function of weights (..., n): p is sorted once for all of them."""
     order, starts = _ties(-np.asarray(p, dtype=np.float64))
-    w = _w(weights, len(y))[..., order]
-    positive = np.add.reduceat(w * y[order], starts, axis=-1)
+    return lambda weights: _auprc(y[order], starts, _w(weights, len(order))[..., order])
+
+
+def _auprc(y: np.ndarray, starts: np.ndarray, w: np.ndarray) -> np.ndarray:
+    positive = np.add.reduceat(w * y, starts, axis=-1)
     called = np.cumsum(np.add.reduceat(w, starts, axis=-1), axis=-1)
     precision = np.nan_to_num(_ratio(np.cumsum(positive, axis=-1), called))
     return _ratio((positive * precision).sum(axis=-1), positive.sum(axis=-1))
@@ -212,20 +232,26 @@ def _newton(
     finds none.
     """
     done = np.zeros(len(w), dtype=bool)
+    powers = np.column_stack([np.ones_like(x), x, x * x])
     for _ in range(40):
         live = np.flatnonzero(~done)
         if not len(live):
             break
-        q = 1.0 / (1.0 + np.exp(-np.clip(a[live, None] + b[live, None] * x, -500, 500)))
-        residual, curve = w[live] * (y - q), w[live] * q * (1 - q)
-        g0, g1 = residual.sum(axis=1), residual @ x
-        h0, h1, h2 = curve.sum(axis=1), curve @ x, curve @ (x * x)
+        shared = (a[live] == a[live[0]]).all() and (b[live] == b[live[0]]).all()
+        at = live[:1] if shared else live
+        q = 1.0 / (1.0 + np.exp(-np.clip(a[at, None] + b[at, None] * x, -500, 500)))
+        seen = w if len(live) == len(w) else w[live]
+        if shared:  # one curve for all: both sums are products with the weights
+            slopes, curves = (y - q[0])[:, None] * powers[:, :2], (q[0] * (1 - q[0]))[:, None] * powers
+            (g0, g1), (h0, h1, h2) = (seen @ slopes).T, (seen @ curves).T
+        else:
+            (g0, g1), (h0, h1, h2) = ((seen * (y - q)) @ powers[:, :2]).T, ((seen * q * (1 - q)) @ powers).T
         with np.errstate(divide="ignore", invalid="ignore"):
             det = h0 * h2 - h1 * h1
             step_a, step_b = (h2 * g0 - h1 * g1) / det, (h0 * g1 - h1 * g0) / det
         bad = ~(np.isfinite(step_a) & np.isfinite(step_b)) | (det <= 1e-12 * np.maximum(h0 * h2, 1e-300))
         a[live], b[live] = np.where(bad, np.nan, a[live] + step_a), np.where(bad, np.nan, b[live] + step_b)
-        small = np.abs(step_a) + np.abs(step_b) < 1e-8 * (1 + np.abs(a[live]) + np.abs(b[live]))
+        small = np.abs(step_a) + np.abs(step_b) < NEWTON_STEP * (1 + np.abs(a[live]) + np.abs(b[live]))
         done[live] = bad | small | (np.abs(b[live]) > 1e4)
     fitted = done & (np.abs(b) < 1e4)
     return np.where(fitted, a, np.nan), np.where(fitted, b, np.nan)
@@ -244,13 +270,17 @@ def calibration_intercept(y: np.ndarray, p: np.ndarray, weights: np.ndarray | No
     """
     w, x = _w(weights, len(y)), logit(p)
     observed = w @ y
-    a = np.zeros(w.shape[:-1])
+    start = float(calibration_intercept(y, p)) if w.ndim > 1 else 0.0
+    a = np.full(w.shape[:-1], start if np.isfinite(start) else 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for _ in range(50):
-            q = 1.0 / (1.0 + np.exp(-np.clip(a[..., None] + x, -500, 500)))
-            step = np.clip((observed - (w * q).sum(axis=-1)) / (w * q * (1 - q)).sum(axis=-1), -2, 2)
+        for turn in range(50):
+            at = a.ravel()[0] if turn == 0 and a.size else a[..., None]
+            q = 1.0 / (1.0 + np.exp(-np.clip(at + x, -500, 500)))
+            curve = q * (1 - q)
+            expected, slope = (w @ q, w @ curve) if q.ndim == 1 else ((w * q).sum(axis=-1), (w * curve).sum(axis=-1))
+            step = np.clip((observed - expected) / slope, -2, 2)
             a = a + step
-            if np.all(~np.isfinite(step) | (np.abs(step) < 1e-11)):
+            if np.all(~np.isfinite(step) | (np.abs(step) < NEWTON_STEP)):
                 break
     total = w.sum(axis=-1)
     return np.where((observed > 0) & (observed < total), a, np.nan)[()]

@@ -152,8 +152,8 @@ def _binary_metrics(y: np.ndarray, p: np.ndarray, threshold: float) -> dict[str,
     everyone = np.ones(len(y), dtype=bool)
     on = lambda metric, x: lambda w: metric(y, x, w)  # noqa: E731
     return {
-        "auroc": _Metric(on(metrics.auroc, p), edge=auroc_edge),
-        "auprc": _Metric(on(metrics.auprc, p), edge=perfect_edge),
+        "auroc": _Metric(metrics.auroc_of(y, p), edge=auroc_edge),
+        "auprc": _Metric(metrics.auprc_of(y, p), edge=perfect_edge),
         "accuracy": _Metric(on(metrics.accuracy, called), "share", everyone),
         "precision": _Metric(on(metrics.precision, called), "share", called),
         "recall": _Metric(on(metrics.recall, called), "share", positive),

@@ -206,7 +206,9 @@ def _classes(
         held = np.where(np.isnan(truth), held, np.where(truth == 1, "yes", "no"))
     levels = sorted(set(held[held != ""].tolist()))
     lines = [*levels, ""] if (held == "").any() else levels
-    counts = np.array([[int((m & (held == v)).sum()) for m in masks.values()] for v in lines])
+    place = {v: i for i, v in enumerate(lines)}
+    code = np.array([place[v] for v in held.tolist()], dtype=np.int64)
+    counts = np.column_stack([np.bincount(code[m], minlength=len(lines)) for m in masks.values()])
     hidden = hide(counts)
     known = counts[: len(levels)].sum(axis=0)
     out = []

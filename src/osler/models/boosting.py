@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from osler.blocks import Block
-from osler.models import nodes
+from osler.models import held_out, nodes
 from osler.models.base import Batches, Encoded, Estimator, Params
 from osler.models.design import TreeDesign
 from osler.models.labels import (
@@ -21,6 +21,9 @@ from osler.tasks.base import Prediction
 
 #: Below this many rows every inner fold is held out in turn; above it one fold decides when to stop.
 ALL_FOLDS_BELOW = 5000
+
+#: Rounds that lower the held-out loss by less than this share of the first round's are not worth their trees.
+LEAST_GAIN = 1e-4
 
 #: Rows up to which the node arrays are quicker than the library.
 FEW_ROWS = 16
@@ -140,11 +143,33 @@ class Boosting(Estimator):
         rounds, facts = self.options.rounds, {}
         if not rounds:
             rounds, facts = self._rounds(X, target.y, w, folds, settings, classes)
-        text = _train(X, target.y, w, settings, rounds).model_to_string()
-        meta, arrays = design.to_params()
-        tree_meta, tree_arrays = nodes_of_text(text).to_params()
-        meta = {"design": meta, "nodes": tree_meta, "classes": classes, "rounds": rounds, "text": text, **facts}
-        return Params(meta, {**arrays, **tree_arrays})
+        return _pack(design, _train(X, target.y, w, settings, rounds), classes, {"rounds": rounds, **facts})
+
+    def fit_out_of_fold(
+        self, batches: Batches, plan: held_out.Plan, rng: np.random.Generator
+    ) -> tuple[Params, Prediction] | None:
+        """The boosters that hold out the plan's folds choose the number of rounds and answer for their folds."""
+        data = batches.all()
+        target = data.target
+        classes = len(target.classes) if target.kind in ("binary", "multiclass") else 0
+        if target.kind == "multilabel" or self.options.rounds or not held_out.covers_classes(target.y, classes, plan):
+            return None
+        settings = self._settings(len(data), classes, int(rng.integers(2**31 - 1)))
+        w, walks, answers = case_weights(target, self.options.weights), [], []
+        for train, test in plan:
+            design = TreeDesign.fit(data.take(train).blocks)
+            X = design.matrix(data.blocks)
+            walks.append((X[test], *_walk((X[train], X[test]), (train, test), target.y, w, settings, self.options.max_rounds)))
+        share = np.array([w[test].sum() for _, test in plan])
+        losses = _table([curve for *_, curve in walks])
+        best, own = held_out.best_steps(losses, share, [test for _, test in plan])
+        for (X, model, _), step in zip(walks, own, strict=True):
+            margin = model.predict(X, raw_score=True, num_iteration=step + 1, num_threads=1)
+            answers.append(respond(np.asarray(margin).reshape(len(X), -1), classes))
+        design = TreeDesign.fit(data.blocks)
+        model = _train(design.matrix(data.blocks), target.y, w, settings, best + 1)
+        facts = {"rounds": best + 1, "inner_loss": float(np.average(losses[:, best], weights=share)), "inner_folds": len(plan)}
+        return _pack(design, model, classes, facts), Prediction.concat(answers)
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Class or label probabilities, or the mean."""
@@ -183,35 +208,65 @@ class Boosting(Estimator):
             return 100, {}
         curves, share = [], []
         for fold in range(k if len(X) < ALL_FOLDS_BELOW else 1):
-            held = folds == fold
-            curves.append(_curve(X, y, w, held, settings, self.options.max_rounds))
-            share.append(w[held].sum())
-        shortest = min(len(c) for c in curves)
-        curve = np.average([c[:shortest] for c in curves], axis=0, weights=share)
+            train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            curves.append(_walk((X[train], X[test]), (train, test), y, w, settings, self.options.max_rounds)[1])
+            share.append(w[test].sum())
+        curve = np.average(_table(curves), axis=0, weights=share)
         best = int(np.argmin(curve)) + 1
         return best, {"inner_loss": float(curve[best - 1]), "inner_folds": len(curves)}
 
 
+def _pack(design: TreeDesign, model: Any, classes: int, facts: dict[str, Any]) -> Params:
+    """Params of a booster: its text, and its trees as node arrays."""
+    text = model.model_to_string()
+    meta, arrays = design.to_params()
+    tree_meta, tree_arrays = nodes_of_text(text).to_params()
+    return Params({"design": meta, "nodes": tree_meta, "classes": classes, "text": text, **facts}, {**arrays, **tree_arrays})
+
+
 def _train(X: np.ndarray, y: np.ndarray, w: np.ndarray, settings: dict[str, Any], rounds: int) -> Any:
+    """A booster after that many rounds."""
     import lightgbm
 
-    data = lightgbm.Dataset(X, y, weight=w, params=settings)
-    return lightgbm.train(settings, data, num_boost_round=max(int(rounds), 1))
+    model = lightgbm.Booster(settings, lightgbm.Dataset(X, y, weight=w, params=settings))
+    for _ in range(max(int(rounds), 1)):
+        model.update()
+    return model
 
 
-def _curve(
-    X: np.ndarray, y: np.ndarray, w: np.ndarray, held: np.ndarray, settings: dict[str, Any], most: int
-) -> np.ndarray:
-    """Held-out loss after each round, until it has not improved for a while."""
+def _walk(
+    X: tuple[np.ndarray, np.ndarray], rows: tuple[np.ndarray, np.ndarray], y: np.ndarray, w: np.ndarray,
+    settings: dict[str, Any], most: int,
+) -> tuple[Any, np.ndarray]:  # fmt: skip
+    """A booster of the training rows and its loss on the test rows after each round, until the loss is at rest.
+
+    At rest: the least loss lies `patience` rounds back, or those rounds have lowered it by less than `LEAST_GAIN` of the
+    loss after the first round (classes that can be told apart without error would else be boosted to the last round).
+
+    Args:
+        X: designs of the training and of the test rows. rows: their positions in y and w.
+    """
     import lightgbm
 
-    train = lightgbm.Dataset(X[~held], y[~held], weight=w[~held], params=settings)
-    valid = lightgbm.Dataset(X[held], y[held], weight=w[held], reference=train)
-    seen: dict[str, Any] = {}
+    train = lightgbm.Dataset(X[0], y[rows[0]], weight=w[rows[0]], params=settings)
+    model = lightgbm.Booster(settings, train)
+    model.add_valid(lightgbm.Dataset(X[1], y[rows[1]], weight=w[rows[1]], params=settings, reference=train), "held out")
     patience = int(np.clip(2.0 / settings["learning_rate"], 20, 100))
-    calls = [lightgbm.record_evaluation(seen), lightgbm.early_stopping(patience, verbose=False)]
-    lightgbm.train(settings, train, num_boost_round=most, valid_sets=[valid], callbacks=calls)
-    return np.array(next(iter(seen["valid_0"].values())))
+    curve: list[float] = []
+    least: list[float] = []
+    for step in range(most):
+        model.update()
+        curve.append(model.eval_valid()[0][2])
+        least.append(min(curve[-1], least[-1]) if least else curve[-1])
+        if step >= patience and least[step - patience] - least[step] <= LEAST_GAIN * curve[0]:
+            break
+    return model, np.array(curve)
+
+
+def _table(curves: list[np.ndarray]) -> np.ndarray:
+    """(folds, rounds) of curves, as many rounds as the shortest has."""
+    shortest = min(len(c) for c in curves)
+    return np.array([c[:shortest] for c in curves])
 
 
 def margins(params: Params, X: np.ndarray) -> np.ndarray:

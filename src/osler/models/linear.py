@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from osler.blocks import Block
-from osler.models import choice, rank, splines
+from osler.models import choice, held_out, rank, splines
 from osler.models.base import Batches, Encoded, Estimator, Params
 from osler.models.choice import Problem
 from osler.models.design import Design
@@ -31,9 +31,14 @@ def problem_of(data: Encoded, design: Design, weights: str, select: int) -> Prob
     return Problem(X, target.y, case_weights(target, weights), np.ones(X.shape[1]), classes, select)
 
 
+def penalties_of(problem: Problem) -> np.ndarray:
+    """`PENALTIES`, for a number in units of its variance."""
+    return PENALTIES if problem.classes else PENALTIES * max(float(np.var(problem.y)), 1e-12)
+
+
 def choose_ridge(problem: Problem, folds: np.ndarray, fixed: float | None) -> tuple[np.ndarray, dict[str, Any]]:
     """(k, p + 1) coefficients at the penalty with the least held-out loss, and JSON facts about the choice."""
-    penalties = PENALTIES if problem.classes else PENALTIES * max(float(np.var(problem.y)), 1e-12)
+    penalties = penalties_of(problem)
     facts: dict[str, Any] = {}
     if fixed is not None or folds.max(initial=-1) < 1:
         chosen = float(penalties[len(penalties) // 2]) if fixed is None else float(fixed)
@@ -44,6 +49,17 @@ def choose_ridge(problem: Problem, folds: np.ndarray, fixed: float | None) -> tu
         facts = {"inner_loss": float(mean[best]), "inner_folds": int(folds.max()) + 1}
     coef = next(choice.ridge_path(problem, np.array([chosen])))
     return coef, {"penalty": chosen, **facts}
+
+
+def ridge_out_of_fold(
+    data: Encoded, plan: held_out.Plan, parts: held_out.Parts, bends: tuple[float, ...] = (1.0,)
+) -> held_out.Chosen | None:
+    """Penalty and bend as the plan's folds choose them (`held_out.choose_penalty`); None where they cannot, or where
+    walking all rows would cost more than the `CHOICE_ROWS` of `fit`.
+    """
+    if data.target.kind == "multilabel" or len(data) > CHOICE_ROWS:
+        return None
+    return held_out.choose_penalty(data, plan, parts, penalties_of, bends)
 
 
 def pack(design: Design, coef: np.ndarray, facts: dict[str, Any], classes: int) -> Params:
@@ -109,6 +125,25 @@ class Logistic(LinearModel):
         folds = inner_folds(data, self.options.folds, rng, CHOICE_ROWS)
         coef, facts = choose_ridge(problem, folds, self.options.penalty)
         return pack(design, coef, facts, problem.classes)
+
+    def fit_out_of_fold(
+        self, batches: Batches, plan: held_out.Plan, rng: np.random.Generator
+    ) -> tuple[Params, Prediction] | None:
+        """The folds choose the penalty and answer, each with a design of its own training rows."""
+        data, options = batches.all(), self.options
+
+        def parts(train: Encoded, test: Encoded) -> tuple[Problem, Problem, int]:
+            design = Design.fit(train.blocks)
+            return *(problem_of(d, design, options.weights, options.select) for d in (train, test)), 0
+
+        found = None if options.penalty is not None else ridge_out_of_fold(data, plan, parts)
+        if found is None:
+            return None
+        design = Design.fit(data.blocks)
+        problem = problem_of(data, design, options.weights, options.select)
+        penalty = penalties_of(problem)[found.step]
+        coef = next(choice.ridge_path(problem, np.array([penalty])))
+        return pack(design, coef, {"penalty": float(penalty), **found.facts}, problem.classes), found.answers
 
 
 @dataclass(frozen=True)
@@ -250,17 +285,51 @@ class Spline(LinearModel):
         data = batches.all()
         if data.target.kind == "multilabel":
             return fit_per_label(data, rng, self.fit)
-        design = Design.fit(data.blocks)
-        plain = problem_of(data, design, self.options.weights, 0)
-        bends = splines.fit(plain.X, len(design.arrays["number"]), self.options.knots)
-        problem = replace(plain, X=splines.expand(plain.X, bends))
-        extra = problem.X.shape[1] - plain.X.shape[1]
+        problem, pieces, extra = self._bent(data)
         folds = inner_folds(data, self.options.folds, rng, CHOICE_ROWS)
         best = None
         for bend in self.options.bends if extra else (1.0,):
-            factor = np.append(plain.factor, np.full(extra, bend))
-            coef, facts = choose_ridge(replace(problem, factor=factor), folds, None)
+            coef, facts = choose_ridge(held_out.bent(problem, extra, bend), folds, None)
             if best is None or facts.get("inner_loss", np.inf) < best[1].get("inner_loss", np.inf):
                 best = (coef, {**facts, "bend": float(bend)})
-        params = pack(design, *best, problem.classes)
-        return Params(params.meta, {**params.arrays, **{f"spline/{k}": v for k, v in bends.items()}})
+        return _pack_spline(pieces, *best, problem.classes)
+
+    def fit_out_of_fold(
+        self, batches: Batches, plan: held_out.Plan, rng: np.random.Generator
+    ) -> tuple[Params, Prediction] | None:
+        """The folds choose penalty and bend and answer, each with knots of its own training rows."""
+        data = batches.all()
+
+        def parts(train: Encoded, test: Encoded) -> tuple[Problem, Problem, int]:
+            problem, pieces, extra = self._bent(train)
+            return problem, self._expand(test, pieces), extra
+
+        found = ridge_out_of_fold(data, plan, parts, self.options.bends)
+        if found is None:
+            return None
+        problem, pieces, extra = self._bent(data)
+        penalty, bend = penalties_of(problem)[found.step], self.options.bends[found.bend]
+        coef = next(choice.ridge_path(held_out.bent(problem, extra, bend), np.array([penalty])))
+        facts = {"penalty": float(penalty), **found.facts, "bend": float(bend)}
+        return _pack_spline(pieces, coef, facts, problem.classes), found.answers
+
+    def _bent(self, data: Encoded) -> tuple[Problem, tuple[Design, dict[str, np.ndarray]], int]:
+        """The problem with its bends, the design and knots behind it, and how many of its columns are bends."""
+        design = Design.fit(data.blocks)
+        plain = design.matrix(data.blocks)
+        pieces = design, splines.fit(plain, len(design.arrays["number"]), self.options.knots)
+        problem = self._expand(data, pieces)
+        return problem, pieces, problem.X.shape[1] - plain.shape[1]
+
+    def _expand(self, data: Encoded, pieces: tuple[Design, dict[str, np.ndarray]]) -> Problem:
+        plain = problem_of(data, pieces[0], self.options.weights, 0)
+        X = splines.expand(plain.X, pieces[1])
+        return replace(plain, X=X, factor=np.ones(X.shape[1]))
+
+
+
+def _pack_spline(
+    pieces: tuple[Design, dict[str, np.ndarray]], coef: np.ndarray, facts: dict[str, Any], classes: int
+) -> Params:
+    params = pack(pieces[0], coef, facts, classes)
+    return Params(params.meta, {**params.arrays, **{f"spline/{k}": v for k, v in pieces[1].items()}})
