@@ -29,6 +29,7 @@ INSTRUMENTS: dict[str, str] = {
     "rules": "what goes with what: association rules with intervals and false-discovery control",
     "missing": "which cells are missing, together and where",
     "tableone": "the table of characteristics by group",
+    "dock": "dock molecules into a protein structure, with checks and contacts of every pose",
 }
 
 

@@ -137,5 +137,5 @@ def show_findings(findings: Any, out: Path | None) -> None:
     if out is not None:
         from osler.engine.tables import write_table
 
-        for path in write_table(findings.cohort, out, findings.figures):
+        for path in write_table(findings.cohort, out, findings.figures, findings.files):
             console.print(f"written: {path}", markup=False)

@@ -9,6 +9,7 @@ import polars as pl
 
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW
+from osler.cohort.limits import safe_name
 from osler.engine.files import write_atomic, write_parquet
 from osler.errors import OptionError
 
@@ -37,8 +38,10 @@ def _defuse(text: str | None) -> str | None:
     return "'" + text
 
 
-def write_table(cohort: Cohort, out: str | Path, figures: dict[str, str] | None = None) -> list[Path]:
-    """Write a cohort to a .csv or .parquet file, or to a folder as `table.csv` with the figures as SVG beside it.
+def write_table(
+    cohort: Cohort, out: str | Path, figures: dict[str, str] | None = None, files: dict[str, str] | None = None
+) -> list[Path]:
+    """Write a cohort to a .csv or .parquet file, or to a folder as `table.csv` with the figures as SVG and other files beside it.
 
     Raises:
         OptionError: another file type.
@@ -59,4 +62,7 @@ def write_table(cohort: Cohort, out: str | Path, figures: dict[str, str] | None 
         safe = re.sub(r"[^a-z0-9_-]", "_", name.lower())[:60]
         write_atomic(out / f"{safe}.svg", svg.encode())
         written.append(out / f"{safe}.svg")
+    for name, text in (files or {}).items():
+        write_atomic(out / safe_name(name), text.encode())
+        written.append(out / name)
     return written

@@ -1,4 +1,4 @@
-"""Specialised tools: one file each, found through INDEX; each is a command of the same name."""
+"""Specialised tools: one file or folder each, found through INDEX; each is a command of the same name."""
 
 from osler import registry
 from osler.instruments.base import Findings, Instrument
@@ -9,6 +9,7 @@ INDEX = {
     "rules": "osler.instruments.rules:Rules",
     "missing": "osler.instruments.missing:Missing",
     "tableone": "osler.instruments.tableone:TableOne",
+    "dock": "osler.instruments.dock:Dock",
 }
 
 
