@@ -28,6 +28,10 @@ SAMPLES = {
     "category": [None if i % 13 == 4 else ("red", "green", "Blue ", "grey 2")[i * 7 % 4] for i in range(N)],
     "boolean": [None if i % 9 == 5 else ("yes", "No ", "y", "false")[i * 5 % 4] for i in range(N)],
     "date": [None if i % 17 == 6 else f"20{10 + i % 13}-{1 + i % 12:02d}-{1 + i % 28:02d}" for i in range(N)],
+    "molecule": [
+        None if i % 12 == 5 else ("CC(=O)Oc1ccccc1C(=O)O", "CN1CCC[C@H]1c1cccnc1", "CCN(CC)CC.Cl", "OC(=O)c1ccccc1O", "C" * (1 + i % 9))[i * 3 % 5]
+        for i in range(N)
+    ],
     "text": [
         None if i % 10 == 7 else " ".join(PHRASES[(i // 4**j) % 4] for j in range(4))
         for i in range(N)
@@ -39,6 +43,7 @@ WRONG = {
     "category": pl.Series([[1], [2, 3], None]),
     "boolean": pl.Series(["maybe", "2", None]),
     "date": pl.Series(["tomorrow", "2020-13-45", None]),
+    "molecule": pl.Series(["C1CC", "aspirin", None]),
     "text": pl.Series([1.5, 2.5, None]),
 }
 

@@ -9,6 +9,7 @@ INDEX = {
     "boolean": "osler.modalities.boolean:Boolean",
     "date": "osler.modalities.date:Date",
     "text": "osler.modalities.text:Text",
+    "molecule": "osler.modalities.molecule:Molecule",
 }
 
 

@@ -1,0 +1,146 @@
+"""Reading odd molecules in a process of their own, under limits of time and memory: one that dies takes nothing with it.
+
+The process stays for the next odd molecule and is started anew after it died or was ended. It gets one JSON line per molecule and
+answers one: RDKit's binary form in base64, or the reason. Before it answers it makes the features that are the slowest, so
+that what it lets through cannot keep the calling process busy later.
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+from typing import IO, Any
+
+from osler.adapters.rdkit.parse import Parsed, parse_here
+from osler.registry import optional
+
+#: Seconds that one molecule may take, and that the process may take to start.
+SECONDS, START_SECONDS = 1.5, 60.0
+#: Address space of the process in bytes, where the system can limit it.
+MEMORY = 2 << 30
+TOO_LONG = f"not read within {SECONDS:g} seconds: far more rings or branches than RDKit can work through"
+ENDED = "RDKit ended its process while reading it"
+
+_LOCK = threading.Lock()
+_RUNNING: dict[int, subprocess.Popen[bytes]] = {}
+
+
+def parse(text: str, kind: str) -> Parsed:
+    """Read one screened text as `osler.adapters.rdkit.parse.parse_here` does, in the process apart."""
+    with _LOCK:
+        worker = _worker()
+        try:
+            worker.stdin.write(json.dumps({"text": text, "kind": kind}).encode() + b"\n")  # type: ignore[union-attr]
+            worker.stdin.flush()  # type: ignore[union-attr]
+            line = _line(worker, SECONDS)
+        except (BrokenPipeError, OSError):
+            line = b""
+        if not line:
+            stop()
+            return Parsed(None, TOO_LONG if line is None else ENDED)
+    answer = json.loads(line)
+    if answer["reason"]:
+        return Parsed(None, answer["reason"])
+    return Parsed(optional("rdkit.Chem", "molecules").Mol(base64.b64decode(answer["mol"])))
+
+
+def stop() -> None:
+    """End this process's worker, if it has one."""
+    worker = _RUNNING.pop(os.getpid(), None)
+    if worker is None:
+        return
+    worker.kill()
+    worker.wait()
+    for pipe in (worker.stdin, worker.stdout):
+        if pipe:
+            pipe.close()
+
+
+def _worker() -> subprocess.Popen[bytes]:
+    """The running worker of this process; one that a parent process started is not touched."""
+    worker = _RUNNING.get(os.getpid())
+    if worker is not None and worker.poll() is None:
+        return worker
+    stop()
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "osler.adapters.rdkit.apart"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    _RUNNING[os.getpid()] = worker
+    atexit.register(stop)
+    _line(worker, START_SECONDS)
+    return worker
+
+
+def _line(worker: subprocess.Popen[bytes], seconds: float) -> bytes | None:
+    """One line of the worker's answer; None after `seconds` without one, b"" if it ended."""
+    found: list[bytes] = []
+    pipe: Any = worker.stdout
+    if os.name == "posix":
+        buffer = bytearray()
+        while not buffer.endswith(b"\n"):
+            if not select.select([pipe], [], [], seconds)[0]:
+                return None
+            part = os.read(pipe.fileno(), 1 << 16)
+            if not part:
+                return b""
+            buffer += part
+        return bytes(buffer)
+    reader = threading.Thread(target=lambda: found.append(pipe.readline()), daemon=True)
+    reader.start()
+    reader.join(seconds)
+    return found[0] if found else None
+
+
+def _limit_memory() -> None:
+    if os.name == "posix":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _rehearse(mol: Any) -> None:
+    """Make what is slowest on odd molecules, and throw it away."""
+    from osler.adapters.rdkit import descriptors, fingerprints, scaffolds
+
+    fingerprints.counts([mol], ("ecfp", "avalon", "erg", "maccs"))
+    descriptors.describe([mol])
+    scaffolds.scaffold(mol)
+
+
+def _answer(text: str, kind: str) -> dict[str, str]:
+    found = parse_here(text, kind)
+    if found.mol is None:
+        return {"mol": "", "reason": found.reason}
+    _rehearse(found.mol)
+    return {"mol": base64.b64encode(found.mol.ToBinary(_all_properties())).decode(), "reason": ""}
+
+
+def _all_properties() -> int:
+    return int(optional("rdkit.Chem", "molecules").PropertyPickleOptions.AllProps)
+
+
+def _serve(lines: IO[bytes], out: IO[bytes]) -> None:
+    _answer("CC(=O)Oc1ccccc1", "smiles")
+    _limit_memory()
+    out.write(b"ready\n")
+    out.flush()
+    for line in lines:
+        asked = json.loads(line)
+        try:
+            answer = _answer(asked["text"], asked["kind"])
+        except MemoryError:
+            answer = {"mol": "", "reason": "needs more memory than one molecule may have"}
+        out.write(json.dumps(answer).encode() + b"\n")
+        out.flush()
+
+
+if __name__ == "__main__":
+    _serve(sys.stdin.buffer, sys.stdout.buffer)

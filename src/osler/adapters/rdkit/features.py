@@ -1,0 +1,159 @@
+"""From texts of molecules to rows of numbers, each molecule worked out once per process.
+
+Folds and models ask again and again for the same molecules, so what was computed is kept by text, policy and feature, in small
+types, within a bound of memory; the least recently used goes first.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from osler.adapters.rdkit import descriptors, fingerprints
+from osler.adapters.rdkit.parse import parse
+from osler.adapters.rdkit.standardise import MIXTURE, Policy, standardise
+from osler.errors import OptionError, nearest
+from osler.registry import optional
+
+#: Every set of dense features and its width.
+WIDTH = {**fingerprints.WIDTH, "descriptors": len(descriptors.NAMES)}
+#: Bytes that kept rows may take together.
+MAX_BYTES = 512 << 20
+
+_KEPT: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+_LOCK = Lock()
+_held = 0
+
+
+def known(features: Sequence[str]) -> tuple[str, ...]:
+    """The features, if each is one of `WIDTH`.
+
+    Raises:
+        OptionError: one is not; the nearest is suggested.
+    """
+    for name in features:
+        if name not in WIDTH:
+            raise OptionError(f"features of molecules must be of {', '.join(WIDTH)}, was '{name}': {nearest(name, WIDTH)}")
+    if not features:
+        raise OptionError(f"features of molecules must be one or more of {', '.join(WIDTH)}, there were none")
+    return tuple(dict.fromkeys(features))
+
+
+def names(features: Sequence[str]) -> list[str]:
+    """One name per dense feature, in the order of `dense`."""
+    return [
+        name for kind in features
+        for name in (descriptors.NAMES if kind == "descriptors" else [f"{kind} {i}" for i in range(WIDTH[kind])])
+    ]  # fmt: skip
+
+
+def molecules(texts: Sequence[str | None], policy: Policy, kind: str = "smiles") -> list[Any | None]:
+    """The standardised molecule of each text, None where there is none."""
+    return [None if text is None else read(text, policy, kind)[0] for text in texts]
+
+
+def read(text: str, policy: Policy, kind: str = "smiles") -> tuple[Any | None, str, tuple[str, ...]]:
+    """One standardised molecule, or None and the reason, and what the policy changed."""
+    if kind == "auto":
+        kind = "inchi" if text.startswith("InChI=") else "smiles"
+    found = parse(text, kind)
+    if found.mol is None:
+        return None, found.reason, ()
+    mol, changes = standardise(found.mol, policy)
+    return (mol, "", changes) if mol is not None else (None, MIXTURE, ())
+
+
+def facts(texts: Sequence[str | None], policy: Policy, kind: str = "smiles") -> list[tuple[str, tuple[str, ...], int]]:
+    """(reason, changes, heavy atoms) of each text; the reason is "" for a molecule and for a missing text, which has 0 atoms."""
+    out = []
+    for text in texts:
+        key = (text, kind, policy, "facts")
+        found = ("", (), 0) if text is None else _recall(key)
+        if found is None:
+            mol, reason, changes = read(text, policy, kind)
+            found = (reason, changes, mol.GetNumHeavyAtoms() if mol is not None else 0)
+            _keep(key, found)
+        out.append(found)
+    return out
+
+
+def dense(texts: Sequence[str | None], features: Sequence[str], policy: Policy, kind: str = "smiles") -> np.ndarray:
+    """(n, sum of widths) float64, rows of NaN where a text is missing or is no molecule."""
+    out = np.full((len(texts), sum(WIDTH[f] for f in features)), np.nan)
+    rows: dict[str, list[int]] = {}
+    for i, text in enumerate(texts):
+        if text is not None:
+            rows.setdefault(text, []).append(i)
+    lacking: list[tuple[str, Any]] = []
+    for text, places in rows.items():
+        parts = [_recall((text, kind, policy, feature)) for feature in features]
+        if any(part is None for part in parts):
+            mol, reason, changes = read(text, policy, kind)
+            _keep((text, kind, policy, "facts"), (reason, changes, mol.GetNumHeavyAtoms() if mol is not None else 0))
+            if mol is not None:
+                lacking.append((text, mol))
+                continue
+            for feature in features:
+                _keep((text, kind, policy, feature), np.empty(0, np.uint8))
+        elif all(part.size for part in parts):
+            out[places] = np.concatenate(parts)
+    for start in range(0, len(lacking), 1000):
+        batch = lacking[start : start + 1000]
+        parts = _computed([mol for _, mol in batch], features)
+        for row, (text, _) in enumerate(batch):
+            for feature, part in zip(features, parts):
+                _keep((text, kind, policy, feature), part[row].copy())
+            out[rows[text]] = np.concatenate([part[row] for part in parts])
+    return out
+
+
+def smiles(text: str | None, policy: Policy, kind: str = "smiles") -> str:
+    """The canonical SMILES of the standardised molecule, "" where there is none."""
+    if text is None:
+        return ""
+    key = (text, kind, policy, "smiles")
+    found = _recall(key)
+    if found is None:
+        mol = read(text, policy, kind)[0]
+        found = "" if mol is None else optional("rdkit.Chem", "molecules").MolToSmiles(mol)
+        _keep(key, found)
+    return found
+
+
+def forget() -> None:
+    """Drop every kept row."""
+    global _held
+    with _LOCK:
+        _KEPT.clear()
+        _held = 0
+
+
+def _computed(mols: list[Any], features: Sequence[str]) -> list[np.ndarray]:
+    return [descriptors.describe(mols) if f == "descriptors" else fingerprints.counts(mols, (f,))[f] for f in features]
+
+
+def _recall(key: tuple[Any, ...]) -> Any:
+    with _LOCK:
+        found = _KEPT.get(key)
+        if found is not None:
+            _KEPT.move_to_end(key)
+        return found
+
+
+def _keep(key: tuple[Any, ...], value: Any) -> None:
+    global _held
+    with _LOCK:
+        old = _KEPT.pop(key, None)
+        _held += _bytes(key, value) - (_bytes(key, old) if old is not None else 0)
+        _KEPT[key] = value
+        while _held > MAX_BYTES and len(_KEPT) > 1:
+            gone, row = _KEPT.popitem(last=False)
+            _held -= _bytes(gone, row)
+
+
+def _bytes(key: tuple[Any, ...], value: Any) -> int:
+    return 400 + len(key[0]) + (value.nbytes if isinstance(value, np.ndarray) else 100)

@@ -1,0 +1,117 @@
+"""Fingerprints of molecules as counts or bits: ECFP, Avalon, ErG and MACCS keys.
+
+Morgan counts: D. Rogers, M. Hahn, Extended-connectivity fingerprints, J Chem Inf Model 50:742 (2010). Avalon: P. Gedeck, B. Rohde,
+C. Bartels, J Chem Inf Model 46:1924 (2006). ErG: N. Stiefl et al., J Chem Inf Model 46:208 (2006). MACCS: J. Durant et al.,
+J Chem Inf Comput Sci 42:1273 (2002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from osler.errors import OptionError, nearest
+from osler.registry import optional
+
+#: Features per fingerprint.
+WIDTH = {"ecfp": 1024, "ecfp6": 1024, "avalon": 1024, "erg": 315, "maccs": 167}
+#: What Avalon counts for a molecule (all classes but those for queries), as RDKit does for its own molecules.
+_AVALON_CLASSES = 0x7FFF
+
+
+def counts(mols: Sequence[Any], kinds: Sequence[str] = ("ecfp",)) -> dict[str, np.ndarray]:
+    """Counted fingerprints of n molecules: kind → (n, width).
+
+    `ecfp` (Morgan radius 2), `ecfp6` (radius 3), `avalon` and `maccs` are uint8, counts above 255 being 255; `erg` is float32.
+
+    Raises:
+        OptionError: a kind that is none of `WIDTH`.
+    """
+    out = {}
+    for kind in kinds:
+        one = _maker(kind)
+        found = np.zeros((len(mols), WIDTH[kind]), dtype=np.float32 if kind == "erg" else np.uint8)
+        for row, mol in enumerate(mols):
+            found[row] = one(mol)
+        out[kind] = found
+    return out
+
+
+def bits(mols: Sequence[Any], kind: str = "ecfp", width: int = 2048) -> np.ndarray:
+    """Binary fingerprints packed for search: (n, words) uint64, bit j in word j // 64 at place j % 64.
+
+    Args:
+        mols: n molecules.
+        kind: "ecfp" (radius 2), "ecfp6" (radius 3), "avalon" or "maccs".
+        width: bits, a multiple of 64; MACCS keys have 167 bits and take three words.
+
+    Raises:
+        OptionError: a kind without a binary form, or a width that is no multiple of 64.
+    """
+    if width % 64 or width <= 0:
+        raise OptionError(f"width of a binary fingerprint must be a multiple of 64, was {width}")
+    one = _bit_maker(kind, width)
+    n_bits = 192 if kind == "maccs" else width
+    found = np.zeros((len(mols), n_bits), dtype=np.uint8)
+    for row, mol in enumerate(mols):
+        bits_of = one(mol)
+        found[row, : len(bits_of)] = bits_of
+    return np.packbits(found, axis=1, bitorder="little").view("<u8")
+
+
+@cache
+def _maker(kind: str) -> Callable[[Any], np.ndarray]:
+    if kind not in WIDTH:
+        raise OptionError(f"fingerprint must be one of {', '.join(WIDTH)}, was '{kind}': {nearest(kind, WIDTH)}")
+    if kind in ("ecfp", "ecfp6"):
+        morgan = _morgan(3 if kind == "ecfp6" else 2, WIDTH[kind])
+        return lambda mol: np.minimum(morgan.GetCountFingerprintAsNumPy(mol), 255)
+    if kind == "erg":
+        return optional("rdkit.Chem.rdReducedGraphs", "molecules").GetErGFingerprint
+    if kind == "maccs":
+        return _maccs
+    return _avalon
+
+
+@cache
+def _bit_maker(kind: str, width: int) -> Callable[[Any], np.ndarray]:
+    if kind in ("ecfp", "ecfp6"):
+        return _morgan(3 if kind == "ecfp6" else 2, width).GetFingerprintAsNumPy
+    if kind == "maccs":
+        return _maccs
+    if kind == "avalon":
+        avalon = optional("rdkit.Avalon.pyAvalonTools", "molecules")
+        return lambda mol: _array(avalon.GetAvalonFP(_plain_smiles(mol), True, width, False, 0, _AVALON_CLASSES), width)
+    raise OptionError(f"binary fingerprint must be ecfp, ecfp6, avalon or maccs, was '{kind}'")
+
+
+@cache
+def _morgan(radius: int, width: int) -> Any:
+    return optional("rdkit.Chem.rdFingerprintGenerator", "molecules").GetMorganGenerator(radius=radius, fpSize=width)
+
+
+def _plain_smiles(mol: Any) -> str:
+    return optional("rdkit.Chem", "molecules").MolToSmiles(mol, isomericSmiles=False, canonical=False)
+
+
+def _avalon(mol: Any) -> np.ndarray:
+    """(1024,) counts. Handing over a SMILES without stereo gives RDKit's own counts at a third of the time: from its molecule
+    object RDKit first computes a drawing.
+    """
+    found = optional("rdkit.Avalon.pyAvalonTools", "molecules").GetAvalonCountFP(
+        _plain_smiles(mol), True, WIDTH["avalon"], False, _AVALON_CLASSES
+    )
+    return np.minimum(_array(found, WIDTH["avalon"]), 255)
+
+
+def _maccs(mol: Any) -> np.ndarray:
+    return _array(optional("rdkit.Chem.rdMolDescriptors", "molecules").GetMACCSKeysFingerprint(mol), WIDTH["maccs"])
+
+
+def _array(fingerprint: Any, width: int) -> np.ndarray:
+    out = np.zeros(width, dtype=np.int32)
+    optional("rdkit.DataStructs", "molecules").ConvertToNumpyArray(fingerprint, out)
+    return out

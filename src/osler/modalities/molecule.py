@@ -1,0 +1,210 @@
+"""Small molecules: fingerprints, descriptors, graphs and tokens of what a cell writes as SMILES or InChI."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from osler.blocks import Block, dense
+from osler.cohort.column import Column
+from osler.cohort.facts import is_missing_word
+from osler.errors import OptionError
+from osler.modalities.base import Modality
+
+#: The tokens of a SMILES: P. Schwaller et al., ACS Cent Sci 5:1572 (2019), supporting information.
+_TOKEN = re.compile(r"\[[^\]]+\]|Br|Cl|%\(\d+\)|%\d\d|[BCNOPSFIbcnops]|\d|[().=#$\-+\\/:~@?>*]|.")
+#: Code of a token that no training row had.
+UNKNOWN = 0
+#: A token in fewer training molecules than this is unknown.
+_MIN_COUNT = 2
+#: What many values of a column of molecules look like, before RDKit is asked.
+_LIKE_SMILES = r"^[A-Za-z0-9@+\-\[\]()=#$:/\\.%~]+$"
+
+
+@dataclass(frozen=True)
+class MoleculeOptions:
+    """Options of a molecule column.
+
+    Attributes:
+        features: of the dense block, any of ecfp, ecfp6, avalon, erg, maccs, descriptors.
+        notation: how cells are written: "smiles", "inchi", or "auto" (a cell that starts with InChI= is one).
+        salts: "strip" known counter-ions and solvents, or "keep" them.
+        mixtures: of several parts left, the "largest" is taken, all are kept ("keep"), or the cell is refused ("refuse").
+        charges: "neutralise" what can be, or "keep".
+        isotopes: "keep" or "drop" labels.
+        stereo: "keep" or "drop" stereo of atoms and double bonds.
+        tautomer: "keep" the form as written, or the "canonical" one.
+    """
+
+    features: tuple[str, ...] = ("ecfp", "avalon", "erg", "descriptors")
+    notation: str = "auto"
+    salts: str = "strip"
+    mixtures: str = "largest"
+    charges: str = "neutralise"
+    isotopes: str = "keep"
+    stereo: str = "keep"
+    tautomer: str = "keep"
+
+
+class Molecule(Modality):
+    """A small molecule. Emits counts and descriptors (J. H. Notwell, M. W. Wood, arXiv:2310.00174, 2023), a graph of atoms and
+    bonds, or a sequence of SMILES tokens.
+    """
+
+    name = "molecule"
+    emits = "dense"
+    also = ("graph", "sequence")
+    unit_kinds = ("scaffold", "cluster")
+    extra = "molecules"
+    Options = MoleculeOptions
+
+    def sniff(self, values: pl.Series) -> float:
+        """Share of a sample of 200 values that are molecules; 0 where they do not look like SMILES or InChI."""
+        present = _texts(values).drop_nulls().head(200)
+        if values.dtype != pl.String or not len(present) or float(present.str.len_chars().mean() or 0.0) < 5.0:
+            return 0.0
+        if float((present.str.contains(_LIKE_SMILES) | present.str.starts_with("InChI=")).mean() or 0.0) < 0.95:
+            return 0.0
+        found = _features().facts(present.to_list(), _keep_all(), "auto")
+        return float(np.mean([reason == "" for reason, _, _ in found]))
+
+    def check(self, values: pl.Series, column: Column) -> pl.Series:
+        """True where a value is present but is no molecule that the options take."""
+        return pl.Series([bool(reason) for reason in self.reasons(values, column)], dtype=pl.Boolean)
+
+    def reasons(self, values: pl.Series, column: Column) -> pl.Series:
+        """(n,) RDKit's or Osler's reason per refused cell, "" elsewhere; no reason holds any part of a cell."""
+        if values.dtype != pl.String:
+            return pl.Series(["not text" if there else "" for there in values.is_not_null()], dtype=pl.String)
+        options = self.options_of(column)
+        found = _features().facts(_texts(values).to_list(), _policy(asdict(options)), _notation(options.notation))
+        return pl.Series([reason for reason, _, _ in found], dtype=pl.String)
+
+    def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
+        """Write down the options, and learn the vocabulary of tokens from training rows."""
+        options = self.options_of(column)
+        settings = asdict(options) | {"features": list(_features().known(tuple(options.features))), "notation": _notation(options.notation)}
+        policy = _policy(settings)
+        texts = _texts(values).to_list()
+        seen: Counter[str] = Counter()
+        n_present = 0
+        for text in texts:
+            smiles = _features().smiles(text, policy, settings["notation"])
+            if smiles:
+                n_present += 1
+                seen.update(set(tokens(smiles)))
+        vocabulary = sorted(token for token, count in seen.items() if count >= _MIN_COUNT)
+        return {
+            "modality": self.name, "version": self.version, "column": column.name, **settings,
+            "n": len(values), "n_present": n_present, "tokens": vocabulary,
+        }  # fmt: skip
+
+    def encode(self, values: pl.Series, state: dict[str, Any], root: Path | None = None) -> Block:
+        """Features (n, p) of the standardised molecules: counts, and continuous descriptors; NaN where there is none."""
+        features = _features()
+        numbers = features.dense(_texts(values).to_list(), state["features"], _policy(state), state["notation"])
+        kinds = [k for f in state["features"] for k in ("continuous" if f == "descriptors" else "count",) * features.WIDTH[f]]
+        names = [f"{state['column']}: {name}" for name in features.names(state["features"])]
+        return dense(numbers, names, present=~np.isnan(numbers).any(axis=1), kinds=kinds)
+
+    def encode_as(self, layout: str, values: pl.Series, state: dict[str, Any], root: Path | None = None) -> Block:
+        """The dense block; a graph (`osler.adapters.rdkit.graphs`); or a ragged sequence (sum t, 1) of codes of SMILES tokens, 0 for
+        a token that no two training molecules had, 1 + its position in the state's `tokens` for others.
+        """
+        if layout == "graph":
+            from osler.adapters.rdkit import graphs
+
+            mols = _features().molecules(_texts(values).to_list(), _policy(state), state["notation"])
+            return Block("graph", graphs.graphs(mols), np.array([mol is not None for mol in mols], dtype=bool), graphs.NODE_NAMES)
+        if layout == "sequence":
+            return self._sequence(values, state)
+        return super().encode_as(layout, values, state, root)
+
+    def _sequence(self, values: pl.Series, state: dict[str, Any]) -> Block:
+        policy, places = _policy(state), {token: i + 1 for i, token in enumerate(state["tokens"])}
+        written = [_features().smiles(text, policy, state["notation"]) for text in _texts(values).to_list()]
+        codes = [[places.get(token, UNKNOWN) for token in tokens(smiles)] for smiles in written]
+        offsets = np.cumsum([0, *map(len, codes)]).astype(np.int64)
+        flat = np.array([code for row in codes for code in row], dtype=np.float64)[:, None]
+        present = np.array([bool(smiles) for smiles in written], dtype=bool)
+        return Block("sequence", {"values": flat, "offsets": offsets}, present, (f"{state['column']}: token",))
+
+    def units(self, kind: str, values: pl.Series) -> pl.Series:
+        """(n,) the scaffold's SMILES (kind "scaffold"), or the name of the cluster of similar molecules (kind "cluster": Butina on
+        ECFP bits, Tanimoto distance 0.35), of each molecule by the default policy; null where there is none.
+        """
+        if kind not in self.unit_kinds:
+            return super().units(kind, values)
+        from osler.adapters.rdkit import fingerprints, scaffolds, standardise
+
+        mols = _features().molecules(_texts(values).to_list(), standardise.Policy(), "auto")
+        if kind == "scaffold":
+            return pl.Series(values.name, scaffolds.scaffolds(mols), dtype=pl.String)
+        there = [mol for mol in mols if mol is not None]
+        codes = iter(scaffolds.butina(fingerprints.bits(there)).tolist())
+        return pl.Series(values.name, [None if mol is None else f"cluster {next(codes) + 1}" for mol in mols], dtype=pl.String)
+
+    def identities(self, values: pl.Series) -> dict[str, pl.Series]:
+        """(n,) keys of five senses of being the same molecule, see `osler.adapters.rdkit.identity.SENSES`; null where unreadable."""
+        from osler.adapters.rdkit import identity
+
+        mols = _features().molecules(_texts(values).to_list(), _keep_all(), "auto")
+        return {sense: pl.Series(values.name, keys, dtype=pl.String) for sense, keys in identity.identities(mols).items()}
+
+    def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
+        """n, missing, unreadable, how often the policy changed a molecule and how, and the range of heavy atoms."""
+        missing = int(_texts(values).null_count()) if values.dtype == pl.String else values.null_count()
+        facts: dict[str, Any] = {"n": len(values), "missing": missing}
+        if len(values) - missing < 10 or values.dtype != pl.String:
+            return facts
+        options = self.options_of(column)
+        found = _features().facts(_texts(values).to_list(), _policy(asdict(options)), _notation(options.notation))
+        atoms = [n for _, _, n in found if n]
+        changed = Counter(word for _, changes, _ in found for word in changes)
+        if atoms:
+            facts |= {"heavy_atoms_p5": float(np.quantile(atoms, 0.05)), "heavy_atoms_median": float(np.median(atoms)),
+                      "heavy_atoms_p95": float(np.quantile(atoms, 0.95))}  # fmt: skip
+        return facts | {"unreadable": sum(bool(reason) for reason, _, _ in found), "changed": dict(sorted(changed.items()))}
+
+
+def tokens(smiles: str) -> list[str]:
+    """The tokens of a SMILES: an atom, a bracket, a bond, a ring closure or a branch each."""
+    return _TOKEN.findall(smiles)
+
+
+def _texts(values: pl.Series) -> pl.Series:
+    """Texts without outer spaces; null where a cell is missing, holds a word for "no value", or is no text."""
+    if values.dtype != pl.String:
+        return pl.Series([None] * len(values), dtype=pl.String)
+    text = values.str.strip_chars()
+    return text.set((is_missing_word(text) | (text == "")).fill_null(False), None)
+
+
+def _features() -> Any:
+    from osler.adapters.rdkit import features
+
+    return features
+
+
+def _policy(settings: dict[str, Any]) -> Any:
+    from osler.adapters.rdkit.standardise import Policy
+
+    return Policy(**{f.name: settings[f.name] for f in fields(Policy)})
+
+
+def _keep_all() -> Any:
+    from osler.adapters.rdkit.standardise import Policy
+
+    return Policy(salts="keep", mixtures="keep", charges="keep")
+
+
+def _notation(given: str) -> str:
+    if given not in ("auto", "smiles", "inchi"):
+        raise OptionError(f"notation of molecules must be auto, smiles or inchi, was '{given}'")
+    return given
