@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH := torch==2.13.0
+# Processes of the test suite.
+WORKERS ?= 2
 
 .PHONY: demo test lint docs lock clean
 
@@ -13,7 +15,7 @@ demo: $(VENV)/.core
 	$(BIN)/osler demo
 
 test: $(VENV)/.full
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(VENV)/.full
 	$(BIN)/python -m pip install --quiet ruff==0.14.5

@@ -1,16 +1,21 @@
-"""Shared fixtures: one thread, no network, and the folder of real data where the machine has one."""
+"""Shared fixtures: one thread, kept bytecode, no network, and the folder of real data where the machine has one."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+
+# Hundreds of tests start a Python of their own; without kept bytecode each would compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import numpy as np
-import pytest
-from hypothesis import HealthCheck, settings
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 settings.register_profile(
     "osler", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow], derandomize=True

@@ -15,7 +15,15 @@ from osler.catalogue import build, index, places, tables
 from osler.catalogue.recipes import RECIPES, Recipe
 from osler.errors import InputError, OslerError, ReadError
 
-RAW = pl.DataFrame({"id": [1, 2, 3, 4], "chol": [200, 0, 180, 0], "num": [0, 2, 1, 0], "sex": [" m", "?", "f", ""], "bp": ["120", "?", "130", "110"]})
+RAW = pl.DataFrame(
+    {
+        "id": [1, 2, 3, 4],
+        "chol": [200, 0, 180, 0],
+        "num": [0, 2, 1, 0],
+        "sex": [" m", "?", "f", ""],
+        "bp": ["120", "?", "130", "110"],
+    }
+)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +81,20 @@ def mirror_of_one(tmp_path, monkeypatch: pytest.MonkeyPatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         sha = hashlib.sha256(data).hexdigest()
-        entry = index.Entry("heart", "clinical", "", file, "Heart", "CC0", 3, "binary", "https://example.org/page", "here", sha, len(data))
+        entry = index.Entry(
+            "heart",
+            "clinical",
+            "",
+            file,
+            "Heart",
+            "CC0",
+            3,
+            "binary",
+            "https://example.org/page",
+            "here",
+            sha,
+            len(data),
+        )
         monkeypatch.setenv("OSLER_DATA_MIRROR", str(tmp_path))
         monkeypatch.setattr(tables, "entry", lambda name: entry)
         monkeypatch.setattr(tables, "RECIPES", {"heart": recipe} if recipe else {})
@@ -86,7 +107,12 @@ CSV = b"id,age,ill\n1,50,0\n1,51,1\n2,NA,1\n3,,0\n"
 
 
 @pytest.mark.parametrize(
-    ("data", "file"), [(CSV, "clinical/heart.csv"), (gzip.compress(CSV), "clinical/heart.csv.gz"), (CSV.replace(b",", b"\t"), "clinical/heart.tsv")]
+    ("data", "file"),
+    [
+        (CSV, "clinical/heart.csv"),
+        (gzip.compress(CSV, mtime=0), "clinical/heart.csv.gz"),
+        (CSV.replace(b",", b"\t"), "clinical/heart.tsv"),
+    ],
 )
 def test_tables_in_each_form(mirror_of_one, data: bytes, file: str) -> None:
     mirror_of_one(data, file)
@@ -101,7 +127,10 @@ def test_a_file_without_a_header_gets_its_recipe_s(mirror_of_one) -> None:
 
 
 def test_a_cohort_of_a_recipe(mirror_of_one) -> None:
-    mirror_of_one(CSV, recipe=Recipe(unit="id", target="ill", missing={"age": (51,)}, where=lambda: pl.col("id") < 3, note="made up"))
+    mirror_of_one(
+        CSV,
+        recipe=Recipe(unit="id", target="ill", missing={"age": (51,)}, where=lambda: pl.col("id") < 3, note="made up"),
+    )
     cohort = catalogue.read("heart")
     assert cohort.rows.tolist() == [1, 2, 3]
     assert [c.name for c in cohort.role("unit")] == ["id"]
@@ -192,7 +221,9 @@ def test_installed_sets_are_what_the_index_says(tmp_path) -> None:
         assert (made.package, made.file, made.rows) == (known.package, known.file, known.rows)
 
 
-@pytest.mark.parametrize(("name", "rows", "target"), [("breast_cancer", 569, "diagnosis"), ("diabetes", 442, "progression")])
+@pytest.mark.parametrize(
+    ("name", "rows", "target"), [("breast_cancer", 569, "diagnosis"), ("diabetes", 442, "progression")]
+)
 def test_sets_that_come_with_scikit_learn(name: str, rows: int, target: str) -> None:
     table = catalogue.table(name)
     assert table.height == rows

@@ -48,8 +48,8 @@ def same(cohort: osler.Cohort) -> bool:
         ("t.txt", TEXT.replace(", ", "\1").replace(",", ";").replace("\1", ", ").encode()),
         ("t.tsv", TEXT.replace(", ", "\1").replace(",", "\t").replace("\1", ", ").encode()),
         ("t.csv", TEXT.replace(", ", "\1").replace(",", "|").replace("\1", ", ").encode()),
-        ("t.csv.gz", gzip.compress(TEXT.encode())), ("t.csv.bz2", bz2.compress(TEXT.encode())), ("t.csv.xz", lzma.compress(TEXT.encode())),
-        ("misnamed.csv", gzip.compress(TEXT.encode())), ("t.csv", TEXT.encode("utf-16")), ("t.csv", TEXT.encode("utf-16-le")),
+        ("t.csv.gz", gzip.compress(TEXT.encode(), mtime=0)), ("t.csv.bz2", bz2.compress(TEXT.encode())), ("t.csv.xz", lzma.compress(TEXT.encode())),
+        ("misnamed.csv", gzip.compress(TEXT.encode(), mtime=0)), ("t.csv", TEXT.encode("utf-16")), ("t.csv", TEXT.encode("utf-16-le")),
     ],
 )  # fmt: skip
 def test_text_in_every_packing_and_encoding(tmp_path: Path, name: str, data: bytes):
@@ -85,7 +85,9 @@ def test_json_lines_and_lists(tmp_path: Path):
 
 
 def test_json_lines_keep_what_is_odd(tmp_path: Path):
-    (tmp_path / "t.jsonl").write_text('{"a": 1, "b": {"c": [1]}}\nnot json\n{"a": 1, "a": 2}\n[1]\n\n{"a": NaN, "d": "x"}\n')
+    (tmp_path / "t.jsonl").write_text(
+        '{"a": 1, "b": {"c": [1]}}\nnot json\n{"a": 1, "a": 2}\n[1]\n\n{"a": NaN, "d": "x"}\n'
+    )
     cohort = osler.read(tmp_path / "t.jsonl")
     assert cohort.rows.tolist() == [1, 5]
     assert cohort.refusals["row"].to_list() == [2, 3, 4]
@@ -152,7 +154,10 @@ def test_own_folder_comes_back_with_its_ledger(tmp_path: Path):
 def fill(connection: sqlite3.Connection) -> None:
     """The table above in a database."""
     connection.execute("CREATE TABLE visits (patient_id TEXT, age INTEGER, crp REAL, sex TEXT, seen DATE, note TEXT)")
-    connection.executemany("INSERT INTO visits VALUES (?, ?, ?, ?, ?, ?)", [tuple(str(v) if isinstance(v, date) else v for v in r) for r in FRAME.rows()])
+    connection.executemany(
+        "INSERT INTO visits VALUES (?, ?, ?, ?, ?, ?)",
+        [tuple(str(v) if isinstance(v, date) else v for v in r) for r in FRAME.rows()],
+    )
     connection.commit()
 
 
@@ -163,10 +168,17 @@ def test_sqlite(tmp_path: Path):
     address = f"sqlite:///{tmp_path}/clinic.db"
     assert same(osler.read(f"{address}?table=visits"))
     assert same(osler.read(f"{address}#visits"))
-    assert osler.read(f"{address}?query=SELECT age, sex FROM visits WHERE age > 50 ORDER BY age").table["age"].to_list() == [58, 71]
+    assert osler.read(f"{address}?query=SELECT age, sex FROM visits WHERE age > 50 ORDER BY age").table[
+        "age"
+    ].to_list() == [58, 71]
     with pytest.raises(ReadError, match="did you mean 'visits'"):
         osler.read(f"{address}?table=visit")
-    for query in ("DELETE FROM visits", "SELECT 1; DROP TABLE visits", "WITH x AS (SELECT 1) DELETE FROM visits", "SELECT nothing"):
+    for query in (
+        "DELETE FROM visits",
+        "SELECT 1; DROP TABLE visits",
+        "WITH x AS (SELECT 1) DELETE FROM visits",
+        "SELECT nothing",
+    ):
         with pytest.raises(ReadError) as caught:
             osler.read(f"{address}?query={query}")
         assert caught.value.code == "read-database"
@@ -209,7 +221,12 @@ def postgres(tmp_path_factory: pytest.TempPathFactory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     programs = Path(found[-1])
-    subprocess.run([*before, programs / "initdb", "-D", folder / "data", "-A", "trust", "-U", "osler", "--no-sync"], check=True, capture_output=True, cwd="/")
+    subprocess.run(
+        [*before, programs / "initdb", "-D", folder / "data", "-A", "trust", "-U", "osler", "--no-sync"],
+        check=True,
+        capture_output=True,
+        cwd="/",
+    )
     server = subprocess.Popen(
         [*before, programs / "postgres", "-D", folder / "data", "-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
@@ -217,7 +234,11 @@ def postgres(tmp_path_factory: pytest.TempPathFactory):
     try:
         yield _wait(f"postgresql://osler:hidden@127.0.0.1:{port}/postgres")
     finally:
-        subprocess.run([*before, programs / "pg_ctl", "stop", "-D", folder / "data", "-m", "immediate"], capture_output=True, cwd="/")
+        subprocess.run(
+            [*before, programs / "pg_ctl", "stop", "-D", folder / "data", "-m", "immediate"],
+            capture_output=True,
+            cwd="/",
+        )
         server.wait(timeout=20)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -230,7 +251,9 @@ def _wait(address: str) -> str:
             with psycopg.connect(address) as connection:
                 connection.execute("CREATE SCHEMA study")
                 for name in ("visits", "study.visits"):
-                    connection.execute(f"CREATE TABLE {name} (patient_id TEXT, age INT, crp NUMERIC, sex TEXT, seen DATE, note TEXT)")
+                    connection.execute(
+                        f"CREATE TABLE {name} (patient_id TEXT, age INT, crp NUMERIC, sex TEXT, seen DATE, note TEXT)"
+                    )
                     with connection.cursor() as cursor:
                         cursor.executemany(f"INSERT INTO {name} VALUES (%s, %s, %s, %s, %s, %s)", FRAME.rows())
             return address
@@ -243,8 +266,14 @@ def _wait(address: str) -> str:
 def test_postgresql(postgres: str):
     assert same(osler.read(f"{postgres}?table=visits"))
     assert same(osler.read(f"{postgres}?table=study.visits"))
-    assert osler.read(f"{postgres}?query=SELECT sex, avg(age) AS age FROM visits GROUP BY sex ORDER BY sex").table["age"].to_list() == [46.0, 71.0]
-    for ending in ("?table=visit", "?query=WITH x AS (DELETE FROM visits RETURNING 1) SELECT * FROM x", "?query=SELECT 1/0 AS x"):
+    assert osler.read(f"{postgres}?query=SELECT sex, avg(age) AS age FROM visits GROUP BY sex ORDER BY sex").table[
+        "age"
+    ].to_list() == [46.0, 71.0]
+    for ending in (
+        "?table=visit",
+        "?query=WITH x AS (DELETE FROM visits RETURNING 1) SELECT * FROM x",
+        "?query=SELECT 1/0 AS x",
+    ):
         with pytest.raises(ReadError) as caught:
             osler.read(postgres + ending)
         assert caught.value.code == "read-database"

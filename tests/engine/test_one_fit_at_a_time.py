@@ -46,9 +46,9 @@ def test_the_second_fit_is_refused_in_one_sentence(tmp_path: Path, capsys: pytes
     finally:
         first.communicate("", timeout=20)
     said = capsys.readouterr().err.strip()
-    assert (
-        said
-        == "osler: out must be written by one fit at a time, another is writing 'run': wait for it, or name another folder [option]"
+    assert said == (
+        "osler: out must be written by one fit at a time, another is writing 'run': "
+        "wait for it, or name another folder [option]"
     )
     assert not (tmp_path / "runs").exists()
 

@@ -26,7 +26,9 @@ def page_of(folder: Path) -> Dom:
 def test_the_page_has_the_marks_that_readers_and_machines_need(tmp_path: Path, kind: str):
     dom = page_of(write(tmp_path / "run", KINDS[kind](members())))
     assert dangers(dom) == []
-    assert dom.named("html")[0]["lang"] == "en" and len(dom.named("h1")) == 1 and len(dom.named("title")) >= 1
+    assert dom.named("html")[0]["lang"] == "en"
+    assert len(dom.named("h1")) == 1
+    assert len(dom.named("title")) >= 1
     for landmark in ("header", "nav", "main", "footer"):
         assert len(dom.named(landmark)) == 1, landmark
     policy = next(a["content"] for a in dom.named("meta") if a.get("http-equiv") == "Content-Security-Policy")
@@ -38,7 +40,8 @@ def test_the_page_has_the_marks_that_readers_and_machines_need(tmp_path: Path, k
     assert len(dom.named("caption")) == len(dom.named("table")) > 5
     assert all(a.get("scope") in ("row", "col") for a in dom.named("th"))
     for attributes in dom.named("svg"):
-        assert attributes["role"] == "img" and set(attributes["aria-labelledby"].split()) <= set(ids)
+        assert attributes["role"] == "img"
+        assert set(attributes["aria-labelledby"].split()) <= set(ids)
     assert len(dom.named("desc")) == len(dom.named("svg")) == len(dom.named("figcaption")) > 1
 
 
@@ -68,8 +71,10 @@ def test_the_summary_says_what_the_numbers_say(tmp_path: Path):
     assert "clearly better than saying the same for everyone" in said
     assert "The clinical score news2 reaches AUROC 0.700 (0.600 to 0.800)" in said
     assert "weakest result was AUROC 0.700 (0.600 to 0.800), at south" in said
-    assert "Not proven: unit overlap" in said and "Often not measured: sex (40.0%)" in said
-    assert "cannot tell apart a and b" in said and "33 questions" in said
+    assert "Not proven: unit overlap" in said
+    assert "Often not measured: sex (40.0%)" in said
+    assert "cannot tell apart a and b" in said
+    assert "33 questions" in said
 
 
 def test_a_violated_certificate_is_said_first_among_what_is_missing(tmp_path: Path):
@@ -77,7 +82,8 @@ def test_a_violated_certificate_is_said_first_among_what_is_missing(tmp_path: Pa
     held["certificate"] |= {"verdict": "violated"}
     held["certificate"]["checks"][0]["verdict"] = "violated"
     dom = page_of(write(tmp_path / "run", held))
-    assert "✕ violated" in dom.text and "Do not use these numbers" in dom.text
+    assert "✕ violated" in dom.text
+    assert "Do not use these numbers" in dom.text
     assert any("violated" in (a.get("class") or "") for a in dom.named("div"))
 
 
@@ -99,7 +105,9 @@ def test_small_counts_are_hidden(tmp_path: Path):
     dom = page_of(write(tmp_path / "run"))
     page = " ".join(dom.texts)
     assert re.search(r"\b96\b", page) is None, "the partner of a hidden count would give it away"
-    assert "<10" in page and "7 yes" not in page and "west 4" not in page
+    assert "<10" in page
+    assert "7 yes" not in page
+    assert "west 4" not in page
 
 
 def test_residual_groups_below_ten_are_not_drawn(tmp_path: Path):
@@ -113,7 +121,8 @@ def test_residual_groups_below_ten_are_not_drawn(tmp_path: Path):
 def test_absent_members_leave_sections_out_and_nothing_crashes(tmp_path: Path, kind: str, lost: str):
     held = {k: v for k, v in KINDS[kind](members()).items() if k != lost and lost != "all"}
     dom = page_of(write(tmp_path / "run", held))
-    assert dangers(dom) == [] and len(dom.named("h1")) == 1
+    assert dangers(dom) == []
+    assert len(dom.named("h1")) == 1
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", '"x"', "[[[[", '{"parts": 3, "checks": [1], "columns": [1]}'])
@@ -164,14 +173,17 @@ def test_what_moved_stands_first(tmp_path: Path):
     text = page_of(write(tmp_path / "run", held)).text
     assert (
         "dose ✕ large 0.40 2% 60% age ✓ stable 0.01 2% 60%" in text
-        and "AUROC 0.700 (0.600 to 0.800); 0.5 would mean alike" in text
+    )
+    assert (
+        "AUROC 0.700 (0.600 to 0.800); 0.5 would mean alike" in text
     )
     assert "Predictors that moved: dose (large) of 2" in text
 
 
 def test_the_learning_curve_says_whether_more_would_help(tmp_path: Path):
     run = write(tmp_path / "run", KINDS["regression"](members()))
-    assert "More cases would help." in page_of(run).text and (run / "figures" / "learning.svg").is_file()
+    assert "More cases would help." in page_of(run).text
+    assert (run / "figures" / "learning.svg").is_file()
 
 
 def test_the_rank_box_names_the_columns(tmp_path: Path):
@@ -183,7 +195,41 @@ def test_survival_shows_risk_groups_with_small_numbers_hidden(tmp_path: Path):
     run = write(tmp_path / "run", survival(members()))
     page_of(run)
     picture = (run / "figures" / "survival-cv.svg").read_text(encoding="utf-8")
-    assert "&lt;10" in picture and ">100<" in picture and ">40<" in picture
+    assert "&lt;10" in picture
+    assert ">100<" in picture
+    assert ">40<" in picture
+
+
+def test_checks_are_folded_away_only_where_all_is_clean(tmp_path: Path):
+    for verdict, is_open in (("clean", False), ("violated", True), ("unknown", True)):
+        held = members()
+        held["certificate"]["verdict"] = verdict
+        dom = page_of(write(tmp_path / verdict, held))
+        first = dom.named("details")[0]
+        assert ("open" in first) is is_open and "Every check of the certificate" in dom.text
+        assert "no unit was declared" in dom.text
+
+
+def test_a_curve_of_a_share_ends_at_one_and_ticks_leave_room_for_the_label(tmp_path: Path):
+    held = KINDS["regression"](members())
+    bounded = {"mean": [0.990, 0.995, 0.996], "low": [0.985, 0.99, 0.993], "high": [0.995, 1.003, 1.004], "metric": "r2"}
+    held["curves"]["learning_curve"] |= bounded
+    run = write(tmp_path / "run", held)
+    page_of(run)
+    picture = Dom((run / "figures" / "learning.svg").read_text(encoding="utf-8"))
+    band = next(a["d"] for a in picture.named("path") if a["class"] == "band f1")
+    assert min(float(point.split()[1]) for point in re.findall(r"[\d.]+ [\d.]+", band)) == 12.0
+    ticks = [a for a in picture.named("text") if a.get("class") == "soft end"]
+    longest = max(len(t) for t in picture.texts if re.fullmatch(r"[\d.]+", t))
+    assert min(float(a["x"]) for a in ticks) - 7 * longest >= 20  # the upright label ends at 20
+
+
+def test_table_one_has_no_column_of_levels_where_no_row_has_one(tmp_path: Path):
+    held = members()
+    text = page_of(write(tmp_path / "plain", held)).text
+    assert "Variable Statistic all Std. difference age mean (SD) 54.0 (9.0) 0.2" in text
+    held["facts"]["table_one"][0]["rows"].append(["sex", "f", "n (%)", "80 (40.0)", ""])
+    assert "Variable Level Statistic all" in page_of(write(tmp_path / "levels", held)).text
 
 
 def test_every_class_has_its_calibration_curve_but_a_small_one(tmp_path: Path):
@@ -235,7 +281,8 @@ def test_pictures_stand_alone(tmp_path: Path):
     assert len(pictures) >= 6
     for path in pictures:
         root = ElementTree.fromstring(path.read_text(encoding="utf-8"))
-        assert root.tag == "{http://www.w3.org/2000/svg}svg" and "prefers-color-scheme:dark" in path.read_text()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "prefers-color-scheme:dark" in path.read_text()
 
 
 def test_the_card_asks_the_owner(tmp_path: Path):
@@ -243,7 +290,8 @@ def test_the_card_asks_the_owner(tmp_path: Path):
     (run / "answers.json").write_text(json.dumps({"card.owner": "The ward"}))
     build(run)
     card = (run / "card.md").read_text(encoding="utf-8")
-    assert "- Owner: The ward" in card and "*to be answered:*" in card
+    assert "- Owner: The ward" in card
+    assert "*to be answered:*" in card
     for heading in ("Intended use", "Factors", "Metrics", "Data", "Quantitative results", "Ethics and caveats"):
         assert f"## {heading}\n" in card
     assert "| AUROC | 0.900 (0.850 to 0.940) | 0.500 (0.500 to 0.500) | 200 |" in card

@@ -23,6 +23,12 @@ EXTRAS: dict[str, tuple[tuple[str, str], ...]] = {
     "clinical": (("duckdb", "duckdb"), ("sqlalchemy", "sqlalchemy"), ("lifelines", "lifelines")),
     "explain": (("shap", "shap"), ("lime", "lime"), ("interpret", "interpret-core"), ("umap", "umap-learn")),
     "serve": (("fastapi", "fastapi"), ("uvicorn", "uvicorn"), ("pydantic", "pydantic")),
+    "molecules": (
+        ("rdkit", "rdkit"), ("numba", "numba"), ("vina", "vina"), ("meeko", "meeko"), ("posebusters", "posebusters"),
+        ("spyrmsd", "spyrmsd"), ("fcd_torch", "fcd-torch"),
+    ),
+    "catboost": (("catboost", "catboost"),),
+    "pretrained": (("transformers", "transformers"),),
 }  # fmt: skip
 
 

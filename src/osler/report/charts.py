@@ -1,6 +1,8 @@
-"""Small SVG charts: axes, lines with bands, points with whiskers, bars and boxes; colours come from the page's style sheet.
+"""Small SVG charts: axes, lines with bands, points with whiskers, bars and boxes; colours come from the page's style
+sheet.
 
-Every picture has a title and a description for those who cannot see it, dashes beside colours, and no number that is not given.
+Every picture has a title and a description for those who cannot see it, dashes beside colours, and no number that is
+not given.
 """
 
 from __future__ import annotations
@@ -106,6 +108,12 @@ class Axes:
         return tag("path", d=f"{upper}L{lower[1:]}Z" if upper and lower else "", class_=f"band f{(series - 1) % 5 + 1}")
 
 
+def left_of(low: float, high: float) -> float:
+    """Where the frame begins so that the ticks of an upright axis from low to high do not meet its label."""
+    longest = max(len(text) for text in tick_texts(ticks(low, high)))
+    return max(56.0, 30.0 + 7 * longest)
+
+
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Html:
     """A straight line."""
     return tag("line", x1=f"{x1:g}", y1=f"{y1:g}", x2=f"{x2:g}", y2=f"{y2:g}", class_=class_)
@@ -172,7 +180,8 @@ def forest(
     decimals: int = 2,
     start: float | None = None,
 ) -> tuple[Html, int]:
-    """Points with intervals under one another, labels left and figures right; the inside of a picture 720 wide and its height.
+    """Points with intervals under one another, labels left and figures right; the inside of a picture 720 wide and its
+    height.
 
     Args:
         reference: x of a dotted line. start: bars from here instead of points.

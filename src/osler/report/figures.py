@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from osler.report.charts import Axes, Estimate, Figure, box, forest, legend, line, words
+from osler.report.charts import Axes, Estimate, Figure, box, forest, left_of, legend, line, words
 from osler.report.markup import Child, Html, anchor, join, tag
 from osler.report.material import Material
 from osler.report.words import (
@@ -21,7 +21,7 @@ from osler.report.words import (
     short,
 )
 
-#: What stands at the reference line of a forest plot.
+#: Measures of at most 1, and what stands at the reference line of their forest plot.
 REFERENCE = {"auroc": 0.5, "c_uno": 0.5, "c_harrell": 0.5, "r2": 0.0}
 
 
@@ -116,7 +116,8 @@ def calibration(material: Material, part: str, data: Any, histogram: Any) -> Fig
     ratio = estimate("observed_expected", material.entry("observed_expected", part=part))
     said = f"Slope {slope}; observed / expected {ratio}."
     more = (
-        " Below: how many cases got each probability, with the outcome upwards, without it downwards; bars of fewer than 10 cases are left out."
+        " Below: how many cases got each probability, with the outcome upwards, without it "
+        "downwards; bars of fewer than 10 cases are left out."
         if tall > 360
         else ""
     )
@@ -189,7 +190,8 @@ def decision(material: Material, part: str, data: Any) -> Figure | None:
     at = data["thresholds"]
     names = [m for m in material.models if m in data["models"]][:5] or list(data["models"])[:5]
     high = max([v for m in names for v in data["models"][m]["net_benefit"] if is_number(v)] + [0.02])
-    axes = Axes(0, 1, -0.15 * high, high * 1.08, right=366)
+    low, high = -0.15 * high, high * 1.08
+    axes = Axes(0, 1, low, high, left=left_of(low, high), right=366)
     parts: list[Child] = [axes.draw("Threshold probability", "Net benefit")]
     parts.append(
         tag("path", d=axes.path([(t, v) for t, v in zip(at, data["all"]) if v >= axes.y0]), class_="line axis")
@@ -232,7 +234,7 @@ def residuals(material: Material, part: str, data: Any) -> Figure | None:
         return None
     ends = [v for b in bins for v in (b["predicted"], b["observed"] - b["sd"], b["observed"] + b["sd"])]
     low, high = min(ends), max(ends)
-    axes = Axes(low, high, low, high)
+    axes = Axes(low, high, low, high, left=left_of(low, high))
     parts: list[Child] = [
         axes.draw("Predicted", f"Observed {material.target}"[:40]),
         line(axes.x(low), axes.y(low), axes.x(high), axes.y(high), "ideal"),
@@ -271,7 +273,8 @@ def survival(material: Material, part: str, data: Any) -> Figure | None:
             parts.append(words(axes.x(t), y, cell(n) if n is not None else f"<{SMALL}", "small mid"))
     said = "; ".join(f"{g['group']}: {count(g['n'])} cases" for g in groups)
     return Figure(f"survival-{anchor(part)}", "Outcome by predicted risk", f"Kaplan-Meier curves by thirds of predicted risk, {where(part)}. {said}.",
-                  f"The further apart, the better the model tells early from late events ({where(part)}; {said}). A curve ends where fewer than 10 cases are at risk.",
+                  f"The further apart, the better the model tells early from late events ({where(part)}; "
+                  f"{said}). A curve ends where fewer than 10 cases are at risk.",
                   join(parts), height=336 + 17 * len(groups))  # fmt: skip
 
 
@@ -329,7 +332,8 @@ def subgroups(material: Material) -> Figure | None:
     rows.append(_line("all", overall, f"{cell(material.cases('cv'))} cases", heading=True))
     body, tall = forest(rows, label(metric), reference=overall.get("value"), decimals=_decimals(metric, overall))
     return Figure("subgroups", f"{label(metric)} by subgroup", f"{label(metric)} in subgroups by {listed(list(held))}, cross-validation.",
-                  "The dotted line is the value over all cases; bars are 95% intervals. Groups with a count below 10 are hidden. A small group's interval is wide: overlap does not prove equality.",
+                  "The dotted line is the value over all cases; bars are 95% intervals. Groups with a count below 10 "
+                  "are hidden. A small group's interval is wide: overlap does not prove equality.",
                   body, 720, tall, True)  # fmt: skip
 
 
@@ -345,7 +349,8 @@ def importance(material: Material, most: int = 20) -> Figure | None:
     body, tall = forest(rows, "Increase of the loss when the column is shuffled", start=0.0, decimals=decimals)
     more = f" The {len(held) - most} weakest are not drawn." if len(held) > most else ""
     return Figure("importance", "What the model leans on", f"Permutation importance of {len(rows)} predictors; the strongest is {shown[0][0]}.",
-                  f"By how much worse the predictions for unseen cases become when one column is shuffled, with 95% intervals. It says what the model uses, not what causes the outcome; "
+                  f"By how much worse the predictions for unseen cases become when one column is shuffled, with 95% "
+                  f"intervals. It says what the model uses, not what causes the outcome; "
                   f"of two columns that say the same, each may look weak.{more}", body, 720, tall, True)  # fmt: skip
 
 
@@ -355,11 +360,13 @@ def learning(material: Material) -> Figure | None:
     units, mean = data.get("units") or [], data.get("mean") or []
     if len(units) < 2 or not all(is_number(v) for v in [*units, *mean]):
         return None
-    low, high = data.get("low") or mean, data.get("high") or mean
+    metric = str(data.get("metric", "score"))
+    top = 1.0 if metric in REFERENCE else float("inf")
+    low, high = ([min(v, top) if is_number(v) else v for v in data.get(k) or mean] for k in ("low", "high"))
     ends = [v for v in (*mean, *low, *high) if is_number(v)]
     room = (max(ends) - min(ends)) * 0.1 or 0.1
-    axes = Axes(0, max(units), min(ends) - room, max(ends) + room)
-    metric = str(data.get("metric", "score"))
+    bottom, top = min(ends) - room, min(max(ends) + room, top)
+    axes = Axes(0, max(units), bottom, top, left=left_of(bottom, top))
     parts: list[Child] = [
         axes.draw("Units that were learnt from", label(metric)),
         axes.band(list(zip(units, low)), list(zip(units, high))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shlex
 from collections import Counter
 from dataclasses import dataclass, field
@@ -48,6 +49,11 @@ class Material:
         text = (
             plan.read_text(encoding="utf-8", errors="replace") if plan.is_file() and plan.stat().st_size < 2**20 else ""
         )
+        for key in ("holdout", "labels"):
+            written = members["study"].get(key)
+            if isinstance(written, str) and is_path(written):
+                name = PurePath(written.replace("\\", "/")).name
+                members["study"][key], text = name, text.replace(written, name)
         return cls(folder, members, text, _refused(folder / "refusals.csv"), answers or {})
 
     def get(self, member: str, *path: str, default: Any = None) -> Any:
@@ -172,6 +178,11 @@ def command_of(study: dict[str, Any], source: str) -> str:
         for item in value if isinstance(value, list) else [value]:
             words += [flag, shlex.quote(f"{item:g}" if isinstance(item, float) else str(item))]
     return " ".join([*words, "--out", "RUN"])
+
+
+def is_path(text: str) -> bool:
+    """Whether a choice names a file inside folders; a rule such as COLUMN=VALUE has its sign before any slash."""
+    return bool(re.match(r"[^<>=/\\]*[/\\]", text))
 
 
 def _json(path: Path, kind: type) -> Any:

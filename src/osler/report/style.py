@@ -36,8 +36,8 @@ h2{font:600 1.4rem/1.3 Georgia,"Times New Roman",serif;margin:2.6rem 0 .6rem;pad
 h3{font-size:1.05rem;margin:1.6rem 0 .4rem}p,li,dd{max-width:46rem;overflow-wrap:anywhere}a{color:var(--c1)}
 .kicker{color:var(--soft);margin:0;font-size:.9rem;letter-spacing:.02em}.lead{font-size:1.15rem;margin:.2em 0 1.2em}
 nav{padding:0}.bar{max-width:66rem}nav ul{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;font-size:.9rem;margin:1rem 0}
-.answer{display:grid;grid-template-columns:repeat(auto-fit,minmax(13.5rem,1fr));gap:1px;background:var(--rule);border:1px solid var(--rule);
-margin:1.2rem 0}.answer>div{background:var(--ground);padding:.8rem 1rem}.answer .what{color:var(--soft);font-size:.85rem;margin:0}
+.answer{display:flex;flex-wrap:wrap;gap:1px;background:var(--rule);border:1px solid var(--rule);
+margin:1.2rem 0}.answer>div{flex:1 1 13.5rem;background:var(--ground);padding:.8rem 1rem}.answer .what{color:var(--soft);font-size:.85rem;margin:0}
 .answer .figure{font:600 1.55rem/1.25 Georgia,"Times New Roman",serif;margin:.1rem 0;font-variant-numeric:tabular-nums}
 .answer .how{font-size:.85rem;margin:0;color:var(--soft)}
 .seal{border:1px solid var(--rule);border-left:6px solid var(--unsure);padding:1rem 1.25rem;margin:1rem 0;background:var(--unsureground)}
@@ -55,8 +55,10 @@ figcaption{font-size:.88rem;color:var(--soft);max-width:40rem}figcaption strong{
 details{margin:.6rem 0}summary{cursor:pointer;color:var(--c1)}code,pre{font:.85em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 pre{background:var(--raised);padding:.8rem 1rem;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere;max-width:60rem}
 dl.facts{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1.2rem;margin:.6rem 0}dl.facts dt{color:var(--soft)}dl.facts dd{margin:0}
+@media screen and (max-width:40rem){header,main,footer{padding-left:1rem;padding-right:1rem}td:last-child:not(.num){min-width:15rem}ul{padding-left:1.3rem}
+figure.wide{overflow-x:auto}figure.wide svg{min-width:40rem}figure.wide figcaption{position:sticky;left:0}}
 footer{color:var(--soft);font-size:.85rem;padding-top:2rem;padding-bottom:3rem}.ask{color:var(--unsure)}.id{white-space:nowrap}
-@media print{:root{--ground:#fff;--raised:#f3f3f3;--ink:#000;--soft:#444;--rule:#bbb;--c1:#1f5a8a;--c2:#a34a00;--c3:#1d6b57;--c4:#7a3b78;--c5:#6a5a10;
+@media print{details::details-content{content-visibility:visible;block-size:auto}:root{--ground:#fff;--raised:#f3f3f3;--ink:#000;--soft:#444;--rule:#bbb;--c1:#1f5a8a;--c2:#a34a00;--c3:#1d6b57;--c4:#7a3b78;--c5:#6a5a10;
 --good:#1d6b42;--bad:#a6262b;--unsure:#7d5600;--goodground:#fff;--badground:#fff;--unsureground:#fff}
 body{font-size:10pt}nav,.skip{display:none}header,main,footer{max-width:none;padding-left:0;padding-right:0}h1{font-size:20pt}h2{font-size:14pt;break-after:avoid}
 h3{break-after:avoid}figure,tr,.seal,.answer,.box{break-inside:avoid}.scroll{overflow:visible}table{font-size:8.5pt}thead{display:table-header-group}

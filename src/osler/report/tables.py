@@ -56,8 +56,10 @@ def certificate(material: Material) -> Html:
         [c.get("name"), mark(str(c.get("verdict"))), count(c.get("n")) if c.get("n") else "0", c.get("detail")]
         for c in checks
     ]
-    return join([seal, table("Every check of the certificate", ["Check", "Verdict", "Found", "Detail"], rows, numbers=99,
-                note="Recompute it from the run folder with: osler verify RUN")])  # fmt: skip
+    listing = table("Checks", ["Check", "Verdict", "Found", "Detail"], rows, numbers=99,
+                    note="Recompute it from the run folder with: osler verify RUN")  # fmt: skip
+    shown = tag("details", tag("summary", "Every check of the certificate"), listing, open=verdict != "clean")
+    return join([seal, shown])
 
 
 def scores(material: Material, part: str, caption: str, metrics: list[str] | None = None) -> Html | None:
@@ -134,7 +136,9 @@ def comparison(material: Material, part: str) -> Html | None:
 
 
 def thresholds(material: Material) -> Html | None:
-    """Operating points with their confusion tables; neither of two counts with a known sum is shown if one is below 10."""
+    """Operating points with their confusion tables; neither of two counts with a known sum is shown if one is below
+    10.
+    """
     held = material.get("curves", "thresholds", default={})
     if not isinstance(held, dict) or not held:
         return None
@@ -241,6 +245,8 @@ def table_one(material: Material) -> Html | None:
 
 def _one(held: dict[str, Any]) -> Html:
     rows, head = held["rows"], held.get("columns") or []
+    if head[1:2] == ["level"] and not any(row[1] for row in rows):
+        rows, head = [[row[0], *row[2:]] for row in rows], [head[0], *head[2:]]
     notes = " ".join(str(n).rstrip(".") + "." for n in held.get("notes", []))
     shown = [
         ["" if i == 0 and k and row[0] == rows[k - 1][0] else v for i, v in enumerate(row)]
@@ -253,8 +259,12 @@ def _one(held: dict[str, Any]) -> Html:
         "smd": "Std. difference",
         "p": "p value",
     }
-    return table(f"Table one: who is in it{', by ' + str(held['group']) if held.get('group') else ''}", [named.get(h, h) for h in head], shown, numbers=3,
-                 note=f"Counts from 1 to 9 are hidden, and with them what would give them away. Std. difference: standardised, 0.1 is small. {notes}")  # fmt: skip
+    texts = 1 + ("level" in head) + ("statistic" in head)
+    caption = f"Table one: who is in it{', by ' + str(held['group']) if held.get('group') else ''}"
+    note = "Counts from 1 to 9 are hidden, and with them what would give them away. Std. difference: standardised, "
+    return table(
+        caption, [named.get(h, h) for h in head], shown, numbers=texts, note=f"{note}0.1 is small. {notes}"
+    )
 
 
 def findings(material: Material) -> Html | None:
