@@ -140,6 +140,16 @@ def test_a_skewed_number_gets_a_median():
     )
 
 
+def test_small_spreads_get_the_digits_that_show_them():
+    """0.010 to 0.050 in steps of 0.002: middle 0.030, quartiles 0.020 and 0.040; a spread of 20 needs no more than asked."""
+    acid = [0.010 + 0.002 * k for k in range(21)]
+    held = table(acid=acid, age=[40.0 + 2 * k for k in range(21)], ward=["x"] * 21)
+    found = TableOne().run(held, TableOneOptions(group="ward", summary="median"))
+    assert cell(found, "acid", "", "x") == "0.030 [0.020, 0.040]"
+    assert cell(found, "age", "", "x") == "60.0 [50.0, 70.0]"
+    assert cell(TableOne().run(held, TableOneOptions(group="ward", summary="mean", digits=4)), "acid", "", "x") == "0.0300 (0.0124)"
+
+
 def test_a_small_group_is_in_no_number(trial):
     small = trial.table.with_columns(arm=pl.Series(["a"] * 20 + ["b"] * 15 + ["c"] * 5))
     found = TableOne().run(Cohort(small.drop("_row"), trial.columns), TableOneOptions(group="arm"))

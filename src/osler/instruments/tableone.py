@@ -34,7 +34,7 @@ class TableOneOptions:
         default=(), metadata={"help": "variables to describe; all inputs if none is named"}
     )
     summary: str = field(default="auto", metadata={"help": "auto (median if skewed), mean or median"})
-    digits: int = field(default=1, metadata={"help": "digits after the point"})
+    digits: int = field(default=1, metadata={"help": "digits after the point; more where a spread is small"})
     p_values: bool = field(default=False, metadata={"help": "add p values (not for a randomised comparison)"})
 
 
@@ -159,7 +159,8 @@ def _number(
         and abs(((known - known.mean()) ** 3).mean() / known.std() ** 3) > 1
     )
     median = options.summary == "median" or (options.summary == "auto" and skewed)
-    cells = {g: _summary(x[m & ~np.isnan(x)], median, options.digits) for g, m in masks.items()}
+    digits = max(options.digits, _places(known))
+    cells = {g: _summary(x[m & ~np.isnan(x)], median, digits) for g, m in masks.items()}
     unit = f", {column.unit}" if column.unit else ""
     line = {
         "variable": f"{column.name}{unit}",
@@ -173,6 +174,13 @@ def _number(
         if options.p_values:
             line["p"] = groups.p_text(groups.p_numbers(split, median))
     return [line, *_missing(column.name, np.isnan(x), masks)]
+
+
+def _places(x: np.ndarray) -> int:
+    """Digits after the point that show two figures of the spread of x (n,), at most 6: none where it is 10 or more."""
+    low, high = np.quantile(x, [0.25, 0.75]) if len(x) else (0.0, 0.0)
+    spread = float(high - low) or (float(x.std()) if len(x) else 0.0)
+    return min(max(1 - int(np.floor(np.log10(spread))), 0), 6) if spread > 0 else 0
 
 
 def _summary(x: np.ndarray, median: bool, digits: int) -> str:
