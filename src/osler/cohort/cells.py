@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from osler.cohort import dates, limits
+from osler.cohort import dates, limits, molecules
 from osler.cohort.column import ROW
 from osler.cohort.facts import is_missing_word
 from osler.cohort.infer import CODES
@@ -40,8 +40,9 @@ REASONS = {
     "not a date, in a column of dates": "mixed-types",
     "holds a NUL character": "mixed-types",
     "longer than a cell may be": "mixed-types",
+    "not a molecule, in a column of molecules": "mixed-types",
 }
-_NOT_NUMBER, _BELOW, _INFINITE, _NOT_DATE, _NUL, _LONG = REASONS
+_NOT_NUMBER, _BELOW, _INFINITE, _NOT_DATE, _NUL, _LONG, _NOT_MOLECULE = REASONS
 
 
 @dataclass
@@ -74,7 +75,8 @@ def typed(table: pl.DataFrame, declared: dict[str, str] | None = None) -> tuple[
 
     Args:
         table: columns as read, with `_row`.
-        declared: column → modality that the user named; "category" and "text" keep a column as it is written.
+        declared: column → modality that the user named; "category", "text" and "molecule" keep a column as it
+            is written.
     """
     ledger, declared = Ledger(), declared or {}
     rows = table[ROW]
@@ -96,7 +98,7 @@ def _typed(values: pl.Series, rows: pl.Series, modality: str, ledger: Ledger) ->
     values = ledger.empty(values, values.str.len_bytes() > limits.MAX_CELL, rows, _LONG)
     text = values.str.strip_chars()
     values = values.set((text == "").fill_null(False), None)
-    if modality in ("category", "text"):
+    if modality in ("category", "text", "molecule"):
         return values
     present = text.is_not_null() & ~is_missing_word(text)
     n = int(present.sum())
@@ -214,6 +216,8 @@ def reason_of(text: str, kind: str) -> str:
 
 def findings_of(ledger: pl.DataFrame) -> Iterable[tuple[str, str, int, str]]:
     """(finding code, column, cells, reason) of every kind of cell that was emptied at reading."""
-    part = ledger.filter((pl.col("action") == "set missing") & pl.col("reason").is_in(list(REASONS)))
+    told = pl.when(pl.col("reason").str.starts_with(molecules.REASON)).then(pl.lit(_NOT_MOLECULE)).otherwise("reason")
+    part = ledger.with_columns(told.alias("reason"))
+    part = part.filter((pl.col("action") == "set missing") & pl.col("reason").is_in(list(REASONS)))
     counts = part.group_by(["column", "reason"], maintain_order=True).len()
     return [(REASONS[reason], column, n, reason) for column, reason, n in counts.iter_rows()]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from osler.cohort import cells, infer, sources
+from osler.cohort import cells, infer, molecules, sources
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW
 from osler.cohort.headers import checked
@@ -96,7 +96,9 @@ def cohort_of(raw: Raw, columns: Mapping[str, str]) -> Cohort:
     inferred = [
         c if c.name not in ledger.notes else c.with_(reason=f"{c.reason}; {ledger.notes[c.name]}") for c in inferred
     ]
-    refused = pl.concat([raw.refused, ledger.table()])
+    declared = [c.with_(modality=known.get(c.name, c.modality)) for c in inferred]
+    table, unreadable = molecules.readable(table, declared)
+    refused = pl.concat([raw.refused, ledger.table(), unreadable])
     n_refused = raw.refused["row"].n_unique()
     step = Step("read", table.height + n_refused, table.height, {"source": raw.name, "format": raw.format, **raw.notes})
     return Cohort(table, tuple(inferred), (step,), raw.root, refused)

@@ -27,10 +27,12 @@ READERS = {
     "sqlalchemy": "osler.adapters.sql_alchemy:read_query",
     "frame": "osler.adapters.frames:to_polars",
     "excel": "osler.adapters.excel:read_sheet",
+    "molecules": "osler.adapters.rdkit.files:read_molecules",
 }
 
 _EXCEL = (".xlsx", ".xls", ".xlsb", ".xlsm", ".ods")
 _JSON = (".jsonl", ".ndjson", ".json")
+_MOLECULES = (".smi", ".smiles", ".sdf", ".sd", ".mol", ".mol2")
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Raw:
     Attributes:
         table: cells as text or in the source's own types; may hold `_row`.
         name: what to call the source in messages: a file name, never a folder or a password.
-        format: "csv", "parquet", "arrow", "json lines", "excel", "database", "frame" or "cohort".
+        format: "csv", "parquet", "arrow", "json lines", "excel", "molecules", "database", "frame" or "cohort".
         refused: the ledger of rows that could not be read.
         notes: decisions (encoding, delimiter, sheet) for the lineage.
         root: the folder of the source, where relative paths in cells start.
@@ -111,6 +113,8 @@ def format_of(path: Path) -> str:
         return "arrow"
     if head.startswith(b"\xd0\xcf\x11\xe0") or last in _EXCEL:
         return "excel"
+    if last in _MOLECULES:
+        return "molecules"
     if last in _JSON:
         return "json lines"
     if last in (".parquet", ".pq"):
@@ -128,6 +132,7 @@ def _file(path: Path) -> Raw:
         raise ReadError(f"'{path.name}' must hold a table, it is empty: check that it was exported whole", "read-empty")
     readers: dict[str, Callable[[Path], Raw]] = {
         "csv": _delimited, "parquet": _parquet, "arrow": _arrow, "json lines": _json_lines, "excel": _excel,
+        "molecules": _molecules,
     }  # fmt: skip
     raw = readers[format_of(path)](path)
     raw.root = path.resolve().parent
@@ -254,6 +259,11 @@ def _excel(path: Path) -> Raw:
     with native(path.name, "workbook"):
         table, sheet = reader(path)
     return Raw(table, path.name, "excel", notes={"sheet": sheet})
+
+
+def _molecules(path: Path) -> Raw:
+    table, refused, notes = registry.load(READERS, "readers", "molecules")(path)
+    return Raw(table, path.name, "molecules", _ledger(refused), notes)
 
 
 def _database(address: str) -> Raw:

@@ -38,10 +38,12 @@ _KINDS: dict[str, Any] = {
     "category": StrictStr | StrictInt | StrictBool | StrictFloat | None,
     "date": StrictStr | None,
     "text": StrictStr | None,
+    "molecule": StrictStr | None,
 }
 _WORDS = {
     "number": "a number or null", "boolean": "true, false or null", "category": "a text, a number or null",
     "date": "a date such as 2024-02-29 or null", "text": "a text or null",
+    "molecule": "a molecule as SMILES or InChI, or null",
 }  # fmt: skip
 
 
@@ -63,7 +65,7 @@ class RowModel:
         self._rows = TypeAdapter(list[self.row])
         self._readable: dict[str, set[str]] = {c.name: set() for c in predictor.inputs}
         self._words = {
-            c.name: modalities.get(c.modality) for c in predictor.inputs if c.modality in ("boolean", "date")
+            c.name: modalities.get(c.modality) for c in predictor.inputs if c.modality in ("boolean", "date", "molecule")
         }
 
     def schema(self) -> dict[str, Any]:

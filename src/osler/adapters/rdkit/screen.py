@@ -24,7 +24,7 @@ _DIGIT = re.compile(r"\d")
 _CLOSURE = re.compile(r"%\(\d+\)|%\d\d|\d")
 _LONG_NUMBER = re.compile(r"\d{4,}")
 _SMILES_CHARACTERS = re.compile(r"[A-Za-z0-9@+\-\[\]()=#$:/\\.%~<>*{}!&,;^]+")
-_V2000 = re.compile(r"^([ \d]{3})([ \d]{3}).{0,27}V2000", re.MULTILINE)
+_COUNTS_LINE = re.compile(r"[^\n]*\n[^\n]*\n[^\n]*\n([ \d]{2}\d)([ \d]{3})")
 _V3000 = re.compile(r"^M  V30 COUNTS +(\d+) +(\d+)", re.MULTILINE)
 _ANY_ATOM = re.compile(r"^.{31}(\*|A|Q|L|X|M|LP|R#|R\d*) ", re.MULTILINE)
 _ANY_ATOM_V3 = re.compile(r"^M  V30 \d+ (\*|A|Q|L|X|M|R#|\[|NOT)", re.MULTILINE)
@@ -79,7 +79,7 @@ def _inchi(text: str) -> str:
 def _record(text: str) -> str:
     counts = _counts(text, "mol")
     if counts == (-1, -1):
-        return "has no counts line (V2000 or V3000)"
+        return "has no counts line (its fourth line)"
     if counts[0] == 0:
         return "holds no atom"
     if counts[0] > MAX_ATOMS:
@@ -129,8 +129,8 @@ def _counts(text: str, kind: str) -> tuple[int, int]:
     if kind == "mol2":
         found = _MOL2_COUNTS.search(text)
         return (int(found[1][:7]), int((found[2] or "0")[:7])) if found else (-1, -1)
-    found = _V3000.search(text) or _V2000.search(text)
-    if not found or not found[1].strip():
+    found = _V3000.search(text) or _COUNTS_LINE.match(text)
+    if not found:
         return -1, -1
     try:
         return int(found[1][:7]), int(found[2][:7].strip() or 0)
