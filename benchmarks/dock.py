@@ -4,13 +4,13 @@
 
 Cases (all without an argument):
 
-- imatinib into its own ABL kinase (1IEP) and into another structure of it (1FPU), nicotine into AChBP (1UW6), each from a
-  conformer made from the bonds alone, so that nothing of the crystal pose is given; then 1IEP from the crystal pose too;
+- imatinib into its own ABL kinase (1IEP) and into another structure of it (1FPU), nicotine into AChBP (1UW6), each from
+  a conformer made from the bonds alone: nothing of the crystal pose is given; then 1IEP from the crystal pose too;
 - `vina`: the peer. Vina's Python API on the receptor and ligand PDBQT that its authors publish with the 1IEP example
   (the ligand starts from the crystal pose there), same box, exhaustiveness, seed and thread.
 
-Each line: CPU seconds of the whole (reading, preparing, docking, checks, contacts), score, symmetric heavy-atom RMSD of the best
-pose, and the least RMSD among all poses. Lines are added to benchmarks/logs/dock.txt.
+Each line: CPU seconds of the whole (reading, preparing, docking, checks, contacts), score, symmetric heavy-atom RMSD
+of the best pose, and the least RMSD among all poses. Lines are added to benchmarks/logs/dock.txt.
 """
 
 from __future__ import annotations
@@ -90,7 +90,10 @@ CASES: dict[str, tuple[str, Callable[[], tuple[float, float, float]]]] = {
         "imatinib into 1IEP, crystal start",
         lambda: ours((FOLDER / "1iep_ligand.sdf").read_text(), "1iep_receptorH.pdb.gz", "given", **ABL),
     ),
-    "1fpu": ("imatinib into 1FPU (cross), new conformer", lambda: ours(IMATINIB, "1fpu_receptorH.pdb.gz", **ABL)),
+    "1fpu": (
+        "imatinib into 1FPU (cross), new conformer",
+        lambda: ours(IMATINIB, "1fpu_receptorH.pdb.gz", **ABL),
+    ),
 }
 
 

@@ -30,7 +30,11 @@ def prepared(tmp_path):
 
 
 def heavy(target: receptor.Receptor) -> list[str]:
-    return [f"{r}{n}:{a}" for r, n, a, e in target.atoms.select("residue", "number", "atom", "element").iter_rows() if e != "H"]
+    return [
+        f"{r}{n}:{a}"
+        for r, n, a, e in target.atoms.select("residue", "number", "atom", "element").iter_rows()
+        if e != "H"
+    ]
 
 
 def test_every_heavy_atom_stays_where_it_is_and_hydrogens_are_added(prepared):
@@ -38,7 +42,9 @@ def test_every_heavy_atom_stays_where_it_is_and_hydrogens_are_added(prepared):
     target = prepared(text)
     assert len(heavy(target)) == len(text.splitlines())
     # equivalent atoms (OD1 and OD2) may trade names, so that places are compared by element
-    before = sorted((line[76:78].strip(), *(float(line[a : a + 8]) for a in (30, 38, 46))) for line in text.splitlines())
+    before = sorted(
+        (line[76:78].strip(), *(float(line[a : a + 8]) for a in (30, 38, 46))) for line in text.splitlines()
+    )
     after = sorted(target.atoms.filter(pl.col("element") != "H").select("element", "x", "y", "z").iter_rows())
     assert [a[0] for a in after] == [b[0] for b in before]
     assert np.allclose([a[1:] for a in after], [b[1:] for b in before], atol=0.0011)
@@ -54,7 +60,9 @@ def test_the_pdbqt_merges_hydrogens_of_carbon_and_sums_to_the_charge(prepared):
     assert {line[77:].strip() for line in lines} <= {"C", "A", "N", "NA", "OA", "HD", "SA", "O", "S"}
     # LYS +1, ASP -1, C-terminus (it has OXT) -1
     assert sum(float(line[70:76]) for line in lines) == pytest.approx(-1, abs=0.01)
-    assert sum(line[77:].strip() == "HD" for line in lines) == 3 + 1 + 1 + 1 + 6  # NH3+, OH, His NH, Trp NH, six amide
+    assert (
+        sum(line[77:].strip() == "HD" for line in lines) == 3 + 1 + 1 + 1 + 6
+    )  # NH3+, OH, His NH, Trp NH, six amide
 
 
 def test_the_place_with_the_higher_occupancy_is_chosen_and_named(prepared):
@@ -65,7 +73,10 @@ def test_the_place_with_the_higher_occupancy_is_chosen_and_named(prepared):
         for line in text.splitlines(True)
     )  # fmt: skip
     og = next(line for line in text.splitlines() if line[12:16].strip() == "OG")
-    x = {name: prepared(both, **o).atoms.filter(pl.col("atom") == "OG")["x"][0] for name, o in (("best", {}), ("asked", {"altlocs": ("A:3=A",)}))}
+    x = {
+        name: prepared(both, **o).atoms.filter(pl.col("atom") == "OG")["x"][0]
+        for name, o in (("best", {}), ("asked", {"altlocs": ("A:3=A",)}))
+    }
     assert x["best"] == pytest.approx(float(og[30:38]) + 0.1)
     assert x["asked"] == pytest.approx(float(og[30:38]))
     assert prepared(both).facts["alternate_places_chosen"] == ["A:3 B of A, B"]
@@ -74,7 +85,11 @@ def test_the_place_with_the_higher_occupancy_is_chosen_and_named(prepared):
 
 
 def test_an_incomplete_side_chain_is_cut_and_named(prepared):
-    text = "".join(line for line in peptide(SEQUENCE).splitlines(True) if not (int(line[22:26]) == 2 and line[12:16].strip() in ("CE", "NZ")))
+    text = "".join(
+        line
+        for line in peptide(SEQUENCE).splitlines(True)
+        if not (int(line[22:26]) == 2 and line[12:16].strip() in ("CE", "NZ"))
+    )
     target = prepared(text)
     assert target.facts["side_chains_cut"] == {"A:2": "LYS without CE NZ"}
     assert {a for a in heavy(target) if "2:" in a} == {"ALA2:N", "ALA2:CA", "ALA2:C", "ALA2:O", "ALA2:CB"}
@@ -82,9 +97,22 @@ def test_an_incomplete_side_chain_is_cut_and_named(prepared):
 
 def test_without_cb_it_becomes_glycine_and_without_backbone_it_is_left_out(prepared):
     text = peptide(SEQUENCE)
-    no_cb = "".join(line for line in text.splitlines(True) if not (int(line[22:26]) == 3 and line[12:16].strip() in ("CB", "OG")))
-    assert {a for a in heavy(prepared(no_cb)) if a[3:].startswith("3:")} == {"GLY3:N", "GLY3:CA", "GLY3:C", "GLY3:O"}
-    no_backbone = "".join(line for line in text.splitlines(True) if not (int(line[22:26]) == 6 and line[12:16].strip() in ("C", "O", "OXT")))
+    no_cb = "".join(
+        line
+        for line in text.splitlines(True)
+        if not (int(line[22:26]) == 3 and line[12:16].strip() in ("CB", "OG"))
+    )
+    assert {a for a in heavy(prepared(no_cb)) if a[3:].startswith("3:")} == {
+        "GLY3:N",
+        "GLY3:CA",
+        "GLY3:C",
+        "GLY3:O",
+    }
+    no_backbone = "".join(
+        line
+        for line in text.splitlines(True)
+        if not (int(line[22:26]) == 6 and line[12:16].strip() in ("C", "O", "OXT"))
+    )
     target = prepared(no_backbone)
     assert target.facts["residues_left_out"] == ["A:6"]
     assert 6 not in set(target.atoms["number"])
@@ -93,7 +121,9 @@ def test_without_cb_it_becomes_glycine_and_without_backbone_it_is_left_out(prepa
 def test_selenomethionine_is_read_as_methionine(prepared):
     text = peptide("AMA")
     selenium = "".join(
-        line.replace("MET", "MSE").replace(" SD ", "SE  ")[:76] + ("SE\n" if " SD " in line else line[76:]) if "MET" in line else line
+        line.replace("MET", "MSE").replace(" SD ", "SE  ")[:76] + ("SE\n" if " SD " in line else line[76:])
+        if "MET" in line
+        else line
         for line in text.splitlines(True)
     )
     target = prepared(selenium)
@@ -166,7 +196,9 @@ def test_what_is_no_protein_is_refused(tmp_path, prepared):
 
 def test_a_box_is_around_what_it_names(prepared):
     target = prepared(peptide(SEQUENCE) + atom("C1", "LIG", 90, (50, 5, 5), kind="HETATM"))
-    own = np.array([[float(line[a : a + 8]) for a in (30, 38, 46)] for line in lines_of(peptide(SEQUENCE), 6)])
+    own = np.array(
+        [[float(line[a : a + 8]) for a in (30, 38, 46)] for line in lines_of(peptide(SEQUENCE), 6)]
+    )
     found = box.residues(("A:6",), target.structure, 4.0)
     assert np.allclose(found.center, (own.min(axis=0) + own.max(axis=0)) / 2, atol=0.001)
     assert np.allclose(found.size, np.maximum(np.ptp(own, axis=0) + 8, 18), atol=0.001)
@@ -179,11 +211,16 @@ def test_a_box_is_around_what_it_names(prepared):
 def test_a_box_beside_the_receptor_is_refused():
     xyz = np.array([[0.0, 0, 0], [10, 10, 10]])
     box.check(box.explicit("1,1,1", "20"), xyz)
-    with pytest.raises(InputError, match=r"none is in it; the receptor spans x 0 to 10, y 0 to 10, z 0 to 10 Å"):
+    with pytest.raises(
+        InputError, match=r"none is in it; the receptor spans x 0 to 10, y 0 to 10, z 0 to 10 Å"
+    ):
         box.check(box.explicit("100,0,0", "20,20,20"), xyz)
 
 
-@pytest.mark.parametrize(("center", "size"), [("1,2", "20"), ("a,b,c", "20"), ("1,2,3", "20,20"), ("1,2,nan", "20"), ("1,2,3", "4"), ("1,2,3", "500")])
+@pytest.mark.parametrize(
+    ("center", "size"),
+    [("1,2", "20"), ("a,b,c", "20"), ("1,2,3", "20,20"), ("1,2,nan", "20"), ("1,2,3", "4"), ("1,2,3", "500")],
+)
 def test_a_box_must_be_numbers_in_range(center: str, size: str):
     with pytest.raises(OptionError, match="must be"):
         box.explicit(center, size)
@@ -191,7 +228,12 @@ def test_a_box_must_be_numbers_in_range(center: str, size: str):
 
 def test_a_box_holds_what_lies_in_it():
     made = box.explicit("0,0,0", "10,20,30")
-    assert made.holds(np.array([[5, 10, 15], [5.1, 0, 0], [0, -10, 0], [0, 0, 16]])).tolist() == [True, False, True, False]
+    assert made.holds(np.array([[5, 10, 15], [5.1, 0, 0], [0, -10, 0], [0, 0, 16]])).tolist() == [
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_side_chains_are_those_of_the_twenty():

@@ -18,8 +18,8 @@ ATOMS = {
 def read_atoms(text: str, name: str, is_mmcif: bool) -> tuple[pl.DataFrame, int]:
     """Every atom of the first model, in file order, and the number of models.
 
-    `kind` is "amino", "nucleic", "water", "metal" (a residue of one metal atom) or "other"; `parent` is the one-letter code
-    of the standard residue that a modified one comes from, empty if there is none; deuterium is read as hydrogen.
+    `kind` is "amino", "nucleic", "water", "metal" (a residue of metal atoms only) or "other"; `parent` is the one-letter
+    code of the standard residue that a modified one comes from, empty if there is none; deuterium is read as hydrogen.
 
     Args:
         text: the file.
@@ -38,14 +38,24 @@ def read_atoms(text: str, name: str, is_mmcif: bool) -> tuple[pl.DataFrame, int]
             structure = gemmi.read_pdb_string(text)
     except (RuntimeError, ValueError, IndexError) as error:
         kind = "mmCIF" if is_mmcif else "PDB"
-        raise ReadError(f"'{name}' must be a {kind} file, it cannot be read as one: check its format", "structure") from error
+        raise ReadError(
+            f"'{name}' must be a {kind} file, it cannot be read as one: check its format", "structure"
+        ) from error
     if not len(structure) or not structure[0].count_atom_sites():
-        raise ReadError(f"'{name}' must hold a protein, it holds no atoms: export its coordinates", "structure")
+        raise ReadError(
+            f"'{name}' must hold a protein, it holds no atoms: export its coordinates", "structure"
+        )
     rows = []
     for chain in structure[0]:
         for residue in chain:
             about = gemmi.find_tabulated_residue(residue.name)
-            where = (chain.name, residue.seqid.num, residue.seqid.icode.strip(), residue.name, _kind(residue, about))
+            where = (
+                chain.name,
+                residue.seqid.num,
+                residue.seqid.icode.strip(),
+                residue.name,
+                _kind(residue, about),
+            )
             parent = about.one_letter_code.strip().upper() if about.is_amino_acid() else ""
             for atom in residue:
                 element = "H" if atom.element.name == "D" else atom.element.name

@@ -103,15 +103,21 @@ def ligand(molecule: Any) -> LigandText:
             setup = meeko.MoleculePreparation().prepare(molecule)[0]
             text, good, why = meeko.PDBQTWriterLegacy.write_string(setup, add_index_map=True)
         except (RuntimeError, ValueError, KeyError) as error:
-            raise InputError("the ligand must be of atoms with known charges and types, one of its atoms has none: dock another form of it") from error
+            raise InputError(
+                "the ligand must be of atoms with known charges and types, one of its atoms has none: dock another form of it"
+            ) from error
     if not good:
-        raise InputError(f"the ligand must be of atoms with known charges and types, it is not ({why.strip().splitlines()[0][:80]}): dock another form of it")
+        raise InputError(
+            f"the ligand must be of atoms with known charges and types, it is not ({why.strip().splitlines()[0][:80]}): dock another form of it"
+        )
     return LigandText(text, _index_map(text), text.count("\nBRANCH"))
 
 
 def _index_map(pdbqt: str) -> np.ndarray:
     """Molecule index (from 0) per atom line, from the remarks "INDEX MAP molecule line molecule line ..."."""
-    pairs = [int(v) for line in pdbqt.splitlines() if line.startswith("REMARK INDEX MAP") for v in line.split()[3:]]
+    pairs = [
+        int(v) for line in pdbqt.splitlines() if line.startswith("REMARK INDEX MAP") for v in line.split()[3:]
+    ]
     lines = sum(line.startswith(("ATOM", "HETATM")) for line in pdbqt.splitlines())
     found = np.full(lines, -1, dtype=np.int64)
     for inside, line in zip(pairs[::2], pairs[1::2], strict=True):

@@ -9,10 +9,14 @@ from osler.registry import optional
 
 
 def checks(poses: list[Any], receptor: Any) -> list[dict[str, bool]]:
-    """Check → passed, for each pose (RDKit molecules with hydrogens) beside a receptor (an RDKit molecule of its atoms).
+    """Check → passed, for each pose beside a receptor.
 
-    Chemistry, bond lengths and angles, flatness, clashes within the molecule, strain (energy against that of an ensemble), and
-    distance and overlap to the protein. Source: Buttenschoen, Morris, Deane, Chem Sci 2024.
+    Chemistry, bond lengths and angles, flatness, clashes within the molecule, strain (energy against that of an
+    ensemble), and distance and overlap to the protein. Source: Buttenschoen, Morris, Deane, Chem Sci 2024.
+
+    Args:
+        poses: RDKit molecules with hydrogens.
+        receptor: an RDKit molecule of the receptor's atoms, with their residues.
 
     Raises:
         MissingExtraError: posebusters is not installed.

@@ -26,7 +26,7 @@ _SCORE = re.compile(r"^REMARK VINA RESULT:\s+(-?\d+\.\d+)", re.M)
 class VinaEngine:
     """One receptor and one box, into which ligands are docked one after the other.
 
-    Source: Eberhardt, Santos-Martins, Tillack, Forli, J Chem Inf Model 2021 (Vina 1.2); Trott, Olson, J Comput Chem 2010.
+    Sources: Eberhardt, Santos-Martins, Tillack, Forli, J Chem Inf Model 2021; Trott, Olson, J Comput Chem 2010.
 
     Args:
         receptor: PDBQT text of the rigid receptor.
@@ -45,7 +45,13 @@ class VinaEngine:
     name = "vina"
 
     def __init__(
-        self, receptor: str, center: tuple[float, ...], size: tuple[float, ...], scoring: str, seed: int, cpu: int
+        self,
+        receptor: str,
+        center: tuple[float, ...],
+        size: tuple[float, ...],
+        scoring: str,
+        seed: int,
+        cpu: int,
     ) -> None:
         if scoring not in ("vina", "vinardo"):
             raise OptionError(f"option 'scoring' must be one of vina, vinardo, was '{scoring}'")
@@ -60,7 +66,9 @@ class VinaEngine:
             self._engine.set_receptor(str(path))
         self._engine.compute_vina_maps(list(center), list(size), spacing=self.spacing)
 
-    def dock(self, ligand: str, exhaustiveness: int, poses: int, energy_range: float) -> list[tuple[float, np.ndarray]]:
+    def dock(
+        self, ligand: str, exhaustiveness: int, poses: int, energy_range: float
+    ) -> list[tuple[float, np.ndarray]]:
         """(score in kcal/mol, positions of the PDBQT's atoms (n, 3) in Å), best first.
 
         Args:
@@ -100,11 +108,15 @@ def read_poses(text: str) -> list[tuple[float, np.ndarray]]:
             xyz = np.array([[float(line[a : a + 8]) for a in (30, 38, 46)] for line in lines])
             found.append((float(score[1]), xyz))
     if not found:
-        raise InputError("the search must find a pose of the ligand in the box, it found none: make the box larger")
+        raise InputError(
+            "the search must find a pose of the ligand in the box, it found none: make the box larger"
+        )
     return found
 
 
 def _check_types(pdbqt: str, what: str) -> None:
     held = {line[77:].strip() for line in pdbqt.splitlines() if line.startswith(("ATOM", "HETATM"))}
     if strange := sorted(held - TYPES):
-        raise InputError(f"the {what} must hold atoms that Vina knows, it holds {', '.join(strange)}: leave them out or dock without it")
+        raise InputError(
+            f"the {what} must hold atoms that Vina knows, it holds {', '.join(strange)}: leave them out or dock without it"
+        )

@@ -7,6 +7,9 @@ from typing import Any
 from osler.errors import InputError
 from osler.registry import optional
 
+#: Longest search for one conformer, seconds.
+MOST_SECONDS = 120
+
 
 def embed(molecule: Any, seed: int) -> Any:
     """A copy with explicit hydrogens and one conformer: ETKDG version 3, then MMFF94s (UFF where MMFF has no
@@ -28,11 +31,13 @@ def embed(molecule: Any, seed: int) -> Any:
     fields = optional("rdkit.Chem.rdForceFieldHelpers", "molecules")
     full = chem.AddHs(molecule)
     settings = distances.ETKDGv3()
-    settings.randomSeed = seed
+    settings.randomSeed, settings.timeout = seed, MOST_SECONDS
     if distances.EmbedMolecule(full, settings) < 0:
         settings.useRandomCoords = True
         if distances.EmbedMolecule(full, settings) < 0:
-            raise InputError("the ligand must have a structure in space, none was found: check its stereo centres and rings")
+            raise InputError(
+                "the ligand must have a structure in space, none was found: check its stereo centres and rings"
+            )
     if fields.MMFFHasAllMoleculeParams(full):
         fields.MMFFOptimizeMolecule(full, mmffVariant="MMFF94s", maxIters=2000)
     elif fields.UFFHasAllMoleculeParams(full):

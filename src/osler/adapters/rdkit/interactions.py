@@ -10,9 +10,7 @@ import numpy as np
 from osler.registry import optional
 
 #: Kinds of atoms by SMARTS; hydrogens are explicit, charges are those the molecule was given with.
-_ACCEPTOR = (
-    "[$([O;!+]),$([N;!+;X1]),$([N;!+;X2]),$([n;!+;X2]),$([N;!+;X3;!$(N[C,S,P]=[O,S,N]);!$(N-a);!$(N~[!#6;!#1])])]"
-)
+_ACCEPTOR = "[$([O;!+]),$([N;!+;X1]),$([N;!+;X2]),$([n;!+;X2]),$([N;!+;X3;!$(N[C,S,P]=[O,S,N]);!$(N-a);!$(N~[!#6;!#1])])]"
 _HYDROPHOBIC = "[$([#6;!$([#6]~[!#6;!#1])]),Cl,Br,I]"
 _POSITIVE = "[+;!$(*~[-])]"
 _AMIDINE = "[NX3]~[CX3]~[NX3;+]"
@@ -59,7 +57,11 @@ def features(molecule: Any) -> Features:
         [m[0] for m in matches(_HYDROPHOBIC)],
         _groups(matches(_POSITIVE), [(a, c) for a, _, c in matches(_AMIDINE)]),
         _groups(matches(_NEGATIVE), [(a, c) for a, _, c in matches(_ACID)]),
-        [tuple(r) for r in molecule.GetRingInfo().AtomRings() if len(r) in (5, 6) and _is_aromatic(molecule, r)],
+        [
+            tuple(r)
+            for r in molecule.GetRingInfo().AtomRings()
+            if len(r) in (5, 6) and _is_aromatic(molecule, r)
+        ],
     )
 
 
@@ -97,7 +99,9 @@ def _donors(molecule: Any) -> list[tuple[int, int, int, bool]]:
         single = len(heavy) == 1 and not atom.GetIsAromatic() and atom.GetHybridization().name == "SP3"
         turns = single or (atom.GetAtomicNum() == 8 and len(heavy) == 1)
         first = heavy[0].GetIdx() if heavy else -1
-        found += [(atom.GetIdx(), n.GetIdx(), first, turns) for n in atom.GetNeighbors() if n.GetAtomicNum() == 1]
+        found += [
+            (atom.GetIdx(), n.GetIdx(), first, turns) for n in atom.GetNeighbors() if n.GetAtomicNum() == 1
+        ]
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from osler.adapters.rdkit.parse import parse
 from osler.errors import ReadError
 from osler.registry import optional
 
@@ -21,12 +22,27 @@ def read(text: str) -> Any:
     """
     chem = optional("rdkit.Chem", "molecules")
     is_block = "\n" in text.strip()
-    with _silent():
-        found = chem.MolFromMolBlock(text, removeHs=False) if is_block else chem.MolFromSmiles(text.strip())
-    if found is None or not found.GetNumAtoms():
+    text = _versioned(text.partition("$$$$")[0]) if is_block else text
+    parsed = parse(text, "mol" if is_block else "smiles")
+    if parsed.mol is None:
         kind = "mol block" if is_block else "SMILES"
-        raise ReadError(f"a ligand must be SMILES or a mol block, one is no valid {kind}: correct its row", "structure")
-    return found
+        why = f" ({parsed.reason})" if parsed.reason else ""
+        raise ReadError(
+            f"a ligand must be SMILES or a mol block, one is no valid {kind}{why}: correct its row",
+            "structure",
+        )
+    if not is_block:
+        return parsed.mol
+    with _silent():
+        return chem.MolFromMolBlock(text, removeHs=False)
+
+
+def _versioned(block: str) -> str:
+    """A mol block whose counts line names its version: early ones do not, and are V2000."""
+    lines = block.split("\n")
+    if len(lines) > 3 and not lines[3].rstrip().endswith(("V2000", "V3000")):
+        lines[3] = f"{lines[3].rstrip()[:33]:<33s} V2000"
+    return "\n".join(lines)
 
 
 def read_sdf(text: str, name: str) -> list[Any]:
@@ -42,7 +58,9 @@ def read_sdf(text: str, name: str) -> list[Any]:
         supplier.SetData(text, removeHs=False)
         found = list(supplier)
     if not found or any(m is None or not m.GetNumAtoms() for m in found):
-        raise ReadError(f"'{name}' must hold whole molecules in SDF format, it does not: export it again", "structure")
+        raise ReadError(
+            f"'{name}' must hold whole molecules in SDF format, it does not: export it again", "structure"
+        )
     return found
 
 
@@ -54,7 +72,10 @@ def with_hydrogens(molecule: Any) -> Any:
     """
     chem = optional("rdkit.Chem", "molecules")
     if not molecule.GetNumConformers() or not molecule.GetConformer().Is3D():
-        raise ReadError("a ligand must have coordinates in space to start from them, one has none: use --start new", "structure")
+        raise ReadError(
+            "a ligand must have coordinates in space to start from them, one has none: use --start new",
+            "structure",
+        )
     return chem.AddHs(molecule, addCoords=True)
 
 

@@ -51,7 +51,11 @@ def explicit(center: str, size: str) -> Box:
         OptionError: they are no numbers, or a side is out of range.
     """
     sides = _numbers("size", size)
-    return _box(_numbers("center", center), sides if len(sides) == 3 else np.repeat(sides, 3), "center and size as given")
+    return _box(
+        _numbers("center", center),
+        sides if len(sides) == 3 else np.repeat(sides, 3),
+        "center and size as given",
+    )
 
 
 def residues(names: tuple[str, ...], atoms: pl.DataFrame, padding: float) -> Box:
@@ -66,13 +70,19 @@ def residues(names: tuple[str, ...], atoms: pl.DataFrame, padding: float) -> Box
         OptionError: a residue is not in the structure.
     """
     wanted = [n.strip() for text in names for n in text.split(",") if n.strip()]
-    keyed = atoms.with_columns(key=pl.concat_str("chain", pl.lit(":"), pl.col("number").cast(pl.String), "insertion"))
+    keyed = atoms.with_columns(
+        key=pl.concat_str("chain", pl.lit(":"), pl.col("number").cast(pl.String), "insertion")
+    )
     held = set(keyed["key"])
     for name in wanted:
         if (name if ":" in name else f":{name}") not in held:
-            spans = keyed.group_by("chain", maintain_order=True).agg(pl.col("number").min().alias("low"), pl.col("number").max().alias("high"))
+            spans = keyed.group_by("chain", maintain_order=True).agg(
+                pl.col("number").min().alias("low"), pl.col("number").max().alias("high")
+            )
             known = ", ".join(f"{c or 'no letter'} {a}-{b}" for c, a, b in spans.iter_rows())
-            raise OptionError(f"option 'residues' must name residues of the receptor, it has no '{name}'; chains and numbers: {known}")
+            raise OptionError(
+                f"option 'residues' must name residues of the receptor, it has no '{name}'; chains and numbers: {known}"
+            )
     keys = [n if ":" in n else f":{n}" for n in wanted]
     xyz = keyed.filter(pl.col("key").is_in(keys)).select("x", "y", "z").to_numpy()
     return around(xyz, padding, f"residues {', '.join(wanted)}")
@@ -99,11 +109,15 @@ def _numbers(name: str, text: str) -> np.ndarray:
     except ValueError:
         found = np.array([])
     if len(found) not in ((3,) if name == "center" else (1, 3)) or not np.isfinite(found).all():
-        raise OptionError(f"option '{name}' must be three numbers in Å such as '15.2,53.9,16.9', was '{text[:40]}'")
+        raise OptionError(
+            f"option '{name}' must be three numbers in Å such as '15.2,53.9,16.9', was '{text[:40]}'"
+        )
     return found
 
 
 def _box(center: np.ndarray, size: np.ndarray, source: str) -> Box:
     if not ((size >= 5) & (size <= LONGEST_SIDE)).all():
-        raise OptionError(f"sides of the box must be 5 to {LONGEST_SIDE:g} Å, were {', '.join(f'{s:.1f}' for s in size)}")
+        raise OptionError(
+            f"sides of the box must be 5 to {LONGEST_SIDE:g} Å, were {', '.join(f'{s:.1f}' for s in size)}"
+        )
     return Box(tuple(round(float(v), 3) for v in center), tuple(round(float(v), 3) for v in size), source)

@@ -20,8 +20,19 @@ class Engine(Protocol):
     version: str
     spacing: float
 
-    def dock(self, ligand: str, exhaustiveness: int, poses: int, energy_range: float) -> list[tuple[float, np.ndarray]]:
+    def dock(
+        self, ligand: str, exhaustiveness: int, poses: int, energy_range: float
+    ) -> list[tuple[float, np.ndarray]]:
         """(score in kcal/mol, positions of the PDBQT's atoms (n, 3) in Å), best first."""
+
+
+def check(name: str) -> None:
+    """Refuse an engine that there is not.
+
+    Raises:
+        OptionError: no engine has this name; the nearest is suggested.
+    """
+    registry.load(INDEX, "engines", name)
 
 
 def start(name: str, receptor: str, box: Box, scoring: str, seed: int, cpu: int) -> Engine:

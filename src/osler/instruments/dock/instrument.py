@@ -12,7 +12,7 @@ from osler.adapters import posebusters, spyrmsd
 from osler.adapters.rdkit import poses as spatial
 from osler.adapters.rdkit.interactions import features
 from osler.cohort.cohort import Cohort
-from osler.cohort.column import ROW, Column
+from osler.cohort.column import Column
 from osler.cohort.lineage import Step
 from osler.errors import InputError, OptionError
 from osler.instruments.base import Findings, Instrument
@@ -29,31 +29,56 @@ _COLUMNS = {
     "checks_passed": pl.Boolean, "checks_failed": pl.String, "hydrogen_bonds": pl.String, "hydrophobic": pl.String,
     "pi_stacking": pl.String, "salt_bridges": pl.String, "notes": pl.String,
 }  # fmt: skip
-_CELLS = dict(zip(("hydrogen_bonds", "hydrophobic", "pi_stacking", "salt_bridges"), interactions.KINDS, strict=True))
+_CELLS = dict(
+    zip(("hydrogen_bonds", "hydrophobic", "pi_stacking", "salt_bridges"), interactions.KINDS, strict=True)
+)
 
 
 @dataclass(frozen=True)
 class DockOptions:
     """Options of `osler dock`."""
 
-    receptor: str = field(default="", metadata={"help": "protein structure, PDB or mmCIF (may be packed by gzip)"})
-    column: str = field(default="", metadata={"help": "column of molecules (SMILES or mol blocks); found by modality or name"})
-    reference: str = field(default="", metadata={"help": "SDF of a known pose: gives the RMSD, and the box if no other is named"})
-    box_ligand: str = field(default="", metadata={"help": "SDF of a molecule in the pocket: the box is around it"})
-    residues: tuple[str, ...] = field(default=(), metadata={"help": "the box is around these residues, such as A:315,A:381"})
+    receptor: str = field(
+        default="", metadata={"help": "protein structure, PDB or mmCIF (may be packed by gzip)"}
+    )
+    column: str = field(
+        default="", metadata={"help": "column of molecules (SMILES or mol blocks); found by modality or name"}
+    )
+    reference: str = field(
+        default="", metadata={"help": "SDF of a known pose: gives the RMSD, and the box if no other is named"}
+    )
+    box_ligand: str = field(
+        default="", metadata={"help": "SDF of a molecule in the pocket: the box is around it"}
+    )
+    residues: tuple[str, ...] = field(
+        default=(), metadata={"help": "the box is around these residues, such as A:315,A:381"}
+    )
     center: str = field(default="", metadata={"help": "centre of the box, x,y,z in Å"})
     size: str = field(default="20,20,20", metadata={"help": "sides of the box in Å, with --center"})
     blind: bool = field(default=False, metadata={"help": "the box is around the whole protein"})
-    padding: float = field(default=4.0, metadata={"help": "Å left free around a ligand or residues on each side"})
-    altlocs: tuple[str, ...] = field(default=(), metadata={"help": "alternate place of a residue, such as A:45=B; else by occupancy"})
+    padding: float = field(
+        default=4.0, metadata={"help": "Å left free around a ligand or residues on each side"}
+    )
+    altlocs: tuple[str, ...] = field(
+        default=(), metadata={"help": "alternate place of a residue, such as A:45=B; else by occupancy"}
+    )
     waters: bool = field(default=False, metadata={"help": "keep the waters of the structure"})
-    metals: bool = field(default=True, metadata={"help": "keep metal ions (Zn, Mg, Mn, Ca, Fe, Cu, Co, Ni, Cd)"})
-    start: str = field(default="new", metadata={"help": "new (conformer from the bonds alone) or given (coordinates of the mol block)"})
+    metals: bool = field(
+        default=True, metadata={"help": "keep metal ions (Zn, Mg, Mn, Ca, Fe, Cu, Co, Ni, Cd)"}
+    )
+    start: str = field(
+        default="new",
+        metadata={"help": "new (conformer from the bonds alone) or given (coordinates of the mol block)"},
+    )
     engine: str = field(default="vina", metadata={"help": "docking engine: vina"})
     scoring: str = field(default="vina", metadata={"help": "scoring function: vina or vinardo"})
-    exhaustiveness: int = field(default=8, metadata={"help": "independent searches per ligand; 32 for large ligands"})
+    exhaustiveness: int = field(
+        default=8, metadata={"help": "independent searches per ligand; 32 for large ligands"}
+    )
     poses: int = field(default=9, metadata={"help": "most poses per ligand"})
-    energy_range: float = field(default=3.0, metadata={"help": "poses up to this much above the best score, kcal/mol"})
+    energy_range: float = field(
+        default=3.0, metadata={"help": "poses up to this much above the best score, kcal/mol"}
+    )
     checks: str = field(default="best", metadata={"help": "PoseBusters on the best pose, all or none"})
     seed: int = field(default=1, metadata={"help": "seed of conformers and search, from 1 on"})
     cpu: int = field(default=1, metadata={"help": "threads of the search"})
@@ -98,7 +123,11 @@ class Dock(Instrument):
         facts = _facts(target, box, engine, options, table)
         files = {"poses.sdf": "".join(result.sdf), "receptor.pdb": target.pdb, "receptor.pdbqt": target.pdbqt}
         step = Step("dock", len(cohort), table.height, {"engine": engine.name, "seed": options.seed})
-        made = Cohort(table, tuple(Column(c, _modality(k), "prediction") for c, k in _COLUMNS.items()), (*cohort.lineage, step))
+        made = Cohort(
+            table,
+            tuple(Column(c, _modality(k), "prediction") for c, k in _COLUMNS.items()),
+            (*cohort.lineage, step),
+        )
         return Findings(made, facts, result.figures, files)
 
 
@@ -123,29 +152,45 @@ class _Result:
 
 def _check(options: DockOptions) -> None:
     if not options.receptor:
-        raise OptionError("option 'receptor' must name a protein structure, it is empty: give --receptor FILE")
+        raise OptionError(
+            "option 'receptor' must name a protein structure, it is empty: give --receptor FILE"
+        )
     one_of("start", options.start, ("new", "given"))
+    one_of("scoring", options.scoring, ("vina", "vinardo"))
+    engines.check(options.engine)
     one_of("checks", options.checks, ("best", "all", "none"))
-    for name, low, high in (("exhaustiveness", 1, 512), ("poses", 1, 100), ("energy_range", 0.1, 50), ("cpu", 1, 256), ("seed", 1, 2**31 - 1), ("padding", 0, 30)):
+    for name, low, high in (
+        ("exhaustiveness", 1, 512),
+        ("poses", 1, 100),
+        ("energy_range", 0.1, 50),
+        ("cpu", 1, 256),
+        ("seed", 1, 2**31 - 1),
+        ("padding", 0, 30),
+    ):
         within(name, getattr(options, name), low, high)
+
+    named = [n for n in ("box_ligand", "residues", "center", "blind") if getattr(options, n)]
+    if len(named) > 1:
+        raise OptionError(f"the box must be named once, it was named by {' and '.join(named)}: keep one")
+    if not named and not options.reference:
+        raise OptionError(
+            "the box must be named: give --box-ligand, --residues, --center, --reference or --blind"
+        )
 
 
 def _box(options: DockOptions, target: receptor.Receptor, reference: Any) -> boxes.Box:
     """The one box that the options name."""
-    named = [n for n in ("box_ligand", "residues", "center", "blind") if getattr(options, n)]
-    if len(named) > 1:
-        raise OptionError(f"the box must be named once, it was named by {' and '.join(named)}: keep one")
     if options.box_ligand:
-        return boxes.around(spatial.positions(ligand.pose_of(options.box_ligand)), options.padding, "around a ligand")
+        return boxes.around(
+            spatial.positions(ligand.pose_of(options.box_ligand)), options.padding, "around a ligand"
+        )
     if options.residues:
         return boxes.residues(options.residues, target.structure, options.padding)
     if options.center:
         return boxes.explicit(options.center, options.size)
     if options.blind:
         return boxes.around(target.xyz, options.padding, "the whole protein (blind)")
-    if reference is not None:
-        return boxes.around(spatial.positions(reference), options.padding, "around the reference pose")
-    raise OptionError("the box must be named: give --box-ligand, --residues, --center, --reference or --blind")
+    return boxes.around(spatial.positions(reference), options.padding, "around the reference pose")
 
 
 def _dock_all(cohort: Cohort, column: str, site: _Site) -> _Result:
@@ -169,7 +214,11 @@ def _dock_one(row: int, one: ligand.Ligand, site: _Site, result: _Result) -> Non
     found = site.engine.dock(one.text.pdbqt, o.exhaustiveness, o.poses, o.energy_range)
     placed = [spatial.place(one.molecule, one.text.atoms, xyz) for _, xyz in found]
     checked = placed[: {"none": 0, "best": 1, "all": len(placed)}[o.checks]]
-    passed = posebusters.checks(checked, spatial.read_receptor(_site_pdb(site.target.pdb, checked))) if checked else []
+    passed = (
+        posebusters.checks(checked, spatial.read_receptor(_site_pdb(site.target.pdb, checked)))
+        if checked
+        else []
+    )
     heavy = spatial.heavy(site.reference) if site.reference is not None else None
     for i, ((score, _), pose) in enumerate(zip(found, placed, strict=True)):
         contacts = interactions.find(features(pose), site.target.atoms)
@@ -206,18 +255,30 @@ def _modality(kind: Any) -> str:
     return "text" if kind == pl.String else "boolean" if kind == pl.Boolean else "number"
 
 
-def _facts(target: receptor.Receptor, box: boxes.Box, engine: engines.Engine, options: DockOptions, table: pl.DataFrame) -> dict[str, Any]:
+def _facts(
+    target: receptor.Receptor,
+    box: boxes.Box,
+    engine: engines.Engine,
+    options: DockOptions,
+    table: pl.DataFrame,
+) -> dict[str, Any]:
     """What a reader must know to repeat the run and to doubt it."""
     keys = pl.concat_str("chain", pl.lit(":"), pl.col("number").cast(pl.String), "insertion")
     inside = set(target.atoms.with_columns(key=keys).filter(pl.Series(box.holds(target.xyz)))["key"])
     cut = [k for k in target.facts["side_chains_cut"] if k in inside]
     warnings = [_CAUTION]
     if cut:
-        warnings.append(f"side chains in the box are incomplete in the structure and were cut: {', '.join(cut)}")
+        warnings.append(
+            f"side chains in the box are incomplete in the structure and were cut: {', '.join(cut)}"
+        )
     if target.facts["hetero_left_out"]:
-        warnings.append(f"groups of the structure were left out: {', '.join(target.facts['hetero_left_out'])}")
+        warnings.append(
+            f"groups of the structure were left out: {', '.join(target.facts['hetero_left_out'])}"
+        )
     if options.blind:
-        warnings.append("the whole protein was searched: raise --exhaustiveness and confirm in a box around the site found")
+        warnings.append(
+            "the whole protein was searched: raise --exhaustiveness and confirm in a box around the site found"
+        )
     if engine.spacing > 0.4:
         warnings.append(f"the box is large: the grid spacing is {engine.spacing} Å instead of 0.375 Å")
     docked = table.filter(pl.col("pose") == 1)

@@ -46,7 +46,10 @@ def column_of(cohort: Cohort, name: str) -> str:
     known = [c.name for c in cohort.columns if c.modality == "molecule"]
     known += [c.name for c in cohort.columns if c.name.lower() in NAMES]
     if not known:
-        raise ColumnError("the table must have a column of molecules, none is of modality molecule or named smiles: name it with --column", "column-unknown")
+        raise ColumnError(
+            "the table must have a column of molecules, none is of modality molecule or named smiles: name it with --column",
+            "column-unknown",
+        )
     return known[0]
 
 
@@ -66,7 +69,9 @@ def ready(cell: str, seed: int, start: str) -> Ligand:
     molecule, parts = poses.largest_part(poses.read(cell))
     heavy = molecule.GetNumHeavyAtoms()
     if not 1 <= heavy <= MOST_ATOMS:
-        raise LimitError(f"a ligand must have 1 to {MOST_ATOMS} heavy atoms, one has {heavy}: dock a part of it")
+        raise LimitError(
+            f"a ligand must have 1 to {MOST_ATOMS} heavy atoms, one has {heavy}: dock a part of it"
+        )
     notes = [f"largest of {parts} parts"] if parts > 1 else []
     if start == "given":
         molecule = poses.with_hydrogens(molecule)
@@ -76,7 +81,9 @@ def ready(cell: str, seed: int, start: str) -> Ligand:
         molecule = conformers.embed(molecule, seed)
     text = meeko.ligand(molecule)
     if text.torsions > MOST_TORSIONS:
-        raise LimitError(f"a ligand must have at most {MOST_TORSIONS} bonds that turn, one has {text.torsions}: dock a part of it")
+        raise LimitError(
+            f"a ligand must have at most {MOST_TORSIONS} bonds that turn, one has {text.torsions}: dock a part of it"
+        )
     return Ligand(molecule, text, tuple(notes))
 
 

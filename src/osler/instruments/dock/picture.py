@@ -11,7 +11,9 @@ from osler.adapters.rdkit.interactions import depict
 from osler.instruments.dock.interactions import KINDS, Contact
 
 #: Colours that people with any colour vision can tell apart (Okabe and Ito), and the dash of each line.
-STYLE = dict(zip(KINDS, (("#0072B2", "5 3"), ("#7F7F7F", "1 4"), ("#009E73", "9 4"), ("#D55E00", "3 2")), strict=True))
+STYLE = dict(
+    zip(KINDS, (("#0072B2", "5 3"), ("#7F7F7F", "1 4"), ("#009E73", "9 4"), ("#D55E00", "3 2")), strict=True)
+)
 _WIDTH, _HEIGHT, _LEGEND = 760, 560, 40
 
 
@@ -25,7 +27,11 @@ def interactions_svg(molecule: Any, contacts: list[Contact], title: str) -> str:
     """
     drawing, points = depict(molecule, _WIDTH, _HEIGHT, 0.24)
     body = drawing[drawing.index("<svg") :].partition(">")[2].rpartition("</svg>")[0]
-    ends = [(c, points[[a for a in c.atoms if a < len(points)]].mean(axis=0)) for c in contacts if any(a < len(points) for a in c.atoms)]
+    ends = [
+        (c, points[[a for a in c.atoms if a < len(points)]].mean(axis=0))
+        for c in contacts
+        if any(a < len(points) for a in c.atoms)
+    ]
     residues = list(dict.fromkeys(c.residue for c, _ in ends))
     places = _around(residues, ends)
     parts = [
@@ -54,7 +60,10 @@ def _around(residues: list[str], ends: list[tuple[Contact, np.ndarray]]) -> dict
         gap = np.diff(np.append(angle, angle[0] + 2 * np.pi))
         push = np.maximum(apart - gap, 0) / 2
         angle = angle - push + np.roll(push, 1)
-    return {residues[i]: center + radius * np.array([np.cos(a), np.sin(a)]) for i, a in zip(order, angle, strict=True)}
+    return {
+        residues[i]: center + radius * np.array([np.cos(a), np.sin(a)])
+        for i, a in zip(order, angle, strict=True)
+    }
 
 
 def _line(contact: Contact, start: np.ndarray, end: np.ndarray) -> str:
@@ -68,7 +77,9 @@ def _line(contact: Contact, start: np.ndarray, end: np.ndarray) -> str:
 
 
 def _bubble(name: str, place: np.ndarray, kinds: list[str]) -> str:
-    colour = STYLE[next((k for k in ("salt bridge", "hydrogen bond", "pi stacking") if k in kinds), "hydrophobic")][0]
+    colour = STYLE[
+        next((k for k in ("salt bridge", "hydrogen bond", "pi stacking") if k in kinds), "hydrophobic")
+    ][0]
     x, y = place
     return (
         f'<rect x="{x - 50:.1f}" y="{y - 13:.1f}" width="100" height="26" rx="13" fill="#FFFFFF" stroke="{colour}" stroke-width="1.6"/>'
@@ -80,6 +91,8 @@ def _legend() -> list[str]:
     out = []
     for i, (kind, (colour, dash)) in enumerate(STYLE.items()):
         x, y = 40 + 180 * i, _HEIGHT + 20
-        out.append(f'<line x1="{x}" y1="{y}" x2="{x + 34}" y2="{y}" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>')
+        out.append(
+            f'<line x1="{x}" y1="{y}" x2="{x + 34}" y2="{y}" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>'
+        )
         out.append(f'<text x="{x + 42}" y="{y + 4}" fill="#222222">{kind}</text>')
     return out

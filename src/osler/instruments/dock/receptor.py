@@ -1,7 +1,7 @@
 """From a structure file to a rigid receptor: every choice and every loss is named.
 
-Order: alternate places, modified residues, what is left out, incomplete side chains, hydrogens and charges. A residue that no
-template fits loses first its own hydrogens, then its side chain, and only then itself.
+Order: alternate places, modified residues, what is left out, incomplete side chains, hydrogens and charges. A residue
+that no template fits loses first its own hydrogens, then its side chain, and only then itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,17 @@ MOST_BYTES = 200 << 20
 #: Most atoms of a receptor: the atom number of PDB has five digits.
 MOST_ATOMS = 90_000
 #: Metal ions that bind ligands in proteins and that Vina has a type for; others count as salt of the crystal.
-METALS = {"ZN": "Zn", "MG": "Mg", "MN": "Mn", "CA": "Ca", "FE": "Fe", "CU": "Cu", "CO": "Co", "NI": "Ni", "CD": "Cd"}
+METALS = {
+    "ZN": "Zn",
+    "MG": "Mg",
+    "MN": "Mn",
+    "CA": "Ca",
+    "FE": "Fe",
+    "CU": "Cu",
+    "CO": "Co",
+    "NI": "Ni",
+    "CD": "Cd",
+}
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _KEY = pl.concat_str("chain", pl.lit(":"), pl.col("number").cast(pl.String), "insertion")
 
@@ -76,7 +86,9 @@ def prepare(path: str, altlocs: tuple[str, ...] = (), waters: bool = False, meta
     kept, cut = sidechains.complete(kept)
     letters = _letters(kept)
     made, cured = _templated(kept, letters)
-    ions = chosen.filter((pl.col("kind") == "metal") & pl.col("element").str.to_uppercase().is_in(list(METALS)))
+    ions = chosen.filter(
+        (pl.col("kind") == "metal") & pl.col("element").str.to_uppercase().is_in(list(METALS))
+    )
     ions = ions if metals else ions.clear()
     pdb = made.pdb + _pdb(ions, letters)
     atoms = _with_names(gemmi.read_atoms(pdb, file.name, False)[0], letters)
@@ -97,17 +109,31 @@ def _altlocs(atoms: pl.DataFrame, asked: tuple[str, ...]) -> tuple[pl.DataFrame,
     """One residue name per number and one place per atom: the asked letter, or that with the highest occupancy in the residue."""
     wanted = dict(_asked(text, atoms) for text in asked)
     names = atoms.group_by("key", "residue", maintain_order=True).agg(pl.col("occupancy").mean())
-    names = names.sort("occupancy", descending=True, maintain_order=True).unique("key", keep="first", maintain_order=True)
+    names = names.sort("occupancy", descending=True, maintain_order=True).unique(
+        "key", keep="first", maintain_order=True
+    )
     atoms = atoms.join(names.select("key", "residue"), on=["key", "residue"], maintain_order="left")
     letters = atoms.filter(pl.col("altloc") != "").group_by("key", "altloc").agg(pl.col("occupancy").sum())
     best, told = {}, []
     for key in letters["key"].unique(maintain_order=True).sort().to_list():
-        held = letters.filter(pl.col("key") == key).sort(["occupancy", "altloc"], descending=[True, False])["altloc"].to_list()
+        held = (
+            letters.filter(pl.col("key") == key)
+            .sort(["occupancy", "altloc"], descending=[True, False])["altloc"]
+            .to_list()
+        )
         best[key] = wanted.get(key, held[0])
         told.append(f"{key} {best[key]} of {', '.join(sorted(held))}")
-    rank = (pl.col("altloc") != pl.col("key").replace_strict(best, default="", return_dtype=pl.String)).cast(pl.Int8)
-    ranked = atoms.with_row_index("at").with_columns(rank=rank).sort(["rank", "occupancy", "at"], descending=[False, True, False])
-    return ranked.unique(["key", "atom"], keep="first", maintain_order=True).sort("at").drop("at", "rank"), told
+    rank = (pl.col("altloc") != pl.col("key").replace_strict(best, default="", return_dtype=pl.String)).cast(
+        pl.Int8
+    )
+    ranked = (
+        atoms.with_row_index("at")
+        .with_columns(rank=rank)
+        .sort(["rank", "occupancy", "at"], descending=[False, True, False])
+    )
+    return ranked.unique(["key", "atom"], keep="first", maintain_order=True).sort("at").drop(
+        "at", "rank"
+    ), told
 
 
 def _asked(text: str, atoms: pl.DataFrame) -> tuple[str, str]:
@@ -115,7 +141,9 @@ def _asked(text: str, atoms: pl.DataFrame) -> tuple[str, str]:
     key = key.strip() if ":" in key else f":{key.strip()}"
     held = sorted(set(atoms.filter((pl.col("key") == key) & (pl.col("altloc") != ""))["altloc"]))
     if letter.strip() not in held:
-        raise OptionError(f"option 'altlocs' must be like A:45=B with a place that the residue has, was '{text[:30]}'; it has {', '.join(held) or 'none'}")
+        raise OptionError(
+            f"option 'altlocs' must be like A:45=B with a place that the residue has, was '{text[:30]}'; it has {', '.join(held) or 'none'}"
+        )
     return key, letter.strip()
 
 
@@ -123,13 +151,18 @@ def _kept(atoms: pl.DataFrame, file: Path, waters: bool) -> tuple[pl.DataFrame, 
     """Polymers and asked waters under names that have templates, and what was renamed or left out."""
     kinds = ["amino", "nucleic"] + (["water"] if waters else [])
     if not _count(atoms, "amino"):
-        raise ReadError(f"'{file.name}' must hold a protein, it holds no amino acid: name the receptor's file, not the ligand's", "structure")
+        raise ReadError(
+            f"'{file.name}' must hold a protein, it holds no amino acid: name the receptor's file, not the ligand's",
+            "structure",
+        )
     known = meeko.known_residues()
     renamed, atoms = sidechains.modified(atoms, known)
     is_polymer = pl.col("kind").is_in(kinds) & pl.col("residue").is_in(list(known))
     kept = atoms.filter(is_polymer)
     if kept.height > MOST_ATOMS:
-        raise LimitError(f"a receptor must have at most {MOST_ATOMS:,} atoms, '{file.name}' has {kept.height:,}: keep the chains around the pocket")
+        raise LimitError(
+            f"a receptor must have at most {MOST_ATOMS:,} atoms, '{file.name}' has {kept.height:,}: keep the chains around the pocket"
+        )
     out = atoms.filter(~is_polymer & (pl.col("kind") != "water"))
     return kept, {
         "modified_residues": renamed, "hetero_left_out": _named(out),
@@ -142,7 +175,11 @@ def _count(atoms: pl.DataFrame, kind: str) -> int:
 
 
 def _named(atoms: pl.DataFrame) -> list[str]:
-    named = atoms.select(pl.concat_str("chain", pl.lit(":"), "residue", pl.col("number").cast(pl.String), "insertion").alias("n"))
+    named = atoms.select(
+        pl.concat_str("chain", pl.lit(":"), "residue", pl.col("number").cast(pl.String), "insertion").alias(
+            "n"
+        )
+    )
     return named["n"].unique(maintain_order=True).to_list()
 
 
@@ -167,7 +204,10 @@ def _templated(atoms: pl.DataFrame, letters: dict[str, str]) -> tuple[meeko.Rece
             else:
                 told["left_out"].append(key)
                 atoms = atoms.filter(~here)
-    raise ReadError("the receptor must be of residues with known templates, too many are not: name a cleaned structure", "structure")
+    raise ReadError(
+        "the receptor must be of residues with known templates, too many are not: name a cleaned structure",
+        "structure",
+    )
 
 
 def _letters(atoms: pl.DataFrame) -> dict[str, str]:
@@ -175,10 +215,14 @@ def _letters(atoms: pl.DataFrame) -> dict[str, str]:
     names = atoms["chain"].unique(maintain_order=True).to_list()
     free = [c for c in _LETTERS if c not in names]
     if len([n for n in names if len(n) > 1]) > len(free):
-        raise LimitError(f"a receptor must have at most {len(_LETTERS)} chains, it has {len(names)}: keep the chains around the pocket")
+        raise LimitError(
+            f"a receptor must have at most {len(_LETTERS)} chains, it has {len(names)}: keep the chains around the pocket"
+        )
     numbers = atoms["number"]
     if numbers.min() < -999 or numbers.max() > 9999:
-        raise LimitError(f"residue numbers must be -999 to 9999, they are {numbers.min()} to {numbers.max()}: number the chain anew")
+        raise LimitError(
+            f"residue numbers must be -999 to 9999, they are {numbers.min()} to {numbers.max()}: number the chain anew"
+        )
     return {n: n if len(n) <= 1 else free.pop(0) for n in names}
 
 

@@ -52,7 +52,9 @@ def complete(atoms: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
         atoms: an atom table with `key`.
     """
     told: dict[str, str] = {}
-    for key, group in atoms.filter(pl.col("residue").is_in(list(SIDE_CHAIN))).group_by("key", maintain_order=True):
+    for key, group in atoms.filter(pl.col("residue").is_in(list(SIDE_CHAIN))).group_by(
+        "key", maintain_order=True
+    ):
         name = group["residue"][0]
         lost = [a for a in SIDE_CHAIN[name].split() if a not in set(group["atom"])]
         if lost and (short := cut(atoms, key[0])) is not None:
