@@ -9,9 +9,7 @@ import pytest
 import torch
 
 from osler.errors import OptionError
-from osler.models.neural.assembly import branches_of, networks
 from osler.models.neural.fusion import Fusion
-from osler.models.neural.inputs import tensors
 from osler.models.neural.network import Network, NetworkOptions
 from tests.models.neural.planted_blocks import auroc, binary, numbers, sign_pair
 
@@ -114,23 +112,3 @@ def test_rows_without_any_column_are_answered_near_the_training_share(rng):
     p = model.predict(params, {"a": a, "b": b}).value[gone, 1]
     assert len(np.unique(p)) == 1
     assert 0.08 < p[0] < 0.35
-
-
-def test_branches_are_hidden_in_training_only_and_never_all_of_a_row(rng):
-    n = 2000
-    a, b = (replace(numbers(rng.normal(size=(n, 1))), present=rng.random(n) > 0.2) for _ in range(2))
-    rows = binary({"a": a, "b": b}, rng.integers(0, 2, n))
-    params = Network(replace(OPTIONS, joined=False, drop_branch=0.4, epochs=1)).fit(rows, np.random.default_rng(0))
-    net, inputs = networks(params)[0], tensors(branches_of(params), rows.blocks)
-    seen = []
-    hook = net.fusion.register_forward_pre_hook(lambda _m, given: seen.append(given[1].numpy()))
-    with torch.no_grad():
-        net.train()(inputs)
-        net.eval()(inputs)
-    hook.remove()
-    there = np.stack([a.present, b.present], axis=1)
-    np.testing.assert_array_equal(seen[1], there)
-    assert not (seen[0] & ~there).any()
-    assert (seen[0].any(axis=1) == there.any(axis=1)).all()
-    both = there.all(axis=1)
-    assert 1 - seen[0][both].mean() == pytest.approx(0.4 * 0.6, abs=0.03), "hidden alone; hidden together is undone"

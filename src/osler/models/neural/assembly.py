@@ -34,14 +34,13 @@ class Net(nn.Module):
     Args:
         branches: the inputs.
         head: what the logits mean.
-        architecture: width, dropout, depth, embedding, graph_steps, fusion, drop_branch.
+        architecture: width, dropout, depth, embedding, graph_steps, fusion.
     """
 
     def __init__(self, branches: list[Branch], head: Head, architecture: dict[str, Any]) -> None:
         super().__init__()
         self.branches = branches
         width = architecture["width"]
-        self.drop_branch = architecture["drop_branch"] if len(branches) > 1 else 0.0
         self.encoders = nn.ModuleList(ENCODERS[b.layout](b, architecture) for b in branches)
         self.fusion = Fusion(architecture["fusion"], len(branches), width, architecture["dropout"])
         self.head = nn.Linear(width, head.n_outputs)
@@ -55,9 +54,6 @@ class Net(nn.Module):
         """One dict of tensors per branch → (n, n_outputs)."""
         encoded = torch.stack([encoder(rows).float() for encoder, rows in zip(self.encoders, inputs)], dim=1)
         present = torch.stack([rows["present"] for rows in inputs], dim=1)
-        if self.training and self.drop_branch:
-            kept = present & (torch.rand(present.shape, device=present.device) >= self.drop_branch)
-            present = torch.where(kept.any(dim=1, keepdim=True), kept, present)
         return self.head(self.fusion(encoded, present))
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from osler import registry
 from osler.blocks import LAYOUTS, Block
-from osler.errors import OptionError
 from osler.models.base import Batches, Estimator, Params
 from osler.models.neural.options import Training
 from osler.tasks.base import KINDS, Prediction
@@ -25,7 +24,6 @@ class NetworkOptions(Training):
     Attributes:
         fusion: `concat`, `gated` or `late`.
         joined: all dense columns through one encoder (they are one table); false: one encoder per column.
-        drop_branch: share of branches hidden in training, so that the network learns to answer without them.
         depth: residual blocks of a dense encoder.
         embedding: values that one number or code becomes.
         bins: most quantile bins per number.
@@ -36,17 +34,11 @@ class NetworkOptions(Training):
     members: int = 1
     fusion: str = "concat"
     joined: bool = True
-    drop_branch: float = 0.1
     depth: int = 1
     embedding: int = 8
     bins: int = 16
     graph_steps: int = 3
     max_length: int = 512
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.drop_branch < 1:
-            raise OptionError(f"option 'drop_branch' of a network must lie in [0, 1), was {self.drop_branch:g}")
 
 
 class Network(Estimator):
@@ -82,7 +74,7 @@ class Network(Estimator):
         o = self.options
         architecture = {
             "width": o.width, "dropout": o.dropout, "depth": o.depth, "embedding": o.embedding, "bins": o.bins,
-            "joined": o.joined, "fusion": o.fusion, "drop_branch": o.drop_branch, "graph_steps": o.graph_steps,
+            "joined": o.joined, "fusion": o.fusion, "graph_steps": o.graph_steps,
             "max_length": o.max_length,
         }  # fmt: skip
         return assembly.fit(batches.seen_as(self.prefers), rng, architecture, o, self.extras or assembly.Extras())

@@ -68,7 +68,7 @@ class MLP(Estimator):
         o = self.options
         architecture = {
             "width": o.width, "dropout": o.dropout, "depth": o.depth, "embedding": o.embedding, "bins": o.bins,
-            "joined": True, "fusion": "concat", "drop_branch": 0.0, "graph_steps": 0, "max_length": 1,
+            "joined": True, "fusion": "concat", "graph_steps": 0, "max_length": 1,
         }  # fmt: skip
         return assembly.fit(batches, rng, architecture, o, self.extras or assembly.Extras())
 
