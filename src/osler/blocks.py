@@ -5,8 +5,8 @@
     grid       values (n, c, y, x) or (n, c, z, y, x), with spacing (n, 2 or 3) and affine (n, 4, 4)
     graph      nodes (sum v, p), edges (2, sum e), edge_values (sum e, q), node_offsets (n + 1,), edge_offsets (n + 1,)
 
-A column may be looked at in several ways: a molecule is a dense block of counts, and a graph of its atoms. The block of the
-first way then carries the others as its `views`; a model takes the one it prefers (`Block.seen_as`).
+A column may be looked at in several ways: a molecule is a dense block of counts, and a graph of its atoms. The block
+of the first way then carries the others as its `views`; a model takes the one it prefers (`Block.seen_as`).
 """
 
 from __future__ import annotations

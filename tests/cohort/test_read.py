@@ -1,4 +1,6 @@
-"""Bad input: each kind gets one sentence with row and column and exit code 2, or is read with an account of every cell."""
+"""Bad input: each kind gets one sentence with row and column and exit code 2, or is read with an account of every
+cell.
+"""
 
 from __future__ import annotations
 

@@ -48,7 +48,9 @@ class Letters(Modality):
         at = [LETTERS.index(c) for w in words for c in w]
         offsets = np.concatenate([[0], np.cumsum([len(w) for w in words])]).astype(np.int64)
         present = values.is_not_null().to_numpy()
-        return Block("sequence", {"values": np.eye(10)[at].reshape(-1, 10), "offsets": offsets}, present, tuple(LETTERS))
+        return Block(
+            "sequence", {"values": np.eye(10)[at].reshape(-1, 10), "offsets": offsets}, present, tuple(LETTERS)
+        )
 
     def units(self, kind: str, values: pl.Series) -> pl.Series:
         """The first letter."""
@@ -56,7 +58,9 @@ class Letters(Modality):
 
     def identities(self, values: pl.Series) -> dict[str, pl.Series]:
         """Words of the same letters are the same thing."""
-        return {"anagram": pl.Series([None if v is None else "".join(sorted(v)) for v in values.to_list()], dtype=pl.String)}
+        return {
+            "anagram": pl.Series([None if v is None else "".join(sorted(v)) for v in values.to_list()], dtype=pl.String)
+        }
 
     def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
         """n and missing."""

@@ -95,7 +95,10 @@ def test_fit_by_a_derived_unit_is_clean_verifies_and_predicts(tmp_path):
     certificate = json.loads((tmp_path / "run/certificate.json").read_text())
     assert certificate["verdict"] == "clean" and certificate["unit"] == "word first"
     checks = {c["name"]: c for c in certificate["checks"]}
-    assert checks["same word: anagram"]["verdict"] == "clean" and "repeat another row" in checks["same word: anagram"]["detail"]
+    assert (
+        checks["same word: anagram"]["verdict"] == "clean"
+        and "repeat another row" in checks["same word: anagram"]["detail"]
+    )
     assert set(run.scores["parts"]["cv"]) == {"baseline", "boosting"}, "the modality suggests what is fitted"
     assert run.scores["parts"]["cv"]["boosting"]["r2"]["value"] > 0.5
     assert verify(tmp_path / "run").verdict == "clean"
@@ -130,5 +133,12 @@ def test_familiar_by_hand():
     gone = dense(np.full((1, 4), np.nan), list("abcd"), kinds=["count"] * 4)
     assert familiar.seen(gone, learnt).tolist() == [True]
     assert familiar.is_whole(learnt) and familiar.is_whole({})
-    for broken in ({"bits": "!"}, {"bits": learnt["bits"][:-8]}, {"width": 0}, {"width": True, "least": 2}, {"least": "x"}, {"more": 1}):
+    for broken in (
+        {"bits": "!"},
+        {"bits": learnt["bits"][:-8]},
+        {"width": 0},
+        {"width": True, "least": 2},
+        {"least": "x"},
+        {"more": 1},
+    ):
         assert not familiar.is_whole({**learnt, **broken}), broken

@@ -12,7 +12,11 @@ from osler.tasks.base import Prediction, Target
 def _table(n: int) -> tuple[dict[str, Block], Target]:
     rng = np.random.default_rng(2)
     x, rare = rng.normal(size=n), (np.arange(n) < 3).astype(float)
-    blocks = {"x": dense(x[:, None], ("x",)), "rare": dense(rare[:, None], ("rare",)), "same": dense(np.ones((n, 1)), ("same",))}
+    blocks = {
+        "x": dense(x[:, None], ("x",)),
+        "rare": dense(rare[:, None], ("rare",)),
+        "same": dense(np.ones((n, 1)), ("same",)),
+    }
     return blocks, Target("regression", ("y",), 2 * x + rng.normal(size=n))
 
 
@@ -26,7 +30,9 @@ def test_rows_whose_cell_stays_are_not_asked_about_and_increase_by_nothing() -> 
 
     found = permutation_importance(predict, blocks, target, np.random.default_rng(0))
     assert asked[0] == 300 and min(asked[1:6]) >= 290  # a continuous column moves all but the few that stay by chance
-    assert max(asked[6:]) <= 6 and len(asked) <= 11  # at most three leave and three arrive; the constant is never asked about
+    assert (
+        max(asked[6:]) <= 6 and len(asked) <= 11
+    )  # at most three leave and three arrive; the constant is never asked about
     assert not found["same"].any() and found["x"].mean() > 4
 
 
@@ -47,7 +53,9 @@ def test_the_increase_is_that_of_asking_about_every_row() -> None:
 def test_many_rows_are_shuffled_less_often() -> None:
     blocks, target = _table(MOVED)
     calls: list[int] = []
-    permutation_importance(lambda b: (calls.append(1), Prediction(b["x"].values))[1], {"x": blocks["x"]}, target, np.random.default_rng(0))
+    permutation_importance(
+        lambda b: (calls.append(1), Prediction(b["x"].values))[1], {"x": blocks["x"]}, target, np.random.default_rng(0)
+    )
     assert len(calls) == 1 + 2
 
 

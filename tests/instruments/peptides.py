@@ -22,8 +22,10 @@ def atom(name: str, residue: str, number: int, xyz: tuple[float, float, float], 
     element = str(more.get("element", name[0]))
     shown = name if len(element) == 2 else f" {name}"
     return (
-        f"{more.get('kind', 'ATOM'):<6s}{1:5d} {shown:<4s}{more.get('altloc', ' '):1s}{residue:>3s} {more.get('chain', 'A'):1s}{number:4d}    "
-        f"{xyz[0]:8.3f}{xyz[1]:8.3f}{xyz[2]:8.3f}{float(more.get('occupancy', 1)):6.2f}{0:6.2f}          {element:>2s}\n"
+        f"{more.get('kind', 'ATOM'):<6s}{1:5d} {shown:<4s}{more.get('altloc', ' '):1s}{residue:>3s} "
+        f"{more.get('chain', 'A'):1s}{number:4d}    "
+        f"{xyz[0]:8.3f}{xyz[1]:8.3f}{xyz[2]:8.3f}{float(more.get('occupancy', 1)):6.2f}{0:6.2f} "
+        f"         {element:>2s}\n"
     )
 
 

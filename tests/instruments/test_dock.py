@@ -1,4 +1,6 @@
-"""Docking end to end: nicotine in a pocket of the acetylcholine binding protein (1UW6, from the mirror), and refusals."""
+"""Docking end to end: nicotine in a pocket of the acetylcholine binding protein (1UW6, from the mirror), and
+refusals.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def table(*smiles: str | None) -> Cohort:
 
 
 def smiles_in_space(molecule) -> str:
-    """SMILES with the stereo that the coordinates show; that of a protonated nitrogen, which SMILES leaves open, is left out."""
+    """SMILES with the stereo that the coordinates show; that of a protonated nitrogen, which SMILES leaves open, is
+    left out.
+    """
     seen = Chem.Mol(molecule)
     Chem.AssignStereochemistryFrom3D(seen)
     for atom in seen.GetAtoms():
@@ -236,7 +240,9 @@ def test_conformers_repeat_and_keep_stereo():
 
 
 def test_docked_atoms_return_to_their_place_in_the_molecule():
-    """Placing a ligand at its own coordinates moves no heavy atom and no hydrogen that is docked; the others stand at a bond's length."""
+    """Placing a ligand at its own coordinates moves no heavy atom and no hydrogen that is docked; the others stand at
+    a bond's length.
+    """
     made = conformers.embed(Chem.MolFromSmiles("C[NH+](C)CC(=O)Nc1ccc(O)cc1"), 4)
     text = meeko.ligand(made)
     lines = [v for v in text.pdbqt.splitlines() if v.startswith("ATOM")]

@@ -165,7 +165,9 @@ def spatial(smiles: str):
 
 
 def test_features_of_known_molecules():
-    """By hand: the amide's N gives, its O takes; imatinib's piperazine N+ gives and is positive; an acid shares its charge."""
+    """By hand: the amide's N gives, its O takes; imatinib's piperazine N+ gives and is positive; an acid shares its
+    charge.
+    """
     amide = features(spatial("CC(=O)NC"))
     assert [(d, t) for d, _, _, t in amide.donors] == [(3, False)]
     assert amide.acceptors == [2]

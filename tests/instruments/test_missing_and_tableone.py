@@ -147,7 +147,10 @@ def test_small_spreads_get_the_digits_that_show_them():
     found = TableOne().run(held, TableOneOptions(group="ward", summary="median"))
     assert cell(found, "acid", "", "x") == "0.030 [0.020, 0.040]"
     assert cell(found, "age", "", "x") == "60.0 [50.0, 70.0]"
-    assert cell(TableOne().run(held, TableOneOptions(group="ward", summary="mean", digits=4)), "acid", "", "x") == "0.0300 (0.0124)"
+    assert (
+        cell(TableOne().run(held, TableOneOptions(group="ward", summary="mean", digits=4)), "acid", "", "x")
+        == "0.0300 (0.0124)"
+    )
 
 
 def test_a_small_group_is_in_no_number(trial):

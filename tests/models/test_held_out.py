@@ -64,7 +64,9 @@ def test_a_logistic_fold_answers_as_a_model_of_its_training_rows_does() -> None:
     train, test = plan[0]
     penalties = [float(p) for p in np.logspace(3.5, -2, 12)]
     alone = [models.get(f"logistic:penalty={p}") for p in penalties]
-    each = [m.predict(m.fit(data.take(train), np.random.default_rng(0)), data.take(test).blocks).value[:, 1] for m in alone]
+    each = [
+        m.predict(m.fit(data.take(train), np.random.default_rng(0)), data.take(test).blocks).value[:, 1] for m in alone
+    ]
     assert min(np.abs(e - answer.value[: len(test), 1]).max() for e in each) < 1e-3
 
 

@@ -212,7 +212,12 @@ def test_checks_are_folded_away_only_where_all_is_clean(tmp_path: Path):
 
 def test_a_curve_of_a_share_ends_at_one_and_ticks_leave_room_for_the_label(tmp_path: Path):
     held = KINDS["regression"](members())
-    bounded = {"mean": [0.990, 0.995, 0.996], "low": [0.985, 0.99, 0.993], "high": [0.995, 1.003, 1.004], "metric": "r2"}
+    bounded = {
+        "mean": [0.990, 0.995, 0.996],
+        "low": [0.985, 0.99, 0.993],
+        "high": [0.995, 1.003, 1.004],
+        "metric": "r2",
+    }
     held["curves"]["learning_curve"] |= bounded
     run = write(tmp_path / "run", held)
     page_of(run)

@@ -86,7 +86,10 @@ def test_what_moved_is_tabled_first_with_its_numbers(curves: dict, dom: Dom):
 def test_the_two_groups_can_be_told_apart_and_the_page_says_so(curves: dict, dom: Dom):
     apart = curves["drift"]["holdout"]["domain_auroc"]
     assert apart["low"] > 0.6
-    assert f"AUROC {number(apart['value'])} ({number(apart['low'])} to {number(apart['high'])}); 0.5 would mean alike" in dom.text
+    assert (
+        f"AUROC {number(apart['value'])} ({number(apart['low'])} to {number(apart['high'])}); 0.5 would mean alike"
+        in dom.text
+    )
     assert "Predictors that moved: age (large) and dose (large) of 3" in dom.text
 
 
@@ -100,7 +103,15 @@ def test_files_are_named_without_their_folders(run: Path):
 
 @pytest.mark.parametrize(
     ("text", "is_file"),
-    [("/a/b.csv", True), ("data/b.parquet", True), ("C:\\x\\b.csv", True), ("b.csv", False), ("ward=a/b", False), ("year>=2015", False), ("0.3", False)],
+    [
+        ("/a/b.csv", True),
+        ("data/b.parquet", True),
+        ("C:\\x\\b.csv", True),
+        ("b.csv", False),
+        ("ward=a/b", False),
+        ("year>=2015", False),
+        ("0.3", False),
+    ],
 )
 def test_a_rule_is_told_from_a_file(text: str, is_file: bool):
     assert is_path(text) is is_file

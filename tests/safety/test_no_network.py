@@ -14,9 +14,23 @@ import pytest
 from osler.cli import main
 from tests.safety.small_table import write
 
-OPTIONS = (
-    ["--target", "died", "--unit", "patient_id", "--model", "logistic", "--folds", "2", "--repeats", "1", "--boot", "200", "--workers", "1", "--quiet"]
-)
+OPTIONS = [
+    "--target",
+    "died",
+    "--unit",
+    "patient_id",
+    "--model",
+    "logistic",
+    "--folds",
+    "2",
+    "--repeats",
+    "1",
+    "--boot",
+    "200",
+    "--workers",
+    "1",
+    "--quiet",
+]
 
 JOB = """
 import sys

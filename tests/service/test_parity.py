@@ -72,7 +72,9 @@ def test_the_service_says_what_the_command_line_says(heart: tuple[Path, Path], b
     assert np.abs(by_command.select(COLUMNS).to_numpy() - np.array(served)).max() <= 1e-6
 
 
-def test_the_exported_file_says_what_the_command_line_says(heart: tuple[Path, Path], by_command: pl.DataFrame, tmp_path: Path):
+def test_the_exported_file_says_what_the_command_line_says(
+    heart: tuple[Path, Path], by_command: pl.DataFrame, tmp_path: Path
+):
     cli("export", heart[0], "--format", "onnx", "--out", tmp_path / "heart.onnx")
     cohort = osler.predict(*heart)
     exported = onnx_answer(Session((tmp_path / "heart.onnx").read_bytes()), cohort)

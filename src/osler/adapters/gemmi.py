@@ -18,8 +18,9 @@ ATOMS = {
 def read_atoms(text: str, name: str, is_mmcif: bool) -> tuple[pl.DataFrame, int]:
     """Every atom of the first model, in file order, and the number of models.
 
-    `kind` is "amino", "nucleic", "water", "metal" (a residue of metal atoms only) or "other"; `parent` is the one-letter
-    code of the standard residue that a modified one comes from, empty if there is none; deuterium is read as hydrogen.
+    `kind` is "amino", "nucleic", "water", "metal" (a residue of metal atoms only) or "other"; `parent` is the
+    one-letter code of the standard residue that a modified one comes from, empty if there is none; deuterium is read
+    as hydrogen.
 
     Args:
         text: the file.

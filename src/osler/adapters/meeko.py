@@ -56,7 +56,9 @@ def _templates() -> Any:
 
 
 def known_residues() -> frozenset[str]:
-    """Residue names that have a template; the others could only be had from the network, and are never asked for there."""
+    """Residue names that have a template; the others could only be had from the network, and are never asked for
+    there.
+    """
     templates = _templates()
     return frozenset(templates.ambiguous) | frozenset(templates.residue_templates)
 
@@ -89,7 +91,8 @@ def receptor(pdb: str) -> ReceptorText:
 
 
 def ligand(molecule: Any) -> LigandText:
-    """The torsion tree of a molecule with explicit hydrogens and 3-D coordinates (RDKit), Gasteiger charges, AutoDock types.
+    """The torsion tree of a molecule with explicit hydrogens and 3-D coordinates (RDKit), Gasteiger charges, AutoDock
+    types.
 
     Rings of seven atoms and more may be cut and closed by the search; amides stay as they are.
 
@@ -104,11 +107,13 @@ def ligand(molecule: Any) -> LigandText:
             text, good, why = meeko.PDBQTWriterLegacy.write_string(setup, add_index_map=True)
         except (RuntimeError, ValueError, KeyError) as error:
             raise InputError(
-                "the ligand must be of atoms with known charges and types, one of its atoms has none: dock another form of it"
+                "the ligand must be of atoms with known charges and types, one of "
+                "its atoms has none: dock another form of it"
             ) from error
     if not good:
         raise InputError(
-            f"the ligand must be of atoms with known charges and types, it is not ({why.strip().splitlines()[0][:80]}): dock another form of it"
+            f"the ligand must be of atoms with known charges and types, it is not "
+            f"({why.strip().splitlines()[0][:80]}): dock another form of it"
         )
     return LigandText(text, _index_map(text), text.count("\nBRANCH"))
 

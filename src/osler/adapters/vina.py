@@ -118,5 +118,6 @@ def _check_types(pdbqt: str, what: str) -> None:
     held = {line[77:].strip() for line in pdbqt.splitlines() if line.startswith(("ATOM", "HETATM"))}
     if strange := sorted(held - TYPES):
         raise InputError(
-            f"the {what} must hold atoms that Vina knows, it holds {', '.join(strange)}: leave them out or dock without it"
+            f"the {what} must hold atoms that Vina knows, it holds {', '.join(strange)}: "
+            f"leave them out or dock without it"
         )

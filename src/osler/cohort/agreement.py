@@ -80,7 +80,11 @@ def bits_of(fields: list[Field], i: np.ndarray, j: np.ndarray) -> np.ndarray:
     for field in fields:
         known = (field.code[i] >= 0) & (field.code[j] >= 0)
         equal = known & (field.code[i] == field.code[j])
-        weight = np.maximum(field.bits[i], field.bits[j]) if field.kind == "text" else np.minimum(field.bits[i], field.bits[j])
+        weight = (
+            np.maximum(field.bits[i], field.bits[j])
+            if field.kind == "text"
+            else np.minimum(field.bits[i], field.bits[j])
+        )
         base = np.where(known, np.log2(OTHER), 0.0)
         if field.kind == "text":
             base = np.where(known & ~equal, _text_bits(field, i, j), base)
@@ -151,13 +155,17 @@ def _raw(cohort: Cohort, name: str) -> Field | None:
         days = instants(values)
         if np.isfinite(days).mean() > 0.5 * (code >= 0).mean():
             code = np.where(np.isfinite(days), code, -1)
-            return Field(name, "date", code, days / _spread(days), _swapped(days) / _spread(days), none, none, none, none)
+            return Field(
+                name, "date", code, days / _spread(days), _swapped(days) / _spread(days), none, none, none, none
+            )
     if values.dtype.is_numeric():
         if code.max() < 10:
             return Field(name, "category", code, none, none, none, none, none, none)
         number = values.cast(pl.Float64).fill_null(np.nan).to_numpy()
         number = np.where(np.isfinite(number), number, np.nan)
-        return Field(name, "number", np.where(np.isnan(number), -1, code), number / _spread(number), none, none, none, none, none)
+        return Field(
+            name, "number", np.where(np.isnan(number), -1, code), number / _spread(number), none, none, none, none, none
+        )
     if textual and code.max() >= 10 and (code.max() > 0.05 * len(code) or column.modality == "text"):
         code, words = _words(values.cast(pl.String), code)
         return Field(name, "text", code, none, none, _bit_maps(words), none, none, none)
@@ -293,7 +301,9 @@ def _weighed(field: Field, bins: list[np.ndarray], at: int, parent: int, rng: np
     if len(field.value):
         ordered = np.sort(field.value[field.code >= 0])
         for w, width in enumerate(WIDTHS):
-            inside = np.searchsorted(ordered, field.value + width, "right") - np.searchsorted(ordered, field.value - width)
+            inside = np.searchsorted(ordered, field.value + width, "right") - np.searchsorted(
+                ordered, field.value - width
+            )
             near[w] = -np.log2(np.clip(inside / n * lift, 1.0 / n, 1.0))
     tail = np.empty(0)
     if field.kind == "text":

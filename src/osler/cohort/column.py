@@ -45,7 +45,9 @@ class Column:
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
-            raise OptionError(f"role of column '{self.name}' must be a role, was '{self.role}': {nearest(self.role, ROLES)}")
+            raise OptionError(
+                f"role of column '{self.name}' must be a role, was '{self.role}': {nearest(self.role, ROLES)}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values, with every field written out."""

@@ -134,6 +134,10 @@ def texts_of(values: pl.Series) -> pl.Series:
     """Values as texts (n) that are the same in every file: without outer blanks, whole floats without their '.0'."""
     if values.dtype.is_float():
         whole = values.cast(pl.Int64, strict=False)
-        if ((whole.cast(pl.Float64) == values).fill_null(False) | values.is_null() | values.is_nan()).fill_null(True).all():
+        if (
+            ((whole.cast(pl.Float64) == values).fill_null(False) | values.is_null() | values.is_nan())
+            .fill_null(True)
+            .all()
+        ):
             values = whole
     return values.cast(pl.String).str.strip_chars()

@@ -165,7 +165,11 @@ def _single(name: str, values: pl.Series, codes: np.ndarray, q: _Question, half:
     why = "gives the target away" if grave else "tells the target almost alone"
     n = int(known.sum())
     message = f"predictor '{name}' {why}: {kind} {strength:.3f} with '{q.name}' by itself, in {n} rows"
-    advice = f"--ignore {name}" if grave else f"find out when and how '{name}' is recorded; --ignore {name} if after the outcome"
+    advice = (
+        f"--ignore {name}"
+        if grave
+        else f"find out when and how '{name}' is recorded; --ignore {name} if after the outcome"
+    )
     return Finding("target-giveaway", "stop" if grave else "warning", name, n, message, advice)
 
 
@@ -236,19 +240,42 @@ def _row_order(cohort: Cohort, questions: list[_Question]) -> list[Finding]:
     findings, order = [], np.argsort(np.argsort(cohort.rows)).astype(np.float64)
     for q in questions:
         if q.classes:
-            each = [abs(_auroc(order[q.known], (q.y == c)[q.known]) - 0.5) for c in range(1 if q.classes == 2 else 0, q.classes)]
+            each = [
+                abs(_auroc(order[q.known], (q.y == c)[q.known]) - 0.5)
+                for c in range(1 if q.classes == 2 else 0, q.classes)
+            ]
             strength = 0.5 + min((a for a in each if np.isfinite(a)), default=0.0)
         else:
             strength = abs(_rank_correlation(order[q.known], q.y[q.known]))
         if not strength >= 0.9:
             continue
-        message = f"the order of the rows tells the target '{q.name}' (AUROC {strength:.3f}): the table is sorted by outcome"
-        findings.append(Finding("row-order", "warning", "", len(cohort), message, "keep numbers that follow the row order out of --input"))
+        message = (
+            f"the order of the rows tells the target '{q.name}' (AUROC {strength:.3f}): the table is sorted by outcome"
+        )
+        findings.append(
+            Finding(
+                "row-order",
+                "warning",
+                "",
+                len(cohort),
+                message,
+                "keep numbers that follow the row order out of --input",
+            )
+        )
         for column in cohort.role("input"):
-            x = instants(cohort.table[column.name]) if not cohort.table[column.name].dtype.is_nested() else order * np.nan
-            if np.isfinite(x).sum() > 0.9 * len(x) and abs(_rank_correlation(x[np.isfinite(x)], order[np.isfinite(x)])) > 0.98:
+            x = (
+                instants(cohort.table[column.name])
+                if not cohort.table[column.name].dtype.is_nested()
+                else order * np.nan
+            )
+            if (
+                np.isfinite(x).sum() > 0.9 * len(x)
+                and abs(_rank_correlation(x[np.isfinite(x)], order[np.isfinite(x)])) > 0.98
+            ):
                 message = f"predictor '{column.name}' follows the order of the rows, which tells the target '{q.name}'"
-                findings.append(Finding("order-input", "stop", column.name, len(cohort), message, f"--ignore {column.name}"))
+                findings.append(
+                    Finding("order-input", "stop", column.name, len(cohort), message, f"--ignore {column.name}")
+                )
     return findings
 
 
@@ -291,9 +318,15 @@ def _after_time(cohort: Cohort) -> list[Finding]:
             at = instants(values)
             n, known = int((np.floor(at) > np.floor(asked)).sum()), int((np.isfinite(at) & np.isfinite(asked)).sum())
             if n:
-                message = f"predictor '{column.name}' is dated after the prediction time '{time.name}' in {n} of {known} rows"
+                message = (
+                    f"predictor '{column.name}' is dated after the prediction time '{time.name}' in {n} of {known} rows"
+                )
                 grave = n >= 3 and n > 0.01 * known
-                findings.append(Finding("after-time", "stop" if grave else "warning", column.name, n, message, f"--ignore {column.name}"))
+                findings.append(
+                    Finding(
+                        "after-time", "stop" if grave else "warning", column.name, n, message, f"--ignore {column.name}"
+                    )
+                )
     return findings
 
 
@@ -321,7 +354,9 @@ def _target_means(cohort: Cohort, questions: list[_Question]) -> list[Finding]:
                 f"predictor '{column.name}' is the mean of the target '{hit[1].name}' per level of '{hit[0]}', "
                 "computed on all rows before the split"
             )
-            findings.append(Finding("target-mean", "stop", column.name, len(cohort), message, f"--ignore {column.name}"))
+            findings.append(
+                Finding("target-mean", "stop", column.name, len(cohort), message, f"--ignore {column.name}")
+            )
     return findings
 
 

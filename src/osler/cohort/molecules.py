@@ -1,7 +1,8 @@
 """Columns of molecules, as far as the table needs to know them: recognised by header and spelling, and emptied of what
 cannot be read.
 
-Whether a text is a molecule is told by the modality `molecule`, which is reached by its name in the INDEX, and only for a
+Whether a text is a molecule is told by the modality `molecule`, which is reached by its name in the INDEX, and only
+for a
 column that looks like SMILES or is declared: a table without molecules never loads the library for them.
 """
 

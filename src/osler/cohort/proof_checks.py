@@ -214,7 +214,9 @@ def _exact_duplicates(table: pl.DataFrame, splits: Sequence[Split], tells: str) 
     if not n and chance and tells:
         detail = f"{chance} test rows equal a training row, which says nothing here: {tells}"
         return Check("exact duplicates", "unknown", chance, detail)
-    extra = f"; {chance} equal a training row of another unit in coarse values that many persons share" if chance else ""
+    extra = (
+        f"; {chance} equal a training row of another unit in coarse values that many persons share" if chance else ""
+    )
     return _found(
         "exact duplicates", n, f"{n} test rows equal a training row that is filed under another unit",
         f"no test row is a copy of a training row{extra}",
@@ -260,7 +262,10 @@ def cohort_checks(cohort: Cohort, pretraining: str = "none") -> list[Check]:
         pretraining: overlap of the rows with data that a pre-trained part saw: `none`, `disjoint`, `unknown` or `known`.
     """
     findings = find_leaks(cohort)
-    checks = [_of_findings(name, [f for f in findings if CHECK_OF[f.code] == name]) for name in dict.fromkeys(CHECK_OF.values())]
+    checks = [
+        _of_findings(name, [f for f in findings if CHECK_OF[f.code] == name])
+        for name in dict.fromkeys(CHECK_OF.values())
+    ]
     return [*checks, _accounting(cohort), _pretraining(pretraining)]
 
 
@@ -295,7 +300,9 @@ def _pretraining(overlap: str) -> Check:
     if overlap == "none":
         return Check(name, "clean", 0, "none: no part was trained before on other data")
     if overlap == "disjoint":
-        return Check(name, "clean", 0, "disjoint: no row or unit of this table was in the table of the run started from")
+        return Check(
+            name, "clean", 0, "disjoint: no row or unit of this table was in the table of the run started from"
+        )
     if overlap == "known":
         return Check(name, "violated", 1, "known: a pre-trained part saw rows of this table")
     return Check(name, "unknown", 0, "unknown: it was not declared what a pre-trained part saw")

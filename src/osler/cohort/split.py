@@ -78,7 +78,9 @@ def stratified_group_folds(groups: np.ndarray, strata: np.ndarray, k: int, rng: 
         raise OptionError(f"folds must be at least 2, was {k}")
     n_groups = len(np.unique(groups))
     if n_groups < k:
-        raise TargetError(f"folds must be at most the number of units ({n_groups}), was {k}: ask for fewer folds", "target-rows")
+        raise TargetError(
+            f"folds must be at most the number of units ({n_groups}), was {k}: ask for fewer folds", "target-rows"
+        )
     return _deal(groups, strata, np.full(k, 1.0 / k), rng)
 
 
@@ -256,7 +258,9 @@ def read_spec(cohort: Cohort, spec: str) -> tuple[str, str, str]:
     except ValueError:
         asked = spec.split("=")[0].rstrip(">").strip()
         hint = nearest(asked, sorted(names))
-        raise OptionError(f"holdout must be COLUMN=VALUE, COLUMN>=VALUE or a share such as 0.3, was '{spec}': {hint}") from None
+        raise OptionError(
+            f"holdout must be COLUMN=VALUE, COLUMN>=VALUE or a share such as 0.3, was '{spec}': {hint}"
+        ) from None
     if not 0.0 < share < 1.0:
         raise OptionError(f"holdout as a share must lie between 0 and 1, was {spec}")
     return "", "", spec

@@ -80,7 +80,10 @@ def width_columns(predictor: Predictor, blocks: dict[str, Block]) -> dict[str, p
     if spec.partition(":")[0] != "linear" or not is_deficient(params.meta):
         return {}
     width = linear_width(params, blocks)
-    return {f"{predictor.target[0]}_least": pl.Series(width[:, 0]), f"{predictor.target[0]}_most": pl.Series(width[:, 1])}
+    return {
+        f"{predictor.target[0]}_least": pl.Series(width[:, 0]),
+        f"{predictor.target[0]}_most": pl.Series(width[:, 1]),
+    }
 
 
 def _survival_columns(predictor: Predictor, prediction: Prediction) -> dict[str, pl.Series]:

@@ -20,7 +20,8 @@ from osler.tasks.base import Target
 def fit_states(cohort: Cohort, layouts: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
     """Fit every input column's modality on all rows of this cohort (the caller passes training rows and no others).
 
-    `layouts` are those that some model wants beside dense; a column that can be seen so keeps their names in its state's entry.
+    `layouts` are those that some model wants beside dense; a column that can be seen so keeps their names in its
+    state's entry.
     """
     states = {}
     for column in cohort.role("input"):
@@ -64,7 +65,8 @@ class CohortBatches:
         states: fitted modality states per input column.
         target: n asked-for values.
         groups: (n,) codes of the unit of independence.
-        layouts: the layouts that columns with several views are wanted in, best first; () leaves the views at the blocks.
+        layouts: the layouts that columns with several views are wanted in, best first; () leaves the views at the
+            blocks.
     """
 
     cohort: Cohort

@@ -1,7 +1,8 @@
 """Whether a row of counts (a fingerprint) looks like anything seen in training.
 
-Single counts say nothing about it: almost every molecule has a bin that is rare in training. What is compared is the set of bins
-that are not zero, by the similarity of Jaccard (Tanimoto's, in chemistry) to the most similar of up to `MOST` training rows.
+Single counts say nothing about it: almost every molecule has a bin that is rare in training. What is compared is the
+set of bins that are not zero, by the similarity of Jaccard (Tanimoto's, in chemistry) to the most similar of up to
+`MOST` training rows.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def learn(block: Block) -> dict[str, Any]:
 
 
 def seen(block: Block, learnt: dict[str, Any]) -> np.ndarray:
-    """(n,) true where a row is at least as similar to a kept row as training rows are to one another; missing rows are."""
+    """(n,) true where a row is at least as similar to a kept row as training rows are to one another; missing rows
+    are.
+    """
     if not learnt:
         return np.ones(len(block), dtype=bool)
     kept = np.frombuffer(base64.b64decode(learnt["bits"]), dtype=np.uint64).reshape(-1, learnt["width"])

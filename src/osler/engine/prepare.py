@@ -134,7 +134,9 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
         raise ViolationError(f"{stop[0].message}: {stop[0].advice}", "leak")
     scores, lacking = offered(cohort.take(development), target.kind) if study.scores else ((), {})
     facts = {**_facts(study, cohort, target, groups, merged, splits), "scores_lacking": lacking, "replicates": repeats}
-    return Prepared(study, cohort, task, target, groups, tuple(splits), development, findings, facts, pairs, scores, init)
+    return Prepared(
+        study, cohort, task, target, groups, tuple(splits), development, findings, facts, pairs, scores, init
+    )
 
 
 def _inputs(cohort: Cohort, study: Study) -> Cohort:
@@ -151,7 +153,10 @@ def _inputs(cohort: Cohort, study: Study) -> Cohort:
         columns.append(column.with_(role=role))
     cohort = replace(cohort, columns=tuple(columns))
     if not cohort.role("input"):
-        raise ColumnError("at least one predictor must be left, none was: check --input, --ignore and the inferred roles (osler look)", "column-kind")
+        raise ColumnError(
+            "at least one predictor must be left, none was: check --input, --ignore and the inferred roles (osler look)",
+            "column-kind",
+        )
     return cohort
 
 
@@ -168,8 +173,15 @@ def _external_holdout(study: Study, cohort: Cohort) -> Cohort | None:
     """The hold-out file as a cohort with the same meanings, or None if the hold-out is a rule or a share."""
     path = Path(study.holdout) if study.holdout else None
     if path is None or not path.is_file():
-        if path is not None and path.suffix and not any(s in study.holdout for s in "=<>") and not study.holdout.replace(".", "").isdigit():
-            raise OptionError(f"holdout must be a file, COLUMN=VALUE, COLUMN>=VALUE or a share, was '{path.name}'", "read-missing")
+        if (
+            path is not None
+            and path.suffix
+            and not any(s in study.holdout for s in "=<>")
+            and not study.holdout.replace(".", "").isdigit()
+        ):
+            raise OptionError(
+                f"holdout must be a file, COLUMN=VALUE, COLUMN>=VALUE or a share, was '{path.name}'", "read-missing"
+            )
         return None
     return open_cohort(study.with_(labels=""), path)
 
@@ -183,7 +195,18 @@ def _stack(first: Cohort, second: Cohort) -> Cohort:
     below = below.with_columns(pl.lit(True).alias("_holdout"))
     casts = [pl.col(n).cast(above.schema[n], strict=False) for n in have if below.schema[n] != above.schema[n]]
     table = pl.concat([above, below.with_columns(casts)], how="diagonal")
-    columns = (*first.columns, first.columns[0].with_(name="_holdout", modality="boolean", role="split", options={}, coding={}, unit="", reason="the hold-out file"))
+    columns = (
+        *first.columns,
+        first.columns[0].with_(
+            name="_holdout",
+            modality="boolean",
+            role="split",
+            options={},
+            coding={},
+            unit="",
+            reason="the hold-out file",
+        ),
+    )
     step = Step("hold-out file joined below", len(first), table.height)
     ledger = pl.concat([first.refusals, second.refusals.with_columns(pl.col("row") + int(first.rows.max(initial=0)))])
     return replace(first, table=table, columns=columns, lineage=(*first.lineage, step), refusals=ledger)
@@ -225,7 +248,10 @@ def _with_sizes(study: Study, cohort: Cohort, target: Target, groups: np.ndarray
     if study.folds == 1 or folds < 2:
         raise OptionError(f"folds must be at least 2, was {study.folds}")
     if units < folds:
-        raise TargetError(f"there must be at least as many units as folds ({folds}), there are {units}: gather more data or lower --folds", "target-rows")
+        raise TargetError(
+            f"there must be at least as many units as folds ({folds}), there are {units}: gather more data or lower --folds",
+            "target-rows",
+        )
     return study.with_(folds=folds, repeats=repeats)
 
 

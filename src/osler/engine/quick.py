@@ -1,7 +1,7 @@
 """Answers for a few rows at once, quickly: what the service calls for every request.
 
-A modality encodes row by row, so the features of a text never change: they are made once by the modality itself and kept.
-Nothing here knows how a modality encodes; `osler.engine.predict` gives the same numbers for the same rows.
+A modality encodes row by row, so the features of a text never change: they are made once by the modality itself and
+kept. Nothing here knows how a modality encodes; `osler.engine.predict` gives the same numbers for the same rows.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class QuickAnswers:
                 self._looked_up(name, pl.Series(usual, dtype=pl.String))
 
     def answer(self, rows: list[Mapping[str, Any]]) -> tuple[dict[str, pl.Series], Cohort]:
-        """Prediction columns (as `osler.engine.answer.answer_columns`) and the rows as a cohort, whose `refusals` say which
-        cells were unusable. Absent keys are missing cells.
+        """Prediction columns (as `osler.engine.answer.answer_columns`) and the rows as a cohort, whose `refusals` say
+        which cells were unusable. Absent keys are missing cells.
         """
         cohort = rows_cohort(self.predictor, list(rows))
         blocks = self.blocks(cohort)

@@ -1,6 +1,7 @@
 """One thing measured again (a molecule in two assays): what the spread of its targets says, and how training takes it.
 
-Nothing is merged before the split: rows of one thing stay on one side of it, and are merged inside each training part only.
+Nothing is merged before the split: rows of one thing stay on one side of it, and are merged inside each training part
+only.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ LEAST = 5
 def noise(cohort: Cohort, target: Target) -> dict[str, Any]:
     """How far targets of one thing differ; {} where too few things were measured again.
 
-    Regression: `sd`, the pooled standard deviation within things, with its 95 % interval (`low`, `high`, by chi-square),
-    which no model's RMSE on such labels can beat. Classes: `disagree`, the share of repeating rows whose class is not
-    the commonest of their thing, which no model's error on them can beat. Both with `things`, `rows` and `freedom`.
+    Regression: `sd`, the pooled standard deviation within things, with its 95 % interval (`low`, `high`, by
+    chi-square), which no model's RMSE on such labels can beat. Classes: `disagree`, the share of repeating rows whose
+    class is not the commonest of their thing, which no model's error on them can beat. Both with `things`, `rows` and
+    `freedom`.
     """
     codes = replicates_of(cohort)
     repeated = _repeated(codes)

@@ -43,7 +43,9 @@ class Run:
         folder = Path(folder)
         lost = [name for name in NEEDED if not (folder / name).is_file()]
         if lost:
-            raise InputError(f"run must be a folder that osler fit has finished, '{folder.name}' lacks {lost[0]}", "run-missing")
+            raise InputError(
+                f"run must be a folder that osler fit has finished, '{folder.name}' lacks {lost[0]}", "run-missing"
+            )
         return cls(folder)
 
     def json(self, name: str) -> Any:

@@ -41,7 +41,8 @@ def _defuse(text: str | None) -> str | None:
 def write_table(
     cohort: Cohort, out: str | Path, figures: dict[str, str] | None = None, files: dict[str, str] | None = None
 ) -> list[Path]:
-    """Write a cohort to a .csv or .parquet file, or to a folder as `table.csv` with the figures as SVG and other files beside it.
+    """Write a cohort to a .csv or .parquet file, or to a folder as `table.csv` with the figures as SVG and other files
+    beside it.
 
     Raises:
         OptionError: another file type.

@@ -78,7 +78,9 @@ def fit_rows(prepared: Prepared, rows: np.ndarray, key: str, checkpoints: Path |
     states = fit_states(cohort, layouts_of(prepared.study.model, target.kind))
     record = [FittedState(f"column:{name}", key, seen, len(cohort)) for name in states]
     once, learnt_from = merged(cohort, target)
-    batches = CohortBatches(cohort.take(once), states, weighted(learnt_from, prepared.study.imbalance), groups[once]).all()
+    batches = CohortBatches(
+        cohort.take(once), states, weighted(learnt_from, prepared.study.imbalance), groups[once]
+    ).all()
     params: dict[str, tuple[str, Params]] = {}
     specs = prepared.study.model
     shared = inside_ensembles(specs)
@@ -126,7 +128,10 @@ def _increases(prepared: Prepared, split: Split, fitted: Fitted, blocks: dict[st
     part = {name: block.take(few) for name, block in blocks.items()}
     target = prepared.target.take(split.test[few])
     found = permutation_importance(lambda b: estimator.predict(params, b), part, target, rng)
-    return {name: np.where(np.isin(np.arange(len(split.test)), few), _spread(v, few, len(split.test)), np.nan) for name, v in found.items()}
+    return {
+        name: np.where(np.isin(np.arange(len(split.test)), few), _spread(v, few, len(split.test)), np.nan)
+        for name, v in found.items()
+    }
 
 
 def _spread(values: np.ndarray, positions: np.ndarray, n: int) -> np.ndarray:
@@ -162,7 +167,9 @@ def _results(prepared: Prepared, todo: list[Split], workers: int, checkpoints: P
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), _start_worker, (prepared, checkpoints, os.getpid())) as pool:
+    with ProcessPoolExecutor(
+        min(workers, len(todo)), get_context("spawn"), _start_worker, (prepared, checkpoints, os.getpid())
+    ) as pool:
         jobs = [pool.submit(_work, s) for s in todo]
         try:
             for job in as_completed(jobs):
@@ -228,9 +235,14 @@ def weighted(target: Target, imbalance: str) -> Target:
 
 def _enough(target: Target, key: str) -> None:
     if target.kind == "binary" and len(np.unique(target.y)) < 2:
-        raise TargetError(f"the training rows of split {key} must hold both classes, they hold one: lower --folds or drop --site", "target-class")
+        raise TargetError(
+            f"the training rows of split {key} must hold both classes, they hold one: lower --folds or drop --site",
+            "target-class",
+        )
     if target.kind == "survival" and not target.event.any():
-        raise TargetError(f"the training rows of split {key} must hold an event, they hold none: lower --folds", "target-class")
+        raise TargetError(
+            f"the training rows of split {key} must hold an event, they hold none: lower --folds", "target-class"
+        )
 
 
 def _facts(estimator: Estimator, spec: str, params: Params) -> dict[str, Any]:
@@ -292,4 +304,13 @@ def read_fold(folder: Path, split: Split) -> FoldResult | None:
     return FoldResult(split, predictions, tuple(FittedState(*s) for s in note["states"]), note["facts"], increases)
 
 
-__all__ = ["Fitted", "FoldResult", "cross_validate", "fit_rows", "inside_ensembles", "name_of", "options_from", "run_split"]
+__all__ = [
+    "Fitted",
+    "FoldResult",
+    "cross_validate",
+    "fit_rows",
+    "inside_ensembles",
+    "name_of",
+    "options_from",
+    "run_split",
+]

@@ -42,8 +42,13 @@ def _source(cohort: Cohort, asked: str, study: Study) -> tuple[Column, str]:
                 known.setdefault(kind, []).append(column)
                 known[f"{column.name}.{kind}"] = [column]
     if asked not in known:
-        raise ColumnError(f"unit must be a column or a kind of unit, was '{asked}': {nearest(asked, [*(c.name for c in cohort.columns), *known])}")
+        raise ColumnError(
+            f"unit must be a column or a kind of unit, was '{asked}': {nearest(asked, [*(c.name for c in cohort.columns), *known])}"
+        )
     if len(known[asked]) > 1:
         several = ", ".join(f"{c.name}.{asked}" for c in known[asked])
-        raise ColumnError(f"unit '{asked}' must be of one column, {len(known[asked])} columns have it: name one of {several}", "column-kind")
+        raise ColumnError(
+            f"unit '{asked}' must be of one column, {len(known[asked])} columns have it: name one of {several}",
+            "column-kind",
+        )
     return known[asked][0], asked.rpartition(".")[2]

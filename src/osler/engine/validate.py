@@ -251,7 +251,8 @@ def _domain(value: Any) -> bool:
         return False
     counts = value.get("counts", {})
     return value == {} or (
-        _map(counts, familiar.is_whole) and _has({k: v for k, v in value.items() if k not in ("pooled", "counts")}, shape)
+        _map(counts, familiar.is_whole)
+        and _has({k: v for k, v in value.items() if k not in ("pooled", "counts")}, shape)
     )
 
 

@@ -194,7 +194,8 @@ def domain_auroc(
     n_boot: int = 500,
 ) -> dict[str, float | int | None]:
     """AUROC of a five-fold cross-validated ridge logistic model that tells the first `n_before` rows from the
-    rest. Beyond `DOMAIN_ROWS` rows it is fitted on and asked about that many whole units' rows, drawn at random; `n` says how many.
+    rest. Beyond `DOMAIN_ROWS` rows it is fitted on and asked about that many whole units' rows, drawn at random; `n`
+    says how many.
     """
     from sklearn.linear_model import LogisticRegression
 

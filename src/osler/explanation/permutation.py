@@ -79,4 +79,6 @@ def importance_intervals(
     draws = rng.multinomial(units, np.full(units, 1.0 / units), size=n_boot).astype(np.float64)
     low, high = np.quantile(draws @ sums / np.maximum(draws @ counts, 1)[:, None], [0.025, 0.975], axis=0)
     means = increases.mean(axis=0)
-    return [{"value": float(m), "low": float(a), "high": float(b), "n": n} for m, a, b in zip(means, low, high, strict=True)]
+    return [
+        {"value": float(m), "low": float(a), "high": float(b), "n": n} for m, a, b in zip(means, low, high, strict=True)
+    ]

@@ -63,12 +63,16 @@ class Modality(ABC):
     def encode_as(self, layout: str, values: pl.Series, state: dict[str, Any], root: Path | None = None) -> Block:
         """The same values in one of the layouts `emits` and `also`."""
         if layout != self.emits:
-            raise OptionError(f"layout of a {self.name} column must be {' or '.join((self.emits, *self.also))}, was '{layout}'")
+            raise OptionError(
+                f"layout of a {self.name} column must be {' or '.join((self.emits, *self.also))}, was '{layout}'"
+            )
         return self.encode(values, state, root)
 
     def units(self, kind: str, values: pl.Series) -> pl.Series:
         """(n,) text, null where unknown: what must stay together when rows are split by one of `unit_kinds`."""
-        raise OptionError(f"unit of a {self.name} column must be one of {', '.join(self.unit_kinds) or 'no kind'}, was '{kind}'")
+        raise OptionError(
+            f"unit of a {self.name} column must be one of {', '.join(self.unit_kinds) or 'no kind'}, was '{kind}'"
+        )
 
     def identities(self, values: pl.Series) -> dict[str, pl.Series]:
         """Senses in which two cells are the same thing, the strictest first: name of the sense → (n,) text that is equal for

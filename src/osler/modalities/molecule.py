@@ -89,7 +89,10 @@ class Molecule(Modality):
     def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
         """Write down the options, and learn the vocabulary of tokens from training rows."""
         options = self.options_of(column)
-        settings = asdict(options) | {"features": list(_features().known(tuple(options.features))), "notation": _notation(options.notation)}
+        settings = asdict(options) | {
+            "features": list(_features().known(tuple(options.features))),
+            "notation": _notation(options.notation),
+        }
         policy = _policy(settings)
         texts = _texts(values).to_list()
         seen: Counter[str] = Counter()
@@ -109,7 +112,9 @@ class Molecule(Modality):
         """Features (n, p) of the standardised molecules: counts, and continuous descriptors; NaN where there is none."""
         features = _features()
         numbers = features.dense(_texts(values).to_list(), state["features"], _policy(state), state["notation"])
-        kinds = [k for f in state["features"] for k in ("continuous" if f == "descriptors" else "count",) * features.WIDTH[f]]
+        kinds = [
+            k for f in state["features"] for k in ("continuous" if f == "descriptors" else "count",) * features.WIDTH[f]
+        ]
         names = [f"{state['column']}: {name}" for name in features.names(state["features"])]
         return dense(numbers, names, present=~np.isnan(numbers).any(axis=1), kinds=kinds)
 
@@ -121,7 +126,9 @@ class Molecule(Modality):
             from osler.adapters.rdkit import graphs
 
             mols = _features().molecules(_texts(values).to_list(), _policy(state), state["notation"])
-            return Block("graph", graphs.graphs(mols), np.array([mol is not None for mol in mols], dtype=bool), graphs.NODE_NAMES)
+            return Block(
+                "graph", graphs.graphs(mols), np.array([mol is not None for mol in mols], dtype=bool), graphs.NODE_NAMES
+            )
         if layout == "sequence":
             return self._sequence(values, state)
         return super().encode_as(layout, values, state, root)
@@ -148,14 +155,18 @@ class Molecule(Modality):
             return pl.Series(values.name, scaffolds.scaffolds(mols), dtype=pl.String)
         there = [mol for mol in mols if mol is not None]
         codes = iter(scaffolds.butina(fingerprints.bits(there)).tolist())
-        return pl.Series(values.name, [None if mol is None else f"cluster {next(codes) + 1}" for mol in mols], dtype=pl.String)
+        return pl.Series(
+            values.name, [None if mol is None else f"cluster {next(codes) + 1}" for mol in mols], dtype=pl.String
+        )
 
     def identities(self, values: pl.Series) -> dict[str, pl.Series]:
         """(n,) keys of five senses of being the same molecule, see `osler.adapters.rdkit.identity.SENSES`; null where unreadable."""
         from osler.adapters.rdkit import identity
 
         mols = _features().molecules(_texts(values).to_list(), _keep_all(), "auto")
-        return {sense: pl.Series(values.name, keys, dtype=pl.String) for sense, keys in identity.identities(mols).items()}
+        return {
+            sense: pl.Series(values.name, keys, dtype=pl.String) for sense, keys in identity.identities(mols).items()
+        }
 
     def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
         """n, missing, unreadable, how often the policy changed a molecule and how, and the range of heavy atoms."""
@@ -170,7 +181,10 @@ class Molecule(Modality):
         if atoms:
             facts |= {"heavy_atoms_p5": float(np.quantile(atoms, 0.05)), "heavy_atoms_median": float(np.median(atoms)),
                       "heavy_atoms_p95": float(np.quantile(atoms, 0.95))}  # fmt: skip
-        return facts | {"unreadable": sum(bool(reason) for reason, _, _ in found), "changed": dict(sorted(changed.items()))}
+        return facts | {
+            "unreadable": sum(bool(reason) for reason, _, _ in found),
+            "changed": dict(sorted(changed.items())),
+        }
 
 
 def tokens(smiles: str) -> list[str]:

@@ -171,6 +171,8 @@ def _typed(value: Any, default: Any, where: str) -> Any:
         if isinstance(default, tuple):
             return tuple(type(default[0])(v) for v in value.split("+")) if default else tuple(value.split("+"))
     except (KeyError, ValueError) as error:
-        kind = {bool: "true or false", int: "a whole number", float: "a number", type(None): "a number"}.get(type(default), "a list joined by +")
+        kind = {bool: "true or false", int: "a whole number", float: "a number", type(None): "a number"}.get(
+            type(default), "a list joined by +"
+        )
         raise OptionError(f"{where} must be {kind}, was '{value}'") from error
     return value

@@ -126,7 +126,11 @@ class Boosting(Estimator):
     answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
     copes_with_missing: ClassVar[bool] = True
     Options: ClassVar[type] = BoostingOptions
-    space: ClassVar[dict[str, tuple[Any, ...]]] = {"learning_rate": ("log", 0.01, 0.2), "features": ("float", 0.3, 1.0), "ridge": ("log", 0.3, 30.0)}
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "learning_rate": ("log", 0.01, 0.2),
+        "features": ("float", 0.3, 1.0),
+        "ridge": ("log", 0.3, 30.0),
+    }
 
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
         """Choose the number of rounds on inner grouped folds, then learn from all training rows."""
@@ -159,7 +163,9 @@ class Boosting(Estimator):
         for train, test in plan:
             design = TreeDesign.fit(data.take(train).blocks)
             X = design.matrix(data.blocks)
-            walks.append((X[test], *_walk((X[train], X[test]), (train, test), target.y, w, settings, self.options.max_rounds)))
+            walks.append(
+                (X[test], *_walk((X[train], X[test]), (train, test), target.y, w, settings, self.options.max_rounds))
+            )
         share = np.array([w[test].sum() for _, test in plan])
         losses = _table([curve for *_, curve in walks])
         best, own = held_out.best_steps(losses, share, [test for _, test in plan])
@@ -168,7 +174,11 @@ class Boosting(Estimator):
             answers.append(respond(np.asarray(margin).reshape(len(X), -1), classes))
         design = TreeDesign.fit(data.blocks)
         model = _train(design.matrix(data.blocks), target.y, w, settings, best + 1)
-        facts = {"rounds": best + 1, "inner_loss": float(np.average(losses[:, best], weights=share)), "inner_folds": len(plan)}
+        facts = {
+            "rounds": best + 1,
+            "inner_loss": float(np.average(losses[:, best], weights=share)),
+            "inner_folds": len(plan),
+        }
         return _pack(design, model, classes, facts), Prediction.concat(answers)
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
@@ -221,7 +231,9 @@ def _pack(design: TreeDesign, model: Any, classes: int, facts: dict[str, Any]) -
     text = model.model_to_string()
     meta, arrays = design.to_params()
     tree_meta, tree_arrays = nodes_of_text(text).to_params()
-    return Params({"design": meta, "nodes": tree_meta, "classes": classes, "text": text, **facts}, {**arrays, **tree_arrays})
+    return Params(
+        {"design": meta, "nodes": tree_meta, "classes": classes, "text": text, **facts}, {**arrays, **tree_arrays}
+    )
 
 
 def _train(X: np.ndarray, y: np.ndarray, w: np.ndarray, settings: dict[str, Any], rounds: int) -> Any:

@@ -81,7 +81,9 @@ class Ensemble(Estimator):
         members = self.options.members or DEFAULT_MEMBERS[kind]
         return tuple(dict.fromkeys(layout for member in members for layout in _make(member).layouts(kind)))
 
-    def predict_members(self, params: Params, blocks: dict[str, Block], used_only: bool = False) -> dict[str, Prediction]:
+    def predict_members(
+        self, params: Params, blocks: dict[str, Block], used_only: bool = False
+    ) -> dict[str, Prediction]:
         """Every member's own answer, by its specification; `used_only` leaves out those of weight zero."""
         answers = {}
         for i, (member, weight) in enumerate(zip(params.meta["members"], params.meta["weights"])):
@@ -173,7 +175,13 @@ def _simplex_search(objective: Any, start: np.ndarray, steps: int) -> np.ndarray
         e = np.exp(z - z.max())
         return e / e.sum()
 
-    result = minimize(lambda z: objective(soft(z)), np.zeros(len(start) - 1), method="L-BFGS-B", options={"maxfun": steps}, bounds=[(-8, 8)] * (len(start) - 1))
+    result = minimize(
+        lambda z: objective(soft(z)),
+        np.zeros(len(start) - 1),
+        method="L-BFGS-B",
+        options={"maxfun": steps},
+        bounds=[(-8, 8)] * (len(start) - 1),
+    )
     return soft(result.x)
 
 

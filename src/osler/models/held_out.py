@@ -1,9 +1,10 @@
-"""Inner folds used twice: their held-out losses choose an option, and their held-out answers weigh an ensemble's members.
+"""Inner folds used twice: their held-out losses choose an option, and their held-out answers weigh an ensemble's
+members.
 
-A model whose only choice is a step along a path (rounds of boosting, a falling penalty) walks the path once per fold. The
-step of the model itself has the least mean loss over all folds; the step behind a fold's own answers is chosen by the folds
-that share no row with it. So an ensemble needs one walk per fold and member and no folds within folds (van der Laan, Polley
-and Hubbard 2007 describe the cross-validation that both uses share).
+A model whose only choice is a step along a path (rounds of boosting, a falling penalty) walks the path once per fold.
+The step of the model itself has the least mean loss over all folds; the step behind a fold's own answers is chosen by
+the folds that share no row with it. So an ensemble needs one walk per fold and member and no folds within folds (van
+der Laan, Polley and Hubbard 2007 describe the cross-validation that both uses share).
 """
 
 from __future__ import annotations

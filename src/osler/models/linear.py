@@ -230,7 +230,10 @@ class Elastic(LinearModel):
     name: ClassVar[str] = "elastic"
     answers: ClassVar[frozenset[str]] = frozenset({"binary", "multiclass", "multilabel", "regression"})
     Options: ClassVar[type] = ElasticOptions
-    space: ClassVar[dict[str, tuple[Any, ...]]] = {"mixes": ("choice", "0.5+0.95", "0.1", "0.5", "1.0"), "steps": ("int", 15, 60)}
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {
+        "mixes": ("choice", "0.5+0.95", "0.1", "0.5", "1.0"),
+        "steps": ("int", 15, 60),
+    }
 
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
         """Learn design, mix, penalty and coefficients from training rows."""

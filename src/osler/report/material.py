@@ -57,7 +57,9 @@ class Material:
         return cls(folder, members, text, _refused(folder / "refusals.csv"), answers or {})
 
     def get(self, member: str, *path: str, default: Any = None) -> Any:
-        """A value deep inside a member; `default` where any step is absent or the value is no dict or list as `default` is."""
+        """A value deep inside a member; `default` where any step is absent or the value is no dict or list as
+        `default` is.
+        """
         value: Any = self.members.get(member)
         for step in path:
             if not isinstance(value, dict) or step not in value:

@@ -65,7 +65,9 @@ class RowModel:
         self._rows = TypeAdapter(list[self.row])
         self._readable: dict[str, set[str]] = {c.name: set() for c in predictor.inputs}
         self._words = {
-            c.name: modalities.get(c.modality) for c in predictor.inputs if c.modality in ("boolean", "date", "molecule")
+            c.name: modalities.get(c.modality)
+            for c in predictor.inputs
+            if c.modality in ("boolean", "date", "molecule")
         }
 
     def schema(self) -> dict[str, Any]:

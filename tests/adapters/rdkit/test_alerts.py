@@ -24,7 +24,9 @@ def test_alerts_are_named(name: str, smiles: str, told: str):
 
 
 def test_properties_of_aspirin():
-    held = alerts.properties(chem.MolFromSmiles("CC(=O)Oc1ccccc1C(=O)O"), ["weight", "donors", "acceptors", "tpsa", "atoms"])
+    held = alerts.properties(
+        chem.MolFromSmiles("CC(=O)Oc1ccccc1C(=O)O"), ["weight", "donors", "acceptors", "tpsa", "atoms"]
+    )
     assert held == pytest.approx({"weight": 180.16, "donors": 1, "acceptors": 4, "tpsa": 63.6, "atoms": 21}, abs=0.01)
 
 

@@ -33,7 +33,11 @@ sets = st.lists(st.sets(st.integers(0, 127), max_size=12), min_size=1, max_size=
 
 
 @settings(max_examples=60)
-@given(rows=sets, query=st.sets(st.integers(0, 127), max_size=12), share=st.sampled_from([0.1, 0.25, 0.5, 2 / 3, 0.7, 0.9, 1.0]))
+@given(
+    rows=sets,
+    query=st.sets(st.integers(0, 127), max_size=12),
+    share=st.sampled_from([0.1, 0.25, 0.5, 2 / 3, 0.7, 0.9, 1.0]),
+)
 def test_within_is_what_sets_say(rows: list[set[int]], query: set[int], share: float):
     hits = Library.of(pack(rows, 2)).within(pack([query], 2)[0], share)
     expected = [(s, i) for s, i in by_sets(rows, query) if s >= share]
@@ -41,7 +45,12 @@ def test_within_is_what_sets_say(rows: list[set[int]], query: set[int], share: f
 
 
 @settings(max_examples=60)
-@given(rows=sets, query=st.sets(st.integers(0, 127), max_size=12), k=st.integers(1, 45), share=st.sampled_from([0.0, 0.3, 0.5]))
+@given(
+    rows=sets,
+    query=st.sets(st.integers(0, 127), max_size=12),
+    k=st.integers(1, 45),
+    share=st.sampled_from([0.0, 0.3, 0.5]),
+)
 def test_top_is_what_sets_say(rows: list[set[int]], query: set[int], k: int, share: float):
     hits = Library.of(pack(rows, 2)).top(pack([query], 2)[0], k, share)
     expected = [(s, i) for s, i in by_sets(rows, query) if s >= share][:k]
@@ -62,7 +71,9 @@ def test_least_common_is_the_smallest_number_that_reaches(share: float):
     for own in (0, 1, 7, 45, 200):
         need = search.least_common(own, 300, share)
         for size in range(300):
-            reach = [c for c in range(min(own, size) + 1) if own + size - c > 0 and c / (own + size - c) >= share and c > 0]
+            reach = [
+                c for c in range(min(own, size) + 1) if own + size - c > 0 and c / (own + size - c) >= share and c > 0
+            ]
             assert need[size] == (reach[0] if reach else size + 1)
 
 

@@ -76,7 +76,9 @@ def test_what_is_not_whole_is_refused(tmp_path: Path, bits: np.ndarray):
         open_library(tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"format": "other/1"}, {"rows": 199}, {"held": [1]}, {"words": "many"}, {"facts": 3}])
+@pytest.mark.parametrize(
+    "change", [{"format": "other/1"}, {"rows": 199}, {"held": [1]}, {"words": "many"}, {"facts": 3}]
+)
 def test_a_description_that_does_not_fit_is_refused(tmp_path: Path, bits: np.ndarray, change: dict):
     built(tmp_path, bits, [])
     path = tmp_path / "library.json"

@@ -1,7 +1,8 @@
 """What keeps a molecule out of a screen: structural alerts, and rules of thumb for size, lipophilicity and polarity.
 
-Alerts are RDKit's catalogues: PAINS, J. B. Baell, G. A. Holloway, J Med Chem 53:2719 (2010); Brenk, R. Brenk et al., ChemMedChem
-3:435 (2008); NIH, A. Jadhav et al., J Med Chem 53:37 (2010), D. Doveston et al., Org Biomol Chem 13:859 (2015). An alert is a
+Alerts are RDKit's catalogues: PAINS, J. B. Baell, G. A. Holloway, J Med Chem 53:2719 (2010); Brenk, R. Brenk et al.,
+ChemMedChem 3:435 (2008); NIH, A. Jadhav et al., J Med Chem 53:37 (2010), D. Doveston et al., Org Biomol Chem 13:859
+(2015). An alert is a
 reason to look twice, no verdict: approved drugs have alerts too.
 """
 
@@ -51,8 +52,8 @@ def filters(names: Iterable[str]) -> dict[str, Callable[[Any], str]]:
 
 
 def properties(mol: Any, names: Iterable[str]) -> dict[str, float]:
-    """Properties that rules speak of: weight (Da), logp and refractivity (Crippen), donors and acceptors (Lipinski's counts),
-    rotatable bonds, tpsa (Å²), atoms (hydrogens included).
+    """Properties that rules speak of: weight (Da), logp and refractivity (Crippen), donors and acceptors (Lipinski's
+    counts), rotatable bonds, tpsa (Å²), atoms (hydrogens included).
     """
     return {name: float(_properties()[name](mol)) for name in names}
 

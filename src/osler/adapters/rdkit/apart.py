@@ -1,8 +1,10 @@
-"""Reading odd molecules in a process of their own, under limits of time and memory: one that dies takes nothing with it.
+"""Reading odd molecules in a process of their own, under limits of time and memory: one that dies takes nothing with
+it.
 
-The process stays for the next odd molecule and is started anew after it died or was ended. It gets one JSON line per molecule and
-answers one: RDKit's binary form in base64, or the reason. Before it answers it makes the features that are the slowest, so
-that what it lets through cannot keep the calling process busy later.
+The process stays for the next odd molecule and is started anew after it died or was ended. It gets one JSON line per
+molecule and
+answers one: RDKit's binary form in base64, or the reason. Before it answers it makes the features that are the
+slowest, so that what it lets through cannot keep the calling process busy later.
 """
 
 from __future__ import annotations

@@ -166,7 +166,9 @@ def _shapes(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], alpha: np.nd
     with np.errstate(divide="ignore", invalid="ignore"):
         kappa_2 = np.where(two + alpha != 0, (size - 1.0) * (size - 2.0) ** 2 / (two + alpha) ** 2, 0.0)
         odd = sizes % 2 == 1
-        kappa_3 = np.where(odd, (size - 1.0) * (size - 3.0) ** 2, (size - 2.0) * (size - 3.0) ** 2) / (three + alpha) ** 2
+        kappa_3 = (
+            np.where(odd, (size - 1.0) * (size - 3.0) ** 2, (size - 2.0) * (size - 3.0) ** 2) / (three + alpha) ** 2
+        )
         one = np.bincount(owner[bonds[:, 0]], minlength=n) + alpha
         kappa_1 = np.where(one != 0, size * (size - 1.0) ** 2 / one**2, 0.0)
         kappa_3 = np.where(three + alpha != 0, kappa_3, 0.0)

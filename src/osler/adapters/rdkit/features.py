@@ -37,7 +37,9 @@ def known(features: Sequence[str]) -> tuple[str, ...]:
     """
     for name in features:
         if name not in WIDTH:
-            raise OptionError(f"features of molecules must be of {', '.join(WIDTH)}, was '{name}': {nearest(name, WIDTH)}")
+            raise OptionError(
+                f"features of molecules must be of {', '.join(WIDTH)}, was '{name}': {nearest(name, WIDTH)}"
+            )
     if not features:
         raise OptionError(f"features of molecules must be one or more of {', '.join(WIDTH)}, there were none")
     return tuple(dict.fromkeys(features))

@@ -52,7 +52,9 @@ def read_molecules(path: Path) -> tuple[pl.DataFrame, list[tuple[int, str]], dic
                 rows.append({"_row": number, **row})
     if not rows:
         if not refused:
-            raise ReadError(f"'{path.name}' must hold molecules, it holds no record: check that it was exported whole", "read-empty")
+            raise ReadError(
+                f"'{path.name}' must hold molecules, it holds no record: check that it was exported whole", "read-empty"
+            )
         what = f"none of its {len(refused):,} records can be read; record {refused[0][0]} is {refused[0][1]}"
         raise ReadError(f"'{path.name}' must hold molecules, {what}: export it again", "read-format")
     return _table(rows), refused, {"kind": kind}

@@ -1,8 +1,8 @@
 """Fingerprints of molecules as counts or bits: ECFP, Avalon, ErG and MACCS keys.
 
-Morgan counts: D. Rogers, M. Hahn, Extended-connectivity fingerprints, J Chem Inf Model 50:742 (2010). Avalon: P. Gedeck, B. Rohde,
-C. Bartels, J Chem Inf Model 46:1924 (2006). ErG: N. Stiefl et al., J Chem Inf Model 46:208 (2006). MACCS: J. Durant et al.,
-J Chem Inf Comput Sci 42:1273 (2002).
+Morgan counts: D. Rogers, M. Hahn, Extended-connectivity fingerprints, J Chem Inf Model 50:742 (2010). Avalon: P.
+Gedeck, B. Rohde, C. Bartels, J Chem Inf Model 46:1924 (2006). ErG: N. Stiefl et al., J Chem Inf Model 46:208 (2006).
+MACCS: J. Durant et al., J Chem Inf Comput Sci 42:1273 (2002).
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _AVALON_CLASSES = 0x7FFF
 def counts(mols: Sequence[Any], kinds: Sequence[str] = ("ecfp",)) -> dict[str, np.ndarray]:
     """Counted fingerprints of n molecules: kind → (n, width).
 
-    `ecfp` (Morgan radius 2), `ecfp6` (radius 3), `avalon` and `maccs` are uint8, counts above 255 being 255; `erg` is float32.
+    `ecfp` (Morgan radius 2), `ecfp6` (radius 3), `avalon` and `maccs` are uint8, counts above 255 being 255; `erg` is
+    float32.
 
     Raises:
         OptionError: a kind that is none of `WIDTH`.
@@ -98,8 +99,8 @@ def _plain_smiles(mol: Any) -> str:
 
 
 def _avalon(mol: Any) -> np.ndarray:
-    """(1024,) counts. Handing over a SMILES without stereo gives RDKit's own counts at a third of the time: from its molecule
-    object RDKit first computes a drawing.
+    """(1024,) counts. Handing over a SMILES without stereo gives RDKit's own counts at a third of the time: from its
+    molecule object RDKit first computes a drawing.
     """
     found = optional("rdkit.Avalon.pyAvalonTools", "molecules").GetAvalonCountFP(
         _plain_smiles(mol), True, WIDTH["avalon"], False, _AVALON_CLASSES

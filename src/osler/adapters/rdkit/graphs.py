@@ -66,7 +66,14 @@ def _positions() -> tuple[dict[Any, int], dict[Any, int], dict[Any, int], dict[A
         {chiral.CHI_UNSPECIFIED: 0, chiral.CHI_TETRAHEDRAL_CW: 1, chiral.CHI_TETRAHEDRAL_CCW: 2},
         {getattr(hybrid, name): i for i, name in enumerate(_HYBRIDS)},
         {bond.SINGLE: 0, bond.DOUBLE: 1, bond.TRIPLE: 2, bond.AROMATIC: 3},
-        {stereo.STEREONONE: 0, stereo.STEREOANY: 1, stereo.STEREOZ: 2, stereo.STEREOE: 3, stereo.STEREOCIS: 4, stereo.STEREOTRANS: 5},
+        {
+            stereo.STEREONONE: 0,
+            stereo.STEREOANY: 1,
+            stereo.STEREOZ: 2,
+            stereo.STEREOE: 3,
+            stereo.STEREOCIS: 4,
+            stereo.STEREOTRANS: 5,
+        },
     )
 
 

@@ -1,4 +1,6 @@
-"""When two molecules are the same, in five senses of it, from the strictest to the loosest that still names a substance."""
+"""When two molecules are the same, in five senses of it, from the strictest to the loosest that still names a
+substance.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ SENSES = {
 def identities(mols: Sequence[Any | None]) -> dict[str, list[str | None]]:
     """Sense → one text per molecule that is equal for the same, None where there is no molecule.
 
-    `tautomer` is RDKit's tautomer hash of the parent (HetAtomTautomerv2), which is equal for tautomers and a hundred times faster
-    than enumerating them.
+    `tautomer` is RDKit's tautomer hash of the parent (HetAtomTautomerv2), which is equal for tautomers and a hundred
+    times faster than enumerating them.
     """
     out: dict[str, list[str | None]] = {sense: [] for sense in SENSES}
     for mol in mols:

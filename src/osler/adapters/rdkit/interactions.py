@@ -10,7 +10,9 @@ import numpy as np
 from osler.registry import optional
 
 #: Kinds of atoms by SMARTS; hydrogens are explicit, charges are those the molecule was given with.
-_ACCEPTOR = "[$([O;!+]),$([N;!+;X1]),$([N;!+;X2]),$([n;!+;X2]),$([N;!+;X3;!$(N[C,S,P]=[O,S,N]);!$(N-a);!$(N~[!#6;!#1])])]"
+_ACCEPTOR = (
+    "[$([O;!+]),$([N;!+;X1]),$([N;!+;X2]),$([n;!+;X2]),$([N;!+;X3;!$(N[C,S,P]=[O,S,N]);!$(N-a);!$(N~[!#6;!#1])])]"
+)
 _HYDROPHOBIC = "[$([#6;!$([#6]~[!#6;!#1])]),Cl,Br,I]"
 _POSITIVE = "[+;!$(*~[-])]"
 _AMIDINE = "[NX3]~[CX3]~[NX3;+]"

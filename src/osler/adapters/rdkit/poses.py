@@ -65,7 +65,8 @@ def read_sdf(text: str, name: str) -> list[Any]:
 
 
 def with_hydrogens(molecule: Any) -> Any:
-    """A copy in which the hydrogens that are not there stand at their usual places; the other atoms stay where they are.
+    """A copy in which the hydrogens that are not there stand at their usual places; the other atoms stay where they
+    are.
 
     Raises:
         ReadError: the molecule has no coordinates in space (code `structure`).

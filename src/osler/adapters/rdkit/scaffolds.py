@@ -77,7 +77,9 @@ def _exact(packed: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
     for i in np.argsort(-n_near, kind="stable"):
         if codes[i] < 0:
             free = np.flatnonzero(codes < 0)
-            similar = _similarity(packed[i : i + 1], ones[i : i + 1], packed[free], ones[free])[0] >= 1.0 - radius - 1e-12
+            similar = (
+                _similarity(packed[i : i + 1], ones[i : i + 1], packed[free], ones[free])[0] >= 1.0 - radius - 1e-12
+            )
             codes[free[similar]] = codes[i] = len(centres)
             centres.append(int(i))
     return codes, np.array(centres, dtype=np.int64)

@@ -28,7 +28,10 @@ _COUNTS_LINE = re.compile(r"[^\n]*\n[^\n]*\n[^\n]*\n([ \d]{2}\d)([ \d]{3})")
 _V3000 = re.compile(r"^M  V30 COUNTS +(\d+) +(\d+)", re.MULTILINE)
 _ANY_ATOM = re.compile(r"^.{31}(\*|A|Q|L|X|M|LP|R#|R\d*) ", re.MULTILINE)
 _ANY_ATOM_V3 = re.compile(r"^M  V30 \d+ (\*|A|Q|L|X|M|R#|\[|NOT)", re.MULTILINE)
-_GROUPS = re.compile(r"^M  (?:STY.* (?:SRU|MON|MER|COP|CRO|GRA|ANY|MIX|FOR)\b|V30 \d+ (?:SRU|MON|MER|COP|CRO|GRA|ANY|MIX|FOR)\b)", re.MULTILINE)
+_GROUPS = re.compile(
+    r"^M  (?:STY.* (?:SRU|MON|MER|COP|CRO|GRA|ANY|MIX|FOR)\b|V30 \d+ (?:SRU|MON|MER|COP|CRO|GRA|ANY|MIX|FOR)\b)",
+    re.MULTILINE,
+)
 _NUMBER_WORD = re.compile(r"\b(?:nan|inf|infinity)\b", re.IGNORECASE)
 _MOL2_COUNTS = re.compile(r"@<TRIPOS>MOLECULE[^\n]*\n[^\n]*\n\s*(\d+)(?:\s+(\d+))?")
 
@@ -47,11 +50,20 @@ def refusal(text: str, kind: str) -> str:
 def is_odd(text: str, kind: str) -> bool:
     """Whether a text that is not refused is read in a process apart."""
     if kind == "smiles":
-        if len(text) <= _PLAIN_LENGTH and len(_DIGIT.findall(text)) <= _PLAIN_DIGITS and text.count("(") <= _PLAIN_DIGITS:
+        if (
+            len(text) <= _PLAIN_LENGTH
+            and len(_DIGIT.findall(text)) <= _PLAIN_DIGITS
+            and text.count("(") <= _PLAIN_DIGITS
+        ):
             return bool(_LONG_NUMBER.search(text))
         outside = _BRACKET.sub("", text)
         rings = len(_CLOSURE.findall(outside)) / 2
-        return _atoms(text) > ODD_ATOMS or rings > ODD_RINGS or _depth(outside) > ODD_DEPTH or bool(_LONG_NUMBER.search(text))
+        return (
+            _atoms(text) > ODD_ATOMS
+            or rings > ODD_RINGS
+            or _depth(outside) > ODD_DEPTH
+            or bool(_LONG_NUMBER.search(text))
+        )
     if kind == "inchi":
         return len(text) > 4 * ODD_ATOMS or len(_DIGIT.findall(text)) > 6 * ODD_ATOMS
     atoms, bonds = _counts(text, kind)
@@ -89,7 +101,11 @@ def _record(text: str) -> str:
         return "holds a wildcard atom or an R group: a query, not a molecule"
     if _GROUPS.search(head):
         return "holds repeating units: a polymer or a formulation, not one molecule"
-    return "holds a coordinate that is not a finite number" if _NUMBER_WORD.search(head.partition("\n")[2].partition("\n")[2]) else ""
+    return (
+        "holds a coordinate that is not a finite number"
+        if _NUMBER_WORD.search(head.partition("\n")[2].partition("\n")[2])
+        else ""
+    )
 
 
 def _mol2(text: str) -> str:

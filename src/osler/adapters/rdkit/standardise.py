@@ -65,7 +65,9 @@ class Policy:
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self)):
             if getattr(self, name) not in CHOICES[name]:
-                raise OptionError(f"{name} of molecules must be {' or '.join(CHOICES[name])}, was '{getattr(self, name)}'")
+                raise OptionError(
+                    f"{name} of molecules must be {' or '.join(CHOICES[name])}, was '{getattr(self, name)}'"
+                )
 
 
 def standardise(mol: Any, policy: Policy) -> tuple[Any | None, tuple[str, ...]]:

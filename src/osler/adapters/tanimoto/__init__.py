@@ -1,1 +1,3 @@
-"""Exact Tanimoto similarity over packed bits: kernels, search, library files and diverse picks. No chemistry in here."""
+"""Exact Tanimoto similarity over packed bits: kernels, search, library files and diverse picks. No chemistry in
+here.
+"""

@@ -1,7 +1,7 @@
 """A few rows that differ from one another: MaxMin and sphere exclusion.
 
-MaxMin: M. Ashton et al., Quant Struct-Act Relat 21:598 (2002). Sphere exclusion along a ranking: B. D. Hudson et al., Quant
-Struct-Act Relat 15:285 (1996).
+MaxMin: M. Ashton et al., Quant Struct-Act Relat 21:598 (2002). Sphere exclusion along a ranking: B. D. Hudson et al.,
+Quant Struct-Act Relat 15:285 (1996).
 """
 
 from __future__ import annotations

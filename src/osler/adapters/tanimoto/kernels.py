@@ -1,7 +1,8 @@
-"""Inner loops over packed bits, compiled by Numba: the only place where it is imported. Imported inside functions, on first use.
+"""Inner loops over packed bits, compiled by Numba: the only place where it is imported. Imported inside functions, on
+first use.
 
-Rows are (n, words) uint64. A similarity is common / (size + size of the query - common), 0 for two empty rows; numbers of bits
-are at most 65,535, so that two different shares of bits are two different 64-bit floats.
+Rows are (n, words) uint64. A similarity is common / (size + size of the query - common), 0 for two empty rows; numbers
+of bits are at most 65,535, so that two different shares of bits are two different 64-bit floats.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ def top(
 ) -> int:  # fmt: skip
     """The k most similar rows of at least `threshold`; returns how many there are.
 
-    Sizes are visited from the query's own outwards, the higher bound first, and the search ends where min / max of the two
-    sizes (Swamidass and Baldi 2007) is below what the heap holds. Equal similarities go by place in the source.
+    Sizes are visited from the query's own outwards, the higher bound first, and the search ends where min / max of the
+    two sizes (Swamidass and Baldi 2007) is below what the heap holds. Equal similarities go by place in the source.
 
     Args:
         sources: (n,) place of each row in the source.
@@ -143,7 +144,9 @@ def _push(similarities: np.ndarray, rows: np.ndarray, n: int, similarity: float,
 
 @numba.njit(cache=True)
 def nearest(bits: np.ndarray, others: np.ndarray, similarities: np.ndarray, which: np.ndarray) -> None:
-    """Fill (n,) with each row's largest similarity to any of `others` (m, words), and which of them it is (the first)."""
+    """Fill (n,) with each row's largest similarity to any of `others` (m, words), and which of them it is (the
+    first).
+    """
     other_sizes = np.empty(others.shape[0], dtype=np.int64)
     for j in range(others.shape[0]):
         other_sizes[j] = common_bits(others[j], others[j])

@@ -102,7 +102,9 @@ class Library:
     def _query(self, query: np.ndarray) -> np.ndarray:
         query = np.ascontiguousarray(query, dtype=np.uint64)
         if query.shape != (self.bits.shape[1],):
-            raise OptionError(f"query must have the library's {self.bits.shape[1]} words of 64 bits, its shape was {query.shape}")
+            raise OptionError(
+                f"query must have the library's {self.bits.shape[1]} words of 64 bits, its shape was {query.shape}"
+            )
         return query
 
 

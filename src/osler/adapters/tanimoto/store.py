@@ -3,7 +3,8 @@
     FOLDER/
       bits.npy      (n, words) uint64, ascending by number of bits; mapped, never loaded
       sources.npy   (n,) int64
-      library.json  format, rows, words, rows by number of bits, facts; written last: without it the folder is not a library
+      library.json  format, rows, words, rows by number of bits, facts; written last: without it the folder is not a
+      library
       parts/        while it grows: parts of the stream in their order, each written whole
 """
 

@@ -105,7 +105,8 @@ class Dock(Instrument):
     def run(self, cohort: Cohort, options: DockOptions) -> Findings:
         """Prepare the receptor, set the box, dock every row's molecule, describe its poses.
 
-        A row that cannot be docked gets one line with the reason in `notes`; if no row can be, the first reason is raised.
+        A row that cannot be docked gets one line with the reason in `notes`; if no row can be, the first reason is
+        raised.
 
         Raises:
             InputError: receptor, box, column or an option is not what is needed.

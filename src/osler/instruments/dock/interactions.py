@@ -4,8 +4,8 @@
   (OH, NH3) is not asked where it is: neighbour-donor-acceptor at least 90°;
 - hydrophobic: carbon (or Cl, Br, I of the ligand) with carbon neighbours only, to such a carbon, at most 4.0 Å; the
   shortest per residue;
-- pi stacking: aromatic ring centres at most 5.5 Å apart, one centre at most 2.0 Å off the other ring's axis; parallel up
-  to 30°, edge to face from 60°;
+- pi stacking: aromatic ring centres at most 5.5 Å apart, one centre at most 2.0 Å off the other ring's axis; parallel
+  up to 30°, edge to face from 60°;
 - salt bridge: atoms of opposite charge at most 4.0 Å apart (Barlow and Thornton, J Mol Biol 1983).
 
 The angles of hydrogen bonds follow Baker and Hubbard (Prog Biophys Mol Biol 1984), the stacking Salentin and others

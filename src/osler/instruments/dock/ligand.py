@@ -47,7 +47,8 @@ def column_of(cohort: Cohort, name: str) -> str:
     known += [c.name for c in cohort.columns if c.name.lower() in NAMES]
     if not known:
         raise ColumnError(
-            "the table must have a column of molecules, none is of modality molecule or named smiles: name it with --column",
+            "the table must have a column of molecules, none is of modality "
+            "molecule or named smiles: name it with --column",
             "column-unknown",
         )
     return known[0]

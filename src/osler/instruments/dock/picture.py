@@ -44,7 +44,9 @@ def interactions_svg(molecule: Any, contacts: list[Contact], title: str) -> str:
 
 
 def _around(residues: list[str], ends: list[tuple[Contact, np.ndarray]]) -> dict[str, np.ndarray]:
-    """A place for each residue on an ellipse, in the direction of the atoms it touches, kept apart from its neighbours."""
+    """A place for each residue on an ellipse, in the direction of the atoms it touches, kept apart from its
+    neighbours.
+    """
     if not residues:
         return {}
     center = np.array([_WIDTH / 2, _HEIGHT / 2])

@@ -106,7 +106,9 @@ def prepare(path: str, altlocs: tuple[str, ...] = (), waters: bool = False, meta
 
 
 def _altlocs(atoms: pl.DataFrame, asked: tuple[str, ...]) -> tuple[pl.DataFrame, list[str]]:
-    """One residue name per number and one place per atom: the asked letter, or that with the highest occupancy in the residue."""
+    """One residue name per number and one place per atom: the asked letter, or that with the highest occupancy in the
+    residue.
+    """
     wanted = dict(_asked(text, atoms) for text in asked)
     names = atoms.group_by("key", "residue", maintain_order=True).agg(pl.col("occupancy").mean())
     names = names.sort("occupancy", descending=True, maintain_order=True).unique(
@@ -142,7 +144,8 @@ def _asked(text: str, atoms: pl.DataFrame) -> tuple[str, str]:
     held = sorted(set(atoms.filter((pl.col("key") == key) & (pl.col("altloc") != ""))["altloc"]))
     if letter.strip() not in held:
         raise OptionError(
-            f"option 'altlocs' must be like A:45=B with a place that the residue has, was '{text[:30]}'; it has {', '.join(held) or 'none'}"
+            f"option 'altlocs' must be like A:45=B with a place that the residue has, was "
+            f"'{text[:30]}'; it has {', '.join(held) or 'none'}"
         )
     return key, letter.strip()
 
@@ -161,7 +164,8 @@ def _kept(atoms: pl.DataFrame, file: Path, waters: bool) -> tuple[pl.DataFrame, 
     kept = atoms.filter(is_polymer)
     if kept.height > MOST_ATOMS:
         raise LimitError(
-            f"a receptor must have at most {MOST_ATOMS:,} atoms, '{file.name}' has {kept.height:,}: keep the chains around the pocket"
+            f"a receptor must have at most {MOST_ATOMS:,} atoms, '{file.name}' has "
+            f"{kept.height:,}: keep the chains around the pocket"
         )
     out = atoms.filter(~is_polymer & (pl.col("kind") != "water"))
     return kept, {
@@ -216,7 +220,8 @@ def _letters(atoms: pl.DataFrame) -> dict[str, str]:
     free = [c for c in _LETTERS if c not in names]
     if len([n for n in names if len(n) > 1]) > len(free):
         raise LimitError(
-            f"a receptor must have at most {len(_LETTERS)} chains, it has {len(names)}: keep the chains around the pocket"
+            f"a receptor must have at most {len(_LETTERS)} chains, it has "
+            f"{len(names)}: keep the chains around the pocket"
         )
     numbers = atoms["number"]
     if numbers.min() < -999 or numbers.max() > 9999:
@@ -238,8 +243,10 @@ def _pdb(atoms: pl.DataFrame, letters: dict[str, str]) -> str:
     for i, a in enumerate(atoms.iter_rows(named=True), start=1):
         name = a["atom"] if len(a["atom"]) >= 4 or len(a["element"]) == 2 else f" {a['atom']}"
         out.append(
-            f"{'HETATM' if a['kind'] == 'metal' else 'ATOM  '}{i:5d} {name:<4.4s} {a['residue']:>3.3s} {letters.get(a['chain'], a['chain'][:1]):1.1s}{a['number']:4d}"
-            f"{a['insertion'] or ' ':1.1s}   {a['x']:8.3f}{a['y']:8.3f}{a['z']:8.3f}{1:6.2f}{0:6.2f}          {a['element'].upper():>2s}\n"
+            f"{'HETATM' if a['kind'] == 'metal' else 'ATOM  '}{i:5d} {name:<4.4s} {a['residue']:>3.3s} "
+            f"{letters.get(a['chain'], a['chain'][:1]):1.1s}{a['number']:4d}"
+            f"{a['insertion'] or ' ':1.1s}   {a['x']:8.3f}{a['y']:8.3f}{a['z']:8.3f}{1:6.2f}{0:6.2f} "
+            f"         {a['element'].upper():>2s}\n"
         )
     return "".join(out)
 

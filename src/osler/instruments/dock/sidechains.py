@@ -46,7 +46,8 @@ def modified(atoms: pl.DataFrame, known: frozenset[str]) -> tuple[list[str], pl.
 
 
 def complete(atoms: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
-    """Every standard residue whole: one that lacks side-chain atoms is cut to alanine (glycine without CB), and named with them.
+    """Every standard residue whole: one that lacks side-chain atoms is cut to alanine (glycine without CB), and named
+    with them.
 
     Args:
         atoms: an atom table with `key`.
