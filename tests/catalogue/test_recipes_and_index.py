@@ -211,7 +211,7 @@ def test_names_come_from_files_and_differ(tmp_path) -> None:
     assert (by_name["twice.csv"].rows, by_name["twice.tsv"].rows) == (12, 0)
     assert by_name["heart"].official_url == "https://github.com/o/r/tree/abc"
     assert by_name["set-x"].file == "clinical/set/x.csv"
-    assert [f.name for f in fields(index.Entry)][0] == "name"
+    assert next(f.name for f in fields(index.Entry)) == "name"
 
 
 def test_installed_sets_are_what_the_index_says(tmp_path) -> None:

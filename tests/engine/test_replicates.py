@@ -30,7 +30,9 @@ def regression(y):
 def test_rows_repeat_only_where_every_input_does():
     c = cohort(["ab", "ba", "ab", None, None, "cd"], z=[1.5, 1.5, 2.5, 1.5, 1.5, 1.5], y=[1.0, 2, 3, 4, 5, 6])
     codes = replicates_of(c)
-    assert codes[0] == codes[1] and len({codes[0], codes[2], codes[5]}) == 3 and (codes[3:5] == -1).all()
+    assert codes[0] == codes[1]
+    assert len({codes[0], codes[2], codes[5]}) == 3
+    assert (codes[3:5] == -1).all()
     plain = read(pl.DataFrame({"z": [1.5, 1.5], "y": [1.0, 2.0]}), target="y")
     assert (replicates_of(plain) == -1).all()
 
@@ -42,12 +44,16 @@ def test_the_spread_within_things_by_hand():
     assert facts == {}, "three repeats are too few to state a spread"
     facts = replicates.noise(cohort(words * 2, y=y * 2), regression(y * 2))
     # things: ab 1 3 1 3 (squares 4), cd 5 x 4 (0), ef 2 4 2 4 (4), gh 9 9 (0): 8 over 3 + 3 + 3 + 1 = 10
-    assert facts["freedom"] == 10 and facts["things"] == 4 and facts["rows"] == 14
+    assert facts["freedom"] == 10
+    assert facts["things"] == 4
+    assert facts["rows"] == 14
     assert facts["sd"] == pytest.approx(np.sqrt(0.8))
     assert facts["low"] == pytest.approx(np.sqrt(8 / 20.483), abs=1e-4)  # chi-square quantiles of 10, from tables
     assert facts["high"] == pytest.approx(np.sqrt(8 / 3.247), abs=1e-3)
     told = replicates.finding(facts, regression(y))[0]
-    assert told.code == "replicates" and "no model can beat that RMSE" in told.message and "0.894" in told.message
+    assert told.code == "replicates"
+    assert "no model can beat that RMSE" in told.message
+    assert "0.894" in told.message
 
 
 def test_classes_that_disagree():
@@ -63,6 +69,7 @@ def test_merging_keeps_the_weighted_mean_and_every_single_row():
     target = Target("regression", ("y",), np.array([1.0, 5.0, 4.0, 7.0]), weight=np.array([2.0, 1.0, 1.0, 3.0]))
     rows, merged = replicates.merged(c, target)
     assert rows.tolist() == [0, 1, 3]
-    assert merged.y.tolist() == [2.0, 5.0, 7.0] and merged.weight.tolist() == [3.0, 1.0, 3.0]
+    assert merged.y.tolist() == [2.0, 5.0, 7.0]
+    assert merged.weight.tolist() == [3.0, 1.0, 3.0]
     binary = Target("binary", ("y",), np.array([0, 1, 0, 1]), classes=("a", "b"))
     assert replicates.merged(c, binary)[0].tolist() == [0, 1, 2, 3]

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from osler import modalities
-from osler.cohort.read import read
 from osler.cohort.grouping import groups_of, identities_of
+from osler.cohort.read import read
 from osler.engine import familiar
 from osler.engine.batches import encode, fit_states
 from osler.engine.fit import fit
@@ -44,14 +44,16 @@ def cohort(**roles):
 def test_a_view_is_encoded_only_where_some_model_wants_it_and_follows_take_and_concat():
     c = cohort()
     plain, both = encode(c, fit_states(c))["word"], encode(c, fit_states(c, ("graph", "sequence")))["word"]
-    assert plain.views == {} and list(both.views) == ["sequence"]
+    assert plain.views == {}
+    assert list(both.views) == ["sequence"]
     part = both.take(np.array([5, 2]))
     assert part.views["sequence"].values.argmax(axis=1).tolist() == [
         "abcdefghij".index(ch) for r in (5, 2) for ch in c.table["word"][r]
     ]
     again = type(both).concat([both.take(np.arange(3)), both.take(np.arange(3, 120))])
     assert np.array_equal(again.views["sequence"].values, both.views["sequence"].values)
-    assert both.seen_as(("grid", "sequence")).layout == "sequence" and both.seen_as(("grid",)).layout == "dense"
+    assert both.seen_as(("grid", "sequence")).layout == "sequence"
+    assert both.seen_as(("grid",)).layout == "dense"
     assert both.seen_as(("dense",)).views == {}
 
 
@@ -67,13 +69,15 @@ def test_two_columns_with_twins_are_the_same_only_together():
     table = pl.DataFrame({"one": ["ab", "ba", "ab", None], "two": ["cd", "cd", "ef", "cd"], "y": [1.0, 2.0, 3.0, 4.0]})
     c = read(table, columns={"one": "letters", "two": "letters"}, target="y")
     keys = identities_of(c)
-    assert list(keys) == ["one + two"] and keys["one + two"].is_null().to_list() == [False, False, False, True]
+    assert list(keys) == ["one + two"]
+    assert keys["one + two"].is_null().to_list() == [False, False, False, True]
     assert groups_of(c).tolist() == [0, 0, 1, 2]
 
 
 def test_a_kind_of_unit_becomes_a_unit_column_and_an_unknown_one_is_refused():
     c, names = with_units(cohort(), Study(unit=("first",), target=("y",)))
-    assert names == ("word first",) and c.column("word first").modality == "category"
+    assert names == ("word first",)
+    assert c.column("word first").modality == "category"
     assert c.table["word first"][3] == c.table["word"][3][0]
     _, names = with_units(cohort(), Study(unit=("word.first",), target=("y",)))
     assert names == ("word first",)
@@ -93,11 +97,14 @@ def test_fit_by_a_derived_unit_is_clean_verifies_and_predicts(tmp_path):
     study = Study(target=("y",), column=("word=letters",), unit=("first",), repeats=1, folds=4, explain=False)
     run = fit(path, tmp_path / "run", study, workers=1, silent=True)
     certificate = json.loads((tmp_path / "run/certificate.json").read_text())
-    assert certificate["verdict"] == "clean" and certificate["unit"] == "word first"
+    assert certificate["verdict"] == "clean"
+    assert certificate["unit"] == "word first"
     checks = {c["name"]: c for c in certificate["checks"]}
     assert (
         checks["same word: anagram"]["verdict"] == "clean"
-        and "repeat another row" in checks["same word: anagram"]["detail"]
+    )
+    assert (
+        "repeat another row" in checks["same word: anagram"]["detail"]
     )
     assert set(run.scores["parts"]["cv"]) == {"baseline", "boosting"}, "the modality suggests what is fitted"
     assert run.scores["parts"]["cv"]["boosting"]["r2"]["value"] > 0.5
@@ -132,7 +139,8 @@ def test_familiar_by_hand():
     assert familiar.seen(block, learnt).tolist() == [True, True, False]
     gone = dense(np.full((1, 4), np.nan), list("abcd"), kinds=["count"] * 4)
     assert familiar.seen(gone, learnt).tolist() == [True]
-    assert familiar.is_whole(learnt) and familiar.is_whole({})
+    assert familiar.is_whole(learnt)
+    assert familiar.is_whole({})
     for broken in (
         {"bits": "!"},
         {"bits": learnt["bits"][:-8]},

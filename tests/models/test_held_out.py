@@ -50,7 +50,8 @@ def test_answers_come_from_models_that_never_saw_the_fold(spec: str) -> None:
     params, answer = models.get(spec).fit_out_of_fold(data, plan, np.random.default_rng(0))
     rows = np.concatenate([test for _, test in plan])
     y = data.target.y[rows]
-    assert answer.value.shape == (160, 2) and np.allclose(answer.value.sum(axis=1), 1)
+    assert answer.value.shape == (160, 2)
+    assert np.allclose(answer.value.sum(axis=1), 1)
     seen = models.get(spec).predict(params, data.blocks).value[rows, 1]
     p = answer.value[:, 1]
     assert np.mean((p - y) ** 2) < y.var()  # learns
@@ -75,7 +76,8 @@ def test_numbers_have_folds_of_their_own_too() -> None:
     for spec in ("spline", "boosting"):
         _, answer = models.get(spec).fit_out_of_fold(data, plan, np.random.default_rng(0))
         y = data.target.y[np.concatenate([test for _, test in plan])]
-        assert answer.value.shape == (160, 1) and np.mean((answer.value[:, 0] - y) ** 2) < y.var()
+        assert answer.value.shape == (160, 1)
+        assert np.mean((answer.value[:, 0] - y) ** 2) < y.var()
 
 
 def test_a_fold_without_both_classes_is_left_to_the_ensemble() -> None:
@@ -98,4 +100,5 @@ def test_boosting_rests_once_rounds_gain_next_to_nothing() -> None:
     boosting = models.get("boosting:learning_rate=0.5")
     settings = boosting._settings(160, 2, 1)
     _, curve = _walk((X[rows[0]], X[rows[1]]), rows, data.target.y, np.ones(160), settings, 2000)
-    assert len(curve) < 500 and curve[-1] < curve[0]
+    assert len(curve) < 500
+    assert curve[-1] < curve[0]

@@ -206,7 +206,8 @@ def test_checks_are_folded_away_only_where_all_is_clean(tmp_path: Path):
         held["certificate"]["verdict"] = verdict
         dom = page_of(write(tmp_path / verdict, held))
         first = dom.named("details")[0]
-        assert ("open" in first) is is_open and "Every check of the certificate" in dom.text
+        assert ("open" in first) is is_open
+        assert "Every check of the certificate" in dom.text
         assert "no unit was declared" in dom.text
 
 

@@ -18,9 +18,9 @@ from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW
 from osler.cohort.lineage import Step, refusals
 from osler.cohort.read import read
-from osler.engine.clinical import offered
 from osler.engine import replicates
 from osler.engine.asked import check_models, check_study
+from osler.engine.clinical import offered
 from osler.engine.study import Study
 from osler.engine.units import with_units
 from osler.engine.warm import init_of
@@ -29,7 +29,6 @@ from osler.models.base import Params
 from osler.models.ensemble import DEFAULT_MEMBERS
 from osler.tasks.base import Target, Task
 from osler.tasks.survival import split_event
-
 
 #: With fewer rows than this only the straight line is fitted unless models are named.
 FEW = 40
@@ -287,7 +286,7 @@ def _facts(
     facts = {
         "rows_read": len(cohort) + refused, "rows_used": len(cohort), "rows_refused": refused,
         "cells_set_missing": int((ledger["action"] == "set missing").sum()),
-        "units": int(len(np.unique(groups))), "units_merged_as_duplicates": int(merged),
+        "units": len(np.unique(groups)), "units_merged_as_duplicates": int(merged),
         "inputs": [c.name for c in cohort.role("input")], "task": study.task,
         "splits": [{"key": s.key, "train": len(s.train), "test": len(s.test)} for s in splits],
     }  # fmt: skip

@@ -12,7 +12,6 @@ from osler import tasks
 from osler.blocks import Block
 from osler.tasks.base import Prediction, Target
 
-
 #: Shuffled rows per column that are enough for its mean: with fewer rows every column is shuffled more often.
 MOVED = 2000
 

@@ -14,7 +14,6 @@ from osler.blocks import Block
 from osler.cohort.column import Column
 from osler.errors import OptionError, nearest
 
-
 #: Options that inference writes into a column; they stay when a column is declared to be of another modality.
 INFERRED = frozenset({"missing_codes", "possible", "impossible", "quantity", "quantity_unit", "decimal", "formats"})
 #: Options of a target or event column that the task reads, not the modality.

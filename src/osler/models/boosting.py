@@ -11,10 +11,16 @@ import numpy as np
 
 from osler.blocks import Block
 from osler.models import held_out, nodes
-from osler.models.base import Batches, Encoded, Estimator, Params
+from osler.models.base import Batches, Estimator, Params
 from osler.models.design import TreeDesign
 from osler.models.labels import (
-    case_weights, fit_per_label, inner_folds, predict_per_label, probabilities, sigmoid, softmax,
+    case_weights,
+    fit_per_label,
+    inner_folds,
+    predict_per_label,
+    probabilities,
+    sigmoid,
+    softmax,
 )  # fmt: skip
 from osler.models.nodes import Nodes, OneTree
 from osler.tasks.base import Prediction

@@ -100,7 +100,7 @@ def _features(site: pl.DataFrame) -> Features:
         [
             j
             for j in held
-            if j != i and (element[i] != "H" and element[j] != "H" or np.linalg.norm(xyz[i] - xyz[j]) < 1.3)
+            if j != i and ((element[i] != "H" and element[j] != "H") or np.linalg.norm(xyz[i] - xyz[j]) < 1.3)
         ]
         for i, held in enumerate(near)
     ]
