@@ -213,7 +213,7 @@ def test_symmetric_rmsd_by_hand():
         0, abs=1e-6
     )
     assert np.sqrt(((xyz - turned) ** 2).sum(axis=1).mean()) > 1
-    assert spyrmsd.symmetric_rmsd((xyz, numbers, bonds), ([*xyz, 3, 4, 0], numbers, bonds)) == pytest.approx(
+    assert spyrmsd.symmetric_rmsd((xyz, numbers, bonds), (xyz + np.array([3, 4, 0]), numbers, bonds)) == pytest.approx(
         5
     )
     other = poses.heavy(conformers.embed(Chem.MolFromSmiles("CC=CC=CC"), 1))
