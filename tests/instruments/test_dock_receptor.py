@@ -250,3 +250,101 @@ def test_crystal_files_of_the_mirror_are_whole(mirror: Path):
     assert target.facts["side_chains_cut"]["A:274"] == "LYS without CG CD CE NZ"
     assert target.facts["residues_left_out"] == []
     assert target.facts["residues"] == 275
+
+
+def table_of(text: str) -> pl.DataFrame:
+    """An atom table with keys."""
+    from osler.adapters import gemmi as adapter
+
+    key = pl.concat_str("chain", pl.lit(":"), pl.col("number").cast(pl.String), "insertion")
+    return adapter.read_atoms(text, "made", False)[0].with_columns(key=key)
+
+
+def test_cutting_keeps_the_backbone_of_one_residue_and_nothing_else_changes():
+    atoms = table_of(peptide(SEQUENCE))
+    short = sidechains.cut(atoms, "A:6")
+    assert short is not None
+    mine = short.filter(pl.col("key") == "A:6")
+    assert set(mine["atom"]) == {"N", "CA", "C", "O", "CB", "OXT"}
+    assert set(mine["residue"]) == {"ALA"}
+    assert short.filter(pl.col("key") != "A:6").equals(atoms.filter(pl.col("key") != "A:6"))
+    assert sidechains.cut(atoms.filter(~((pl.col("key") == "A:6") & (pl.col("atom") == "CA"))), "A:6") is None
+
+
+def test_a_modified_residue_without_a_template_keeps_its_backbone():
+    text = peptide("AKA").replace("LYS", "LLP")
+    told, atoms = sidechains.modified(table_of(text), frozenset({"ALA", "GLY", "LYS"}))
+    assert told == ["A:2 LLP to ALA"]
+    assert atoms.filter(pl.col("key") == "A:2")["residue"].unique().to_list() == ["ALA"]
+    told, same = sidechains.modified(table_of(peptide("AKA")), frozenset({"ALA", "LYS"}))
+    assert told == []
+    assert same.height == table_of(peptide("AKA")).height
+
+
+def test_a_residue_of_two_kinds_takes_the_one_with_the_higher_occupancy(prepared):
+    """Number 2 is both ALA (0.3) and SER (0.7), as in structures with mixed sequence."""
+    text = peptide("GSG")
+    serine = "".join(f"{v[:16]}B{v[17:54]}  0.70{v[60:]}" for v in lines_of(text, 2))
+    alanine = "".join(
+        f"{v[:16]}A{v[17:].replace('SER', 'ALA', 1)[:37]}  0.30{v[60:]}"
+        for v in lines_of(text, 2)
+        if v[12:16].strip() != "OG"
+    )
+    target = prepared("".join(lines_of(text, 1)) + alanine + serine + "".join(lines_of(text, 3)))
+    assert [r for r in target.atoms["residue"].unique(maintain_order=True)] == ["GLY", "SER"]
+
+
+def test_hydrogens_that_fit_no_template_are_replaced(prepared):
+    """A fourth hydrogen on an alanine's CB cannot be; the residue's own hydrogens go and come anew."""
+    x, y, z = (
+        float(next(v for v in lines_of(peptide("AAA"), 2) if v[12:16].strip() == "CB")[a : a + 8])
+        for a in (30, 38, 46)
+    )
+    extra = "".join(
+        atom(f"HX{i}", "ALA", 2, (x + dx, y + dy, z + dz), element="H")
+        for i, (dx, dy, dz) in enumerate([(1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1)])
+    )
+    text = (
+        "".join(lines_of(peptide("AAA"), 1) + lines_of(peptide("AAA"), 2))
+        + extra
+        + "".join(lines_of(peptide("AAA"), 3))
+    )
+    target = prepared(text)
+    assert target.facts["own_hydrogens_replaced"] == ["A:2"]
+    assert target.facts["side_chains_cut"] == {}
+    assert target.atoms.filter((pl.col("number") == 2) & (pl.col("element") == "H")).height == 5
+
+
+def test_insertion_codes_and_blank_chains_are_kept(prepared):
+    text = "".join(f"{v[:21]} {v[22:]}" for v in peptide("AKS").splitlines(True))
+    text = "".join(v if int(v[22:26]) != 3 else f"{v[:22]}   2A{v[27:]}" for v in text.splitlines(True))
+    target = prepared(text)
+    assert set(target.atoms.select("number", "insertion").iter_rows()) == {(1, ""), (2, ""), (2, "A")}
+    assert box.residues(("2A",), target.structure, 0).source == "residues 2A"
+    with pytest.raises(OptionError, match="no letter 1-2"):
+        box.residues(("9",), target.structure, 0)
+
+
+def test_a_disulphide_bridge_has_no_hydrogens_on_its_sulphurs(prepared):
+    """Two cysteines whose sulphurs are put 2.05 Å apart by moving one whole peptide."""
+    one = peptide("GCG")
+    place = lambda text: np.array([float(lines_of(text, 2)[-1][a : a + 8]) for a in (30, 38, 46)])  # noqa: E731
+    assert lines_of(one, 2)[-1][12:16].strip() == "SG"
+    away = place(one) - np.mean(
+        [[float(v[a : a + 8]) for a in (30, 38, 46)] for v in one.splitlines()], axis=0
+    )
+    away = away / np.linalg.norm(away)
+    center = place(one) + 1.025 * away
+    other = "".join(
+        f"{v[:21]}B{v[22:30]}" + "".join(f"{2 * center[i] - float(v[a : a + 8]):8.3f}" for i, a in enumerate((30, 38, 46))) + v[54:]
+        for v in one.splitlines(True)
+    )  # fmt: skip
+    bridged = prepared(one + other)
+    free = prepared(one)
+    sulphur = lambda target: [  # noqa: E731
+        n
+        for n in target.atoms.filter((pl.col("residue") == "CYS") & (pl.col("element") == "H"))["atom"]
+        if n.startswith("HG")
+    ]
+    assert len(sulphur(free)) == 1
+    assert sulphur(bridged) == []

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from osler.adapters.rdkit.poses import silent
 from osler.errors import InputError
 from osler.registry import optional
 
-_RESIDUE = re.compile(r"residue_key='([^']*)'")
+_RESIDUE = re.compile(r"(?:residue_key='|corresponding to key )([^'\s]*)")
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _silent() -> Iterator[None]:
     before = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), silent():
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -33,7 +33,7 @@ def read(text: str) -> Any:
         )
     if not is_block:
         return parsed.mol
-    with _silent():
+    with silent():
         return chem.MolFromMolBlock(text, removeHs=False)
 
 
@@ -54,7 +54,7 @@ def read_sdf(text: str, name: str) -> list[Any]:
     """
     chem = optional("rdkit.Chem", "molecules")
     supplier = chem.SDMolSupplier()
-    with _silent():
+    with silent():
         supplier.SetData(text, removeHs=False)
         found = list(supplier)
     if not found or any(m is None or not m.GetNumAtoms() for m in found):
@@ -154,8 +154,8 @@ def read_receptor(pdb: str) -> Any:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
-    """RDKit's messages quote structures; ours do not."""
+def silent() -> Iterator[None]:
+    """RDKit says nothing meanwhile: its messages quote structures, ours do not."""
     blocks = optional("rdkit.rdBase", "molecules")
     keep = blocks.BlockLogs()
     try:

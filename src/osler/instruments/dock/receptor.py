@@ -132,10 +132,10 @@ def _altlocs(atoms: pl.DataFrame, asked: tuple[str, ...]) -> tuple[pl.DataFrame,
         atoms.with_row_index("at")
         .with_columns(rank=rank)
         .sort(["rank", "occupancy", "at"], descending=[False, True, False])
+        .unique(["key", "atom"], keep="first", maintain_order=True)
     )
-    return ranked.unique(["key", "atom"], keep="first", maintain_order=True).sort("at").drop(
-        "at", "rank"
-    ), told
+    whole = ranked.sort(pl.col("at").min().over("key"), "at")  # a residue's lines together, where its first one is
+    return whole.drop("at", "rank"), told
 
 
 def _asked(text: str, atoms: pl.DataFrame) -> tuple[str, str]:
