@@ -7,6 +7,7 @@ MACCS: J. Durant et al., J Chem Inf Comput Sci 42:1273 (2002).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -20,6 +21,8 @@ from osler.registry import optional
 WIDTH = {"ecfp": 1024, "ecfp6": 1024, "avalon": 1024, "erg": 315, "maccs": 167}
 #: What Avalon counts for a molecule (all classes but those for queries), as RDKit does for its own molecules.
 _AVALON_CLASSES = 0x7FFF
+_USUAL = re.compile(r"\[(?:nH|n\+|N\+|NH\d?\+|O-|S\+)\]")
+_RARE = re.compile(r"[\[<>$]")
 
 
 def counts(mols: Sequence[Any], kinds: Sequence[str] = ("ecfp",)) -> dict[str, np.ndarray]:
@@ -35,8 +38,9 @@ def counts(mols: Sequence[Any], kinds: Sequence[str] = ("ecfp",)) -> dict[str, n
     for kind in kinds:
         one = _maker(kind)
         found = np.zeros((len(mols), WIDTH[kind]), dtype=np.float32 if kind == "erg" else np.uint8)
-        for row, mol in enumerate(mols):
-            found[row] = one(mol)
+        with optional("rdkit.rdBase", "molecules").BlockLogs():
+            for row, mol in enumerate(mols):
+                found[row] = one(mol)
         out[kind] = found
     return out
 
@@ -85,7 +89,7 @@ def _bit_maker(kind: str, width: int) -> Callable[[Any], np.ndarray]:
         return _maccs
     if kind == "avalon":
         avalon = optional("rdkit.Avalon.pyAvalonTools", "molecules")
-        return lambda mol: _array(avalon.GetAvalonFP(_plain_smiles(mol), True, width, False, 0, _AVALON_CLASSES), width)
+        return lambda mol: _array(avalon.GetAvalonFP(mol, width), width)
     raise OptionError(f"binary fingerprint must be ecfp, ecfp6, avalon or maccs, was '{kind}'")
 
 
@@ -100,11 +104,14 @@ def _plain_smiles(mol: Any) -> str:
 
 def _avalon(mol: Any) -> np.ndarray:
     """(1024,) counts. Handing over a SMILES without stereo gives RDKit's own counts at a third of the time: from its
-    molecule object RDKit first computes a drawing.
+    molecule object RDKit first computes a drawing. Avalon's SMILES know no dative and no fourfold bonds, and count
+    hydrogens of rare elements and ions otherwise, so molecules with brackets beyond the usual ones go the longer way.
     """
-    found = optional("rdkit.Avalon.pyAvalonTools", "molecules").GetAvalonCountFP(
-        _plain_smiles(mol), True, WIDTH["avalon"], False, _AVALON_CLASSES
-    )
+    tools, smiles = optional("rdkit.Avalon.pyAvalonTools", "molecules"), _plain_smiles(mol)
+    if _RARE.search(_USUAL.sub("", smiles)):
+        found = tools.GetAvalonCountFP(mol, WIDTH["avalon"])
+    else:
+        found = tools.GetAvalonCountFP(smiles, True, WIDTH["avalon"], False, _AVALON_CLASSES)
     return np.minimum(_array(found, WIDTH["avalon"]), 255)
 
 

@@ -40,8 +40,8 @@ def parse(text: str | None, kind: str = "smiles") -> Parsed:
         text: a text of this kind; outer spaces do not count, nor what follows a SMILES after a space (its name).
         kind: one of `KINDS`.
 
-    Never raises for a text, never ends the process and takes at most two seconds: a text with far more rings, atoms or branches
-    than drugs have is read in a process apart (`osler.adapters.rdkit.apart`).
+    Never raises for a text, never ends the process and takes at most two seconds: a text with far more rings, atoms or
+    branches than drugs have is read in a process apart (`osler.adapters.rdkit.apart`).
     """
     if kind in ("smiles", "inchi"):
         text = (text or "").strip().partition(" ")[0].partition("\t")[0]
@@ -77,6 +77,8 @@ def parse_here(text: str, kind: str) -> Parsed:
         return Parsed(None, f"more than {screen.MAX_ATOMS:,} atoms")
     if kind != "smiles" and mol.HasSubstructMatch(_wildcard()):
         return Parsed(None, "holds a wildcard atom or an R group: a query, not a molecule")
+    if kind == "mol2" and any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
+        return Parsed(None, "lacks hydrogens, which a MOL2 block must hold")
     return Parsed(mol)
 
 
