@@ -143,7 +143,7 @@ def test_a_wrong_sum_is_seen(rng: np.random.Generator):
         "svm", Params(), answer, numbers(X), Background(numbers(X), np.full(3, 1 / 3)), Scale("mean"), rng
     )
     assert found.adds_up(Scale("mean")).all()
-    broken = replace(found, values=[*found.values, [0, 0, 0], [2e-06, 0, 0], [0, 0, 0]])
+    broken = replace(found, values=found.values + np.array([[0, 0, 0], [2e-6, 0, 0], [0, 0, 0]]))
     assert broken.adds_up(Scale("mean")).tolist() == [True, False, True]
 
 
