@@ -35,7 +35,8 @@ class MoleculeOptions:
         features: of the dense block, any of ecfp, ecfp6, avalon, erg, maccs, descriptors.
         notation: how cells are written: "smiles", "inchi", or "auto" (a cell that starts with InChI= is one).
         salts: "strip" known counter-ions and solvents, or "keep" them.
-        mixtures: of several parts left, the "largest" is taken, all are kept ("keep"), or the cell is refused ("refuse").
+        mixtures: of several parts left, the "largest" is taken, all are kept ("keep"), or the cell is refused
+            ("refuse").
         charges: "neutralise" what can be, or "keep".
         isotopes: "keep" or "drop" labels.
         stereo: "keep" or "drop" stereo of atoms and double bonds.
@@ -53,13 +54,14 @@ class MoleculeOptions:
 
 
 class Molecule(Modality):
-    """A small molecule. Emits counts and descriptors (J. H. Notwell, M. W. Wood, arXiv:2310.00174, 2023), a graph of atoms and
-    bonds, or a sequence of SMILES tokens.
+    """A small molecule. Emits counts and descriptors (J. H. Notwell, M. W. Wood, arXiv:2310.00174, 2023), a graph of
+    atoms and bonds, or a sequence of SMILES tokens.
     """
 
     name = "molecule"
     emits = "dense"
     also = ("graph", "sequence")
+    suggests = ("boosting",)
     unit_kinds = ("scaffold", "cluster")
     extra = "molecules"
     Options = MoleculeOptions
@@ -109,7 +111,9 @@ class Molecule(Modality):
         }  # fmt: skip
 
     def encode(self, values: pl.Series, state: dict[str, Any], root: Path | None = None) -> Block:
-        """Features (n, p) of the standardised molecules: counts, and continuous descriptors; NaN where there is none."""
+        """Features (n, p) of the standardised molecules: counts, and continuous descriptors; NaN where there is
+        none.
+        """
         features = _features()
         numbers = features.dense(_texts(values).to_list(), state["features"], _policy(state), state["notation"])
         kinds = [
@@ -119,8 +123,8 @@ class Molecule(Modality):
         return dense(numbers, names, present=~np.isnan(numbers).any(axis=1), kinds=kinds)
 
     def encode_as(self, layout: str, values: pl.Series, state: dict[str, Any], root: Path | None = None) -> Block:
-        """The dense block; a graph (`osler.adapters.rdkit.graphs`); or a ragged sequence (sum t, 1) of codes of SMILES tokens, 0 for
-        a token that no two training molecules had, 1 + its position in the state's `tokens` for others.
+        """The dense block; a graph (`osler.adapters.rdkit.graphs`); or a ragged sequence (sum t, 1) of codes of SMILES
+        tokens, 0 for a token that no two training molecules had, 1 + its position in the state's `tokens` for others.
         """
         if layout == "graph":
             from osler.adapters.rdkit import graphs
@@ -143,8 +147,9 @@ class Molecule(Modality):
         return Block("sequence", {"values": flat, "offsets": offsets}, present, (f"{state['column']}: token",))
 
     def units(self, kind: str, values: pl.Series) -> pl.Series:
-        """(n,) the scaffold's SMILES (kind "scaffold"), or the name of the cluster of similar molecules (kind "cluster": Butina on
-        ECFP bits, Tanimoto distance 0.35), of each molecule by the default policy; null where there is none.
+        """(n,) the scaffold's SMILES (kind "scaffold"), or the name of the cluster of similar molecules (kind
+        "cluster": Butina on ECFP bits, Tanimoto distance 0.35), of each molecule by the default policy; null where
+        there is none.
         """
         if kind not in self.unit_kinds:
             return super().units(kind, values)
@@ -160,7 +165,9 @@ class Molecule(Modality):
         )
 
     def identities(self, values: pl.Series) -> dict[str, pl.Series]:
-        """(n,) keys of five senses of being the same molecule, see `osler.adapters.rdkit.identity.SENSES`; null where unreadable."""
+        """(n,) keys of five senses of being the same molecule, see `osler.adapters.rdkit.identity.SENSES`; null where
+        unreadable.
+        """
         from osler.adapters.rdkit import identity
 
         mols = _features().molecules(_texts(values).to_list(), _keep_all(), "auto")

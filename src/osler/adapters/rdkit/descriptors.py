@@ -1,8 +1,9 @@
-"""Descriptors of whole molecules, chosen so that a thousand molecules take a second of one core, with shared work done once.
+"""Descriptors of whole molecules, chosen so that a thousand molecules take a second of one core, with shared work done
+once.
 
-Names are RDKit's and so are the values (tests compare them). What many descriptors need (Crippen contributions, partial charges,
-Labute areas, E-states, degrees) is computed once per molecule; chi and kappa indices come from degrees and bonds of a whole batch.
-docs/reference/modalities/molecule.md says what is left out, and for which cost.
+Names are RDKit's and so are the values (tests compare them). What many descriptors need (Crippen contributions, partial
+charges, Labute areas, E-states, degrees) is computed once per molecule; chi and kappa indices come from degrees and
+bonds of a whole batch. docs/reference/modalities/molecule.md says what is left out, and for which cost.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from osler.registry import optional
 
 #: Property of RDKit's C++ table → its name among RDKit's descriptors.
 _PROPERTIES = {
-    "amw": "MolWt", "exactmw": "ExactMolWt", "lipinskiHBA": "NOCount", "lipinskiHBD": "NHOHCount", "NumHBD": "NumHDonors",
-    "NumHBA": "NumHAcceptors", "NumHeavyAtoms": "HeavyAtomCount", "NumAtoms": "NumAtoms", "NumHeteroatoms": "NumHeteroatoms",
+    "amw": "MolWt", "exactmw": "ExactMolWt", "lipinskiHBA": "NOCount", "lipinskiHBD": "NHOHCount",
+    "NumHBD": "NumHDonors",
+    "NumHBA": "NumHAcceptors", "NumHeavyAtoms": "HeavyAtomCount", "NumAtoms": "NumAtoms",
+    "NumHeteroatoms": "NumHeteroatoms",
     "NumAmideBonds": "NumAmideBonds", "FractionCSP3": "FractionCSP3", "NumRings": "RingCount",
     "NumAromaticRings": "NumAromaticRings", "NumAliphaticRings": "NumAliphaticRings",
     "NumSaturatedRings": "NumSaturatedRings", "NumHeterocycles": "NumHeterocycles",
@@ -50,7 +53,9 @@ NAMES: tuple[str, ...] = (
 
 
 def describe(mols: Sequence[Any]) -> np.ndarray:
-    """(n, len(NAMES)) float32. What is not defined for a molecule (a partial charge of a metal) is 0; nothing is NaN or infinite."""
+    """(n, len(NAMES)) float32. What is not defined for a molecule (a partial charge of a metal) is 0; nothing is NaN or
+    infinite.
+    """
     if not mols:
         return np.zeros((0, len(NAMES)), dtype=np.float32)
     rows = [_one(mol) for mol in mols]
@@ -85,8 +90,11 @@ def _one(mol: Any) -> tuple[list[float], tuple[np.ndarray, np.ndarray, np.ndarra
     calculators = _calculators()
     optional("rdkit.Chem.rdPartialCharges", "molecules").ComputeGasteigerCharges(mol)
     atoms = np.array(
-        [(a.GetAtomicNum(), a.GetTotalNumHs(), a.GetDegree(), a.GetFormalCharge(), a.GetNumRadicalElectrons(), a.GetDoubleProp("_GasteigerCharge"))
-         for a in mol.GetAtoms()]
+        [
+            (a.GetAtomicNum(), a.GetTotalNumHs(), a.GetDegree(), a.GetFormalCharge(), a.GetNumRadicalElectrons(),
+             a.GetDoubleProp("_GasteigerCharge"))
+            for a in mol.GetAtoms()
+        ]
     )  # fmt: skip
     n = len(atoms)
     areas = np.array(list(calculators._CalcLabuteASAContribs(mol)[0]))
@@ -132,7 +140,9 @@ def _triangles(mol: Any) -> np.ndarray:
 
 
 def _estates(mol: Any, atoms: np.ndarray) -> np.ndarray:
-    """(v,) electrotopological state of every atom: L. B. Hall, B. Mohney, L. B. Kier, J Chem Inf Comput Sci 31:76 (1991)."""
+    """(v,) electrotopological state of every atom: L. B. Hall, B. Mohney, L. B. Kier, J Chem Inf Comput Sci 31:76
+    (1991).
+    """
     outer, quantum = _elements()
     number = atoms[:, 0].astype(int)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -144,7 +154,9 @@ def _estates(mol: Any, atoms: np.ndarray) -> np.ndarray:
 
 
 def _shapes(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], alpha: np.ndarray) -> np.ndarray:
-    """(n, 13) chi and kappa indices of n molecules: L. B. Hall, L. B. Kier, Rev Comput Chem 2:367 (1991), eqs 4-5 and 34-42."""
+    """(n, 13) chi and kappa indices of n molecules: L. B. Hall, L. B. Kier, Rev Comput Chem 2:367 (1991), eqs 4-5 and
+    34-42.
+    """
     n = len(parts)
     sizes = np.array([len(a) for a, _, _ in parts])
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
@@ -178,7 +190,8 @@ def _shapes(parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]], alpha: np.nd
 def _chi(delta: np.ndarray, graph: tuple[np.ndarray, np.ndarray, np.ndarray, int]) -> list[np.ndarray]:
     """Chi indices of orders 0 to 3, each (n,): sums over paths of atoms of the product of delta^-1/2.
 
-    A ring of three counts once among the paths of three bonds, with the product over its three atoms, as it does in RDKit.
+    A ring of three counts once among the paths of three bonds, with the product over its three atoms, as it does in
+    RDKit.
     """
     bonds, threes, owner, n = graph
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,7 +1,7 @@
 """From texts of molecules to rows of numbers, each molecule worked out once per process.
 
-Folds and models ask again and again for the same molecules, so what was computed is kept by text, policy and feature, in small
-types, within a bound of memory; the least recently used goes first.
+Folds and models ask again and again for the same molecules, so what was computed is kept by text, policy and feature,
+in small types, within a bound of memory; the least recently used goes first.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def read(text: str, policy: Policy, kind: str = "smiles") -> tuple[Any | None, s
 
 
 def facts(texts: Sequence[str | None], policy: Policy, kind: str = "smiles") -> list[tuple[str, tuple[str, ...], int]]:
-    """(reason, changes, heavy atoms) of each text; the reason is "" for a molecule and for a missing text, which has 0 atoms."""
+    """(reason, changes, heavy atoms) of each text; the reason is "" for a molecule and for a missing text, which has 0
+    atoms.
+    """
     out = []
     for text in texts:
         key = (text, kind, policy, "facts")

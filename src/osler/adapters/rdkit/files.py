@@ -32,9 +32,9 @@ def read_molecules(path: Path) -> tuple[pl.DataFrame, list[tuple[int, str]], dic
     """The records of a file whose name ends in .smi, .smiles, .sdf, .sd, .mol or .mol2 (also packed).
 
     Returns:
-        A table with `smiles` (as written in a SMILES list, else RDKit's canonical SMILES), `name` if any record has one, the data
-        fields of an SDF, and `_row`, the number of the record (1 = first); the refused records with their reasons; and
-        notes on the format.
+        A table with `smiles` (as written in a SMILES list, else RDKit's canonical SMILES), `name` if any record has
+        one, the data fields of an SDF, and `_row`, the number of the record (1 = first); the refused records with their
+        reasons; and notes on the format.
 
     Raises:
         ReadError: no record of the file can be read (code `read-format`), or there is none (code `read-empty`).

@@ -30,16 +30,18 @@ NODE_NAMES: tuple[str, ...] = (
 )  # fmt: skip
 #: One name per edge feature.
 EDGE_NAMES: tuple[str, ...] = (
-    *(f"bond {b}" for b in _BONDS), "bond other", "conjugated", "in ring", *(f"stereo {s}" for s in _STEREO), "stereo other",
+    *(f"bond {b}" for b in _BONDS), "bond other", "conjugated", "in ring", *(f"stereo {s}" for s in _STEREO),
+    "stereo other",
 )  # fmt: skip
 
 
 def graphs(mols: Sequence[Any | None]) -> dict[str, np.ndarray]:
     """The arrays of the `graph` layout of `osler.blocks` for n molecules; a missing one has no atom.
 
-    nodes (sum v, len(NODE_NAMES)) float32, edges (2, sum e) int64 from atom to atom, edge_values (sum e, len(EDGE_NAMES)) float32,
-    node_offsets and edge_offsets (n + 1,) int64. Edges 2k and 2k + 1 are one bond in its two directions, so that the reverse of edge j
-    is j ^ 1. Masses are in units of 100 dalton. Features as in K. Yang et al., J Chem Inf Model 59:3370 (2019), with more elements.
+    nodes (sum v, len(NODE_NAMES)) float32, edges (2, sum e) int64 from atom to atom, edge_values (sum e,
+    len(EDGE_NAMES)) float32, node_offsets and edge_offsets (n + 1,) int64. Edges 2k and 2k + 1 are one bond in its two
+    directions, so that the reverse of edge j is j ^ 1. Masses are in units of 100 dalton. Features as in K. Yang et
+    al., J Chem Inf Model 59:3370 (2019), with more elements.
     """
     parts = [_codes(mol) for mol in mols]
     n_atoms = np.array([len(atoms) for atoms, _ in parts], dtype=np.int64)
@@ -88,8 +90,8 @@ def _codes(mol: Any | None) -> tuple[np.ndarray, np.ndarray]:
         for a in mol.GetAtoms()
     ]  # fmt: skip
     bonds = [
-        (b.GetBeginAtomIdx(), b.GetEndAtomIdx(), kind.get(b.GetBondType(), len(_BONDS)), b.GetIsConjugated(), b.IsInRing(),
-         stereo.get(b.GetStereo(), len(_STEREO)))
+        (b.GetBeginAtomIdx(), b.GetEndAtomIdx(), kind.get(b.GetBondType(), len(_BONDS)), b.GetIsConjugated(),
+         b.IsInRing(), stereo.get(b.GetStereo(), len(_STEREO)))
         for b in mol.GetBonds()
     ]  # fmt: skip
     return np.array(atoms, dtype=np.float64).reshape(-1, 9), np.array(bonds, dtype=np.int64).reshape(-1, 6)

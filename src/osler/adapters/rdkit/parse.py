@@ -46,6 +46,8 @@ def parse(text: str | None, kind: str = "smiles") -> Parsed:
     if kind in ("smiles", "inchi"):
         text = (text or "").strip().partition(" ")[0].partition("\t")[0]
     text = text or ""
+    if kind in ("mol", "mol2"):
+        text = text.encode("ascii", "replace").decode()  # RDKit's log hands on bytes, and a letter may be cut
     reason = screen.refusal(text, kind)
     if reason:
         return Parsed(None, reason)

@@ -15,11 +15,12 @@ _STEP = 256
 
 
 def scaffold(mol: Any, generic: bool = False) -> str:
-    """Canonical SMILES of the Bemis-Murcko scaffold without stereo: G. W. Bemis, M. A. Murcko, J Med Chem 39:2887 (1996).
+    """Canonical SMILES of the Bemis-Murcko scaffold without stereo: G. W. Bemis, M. A. Murcko, J Med Chem 39:2887
+    (1996).
 
-    A molecule without rings has no scaffold; it is its own, so that equal acyclic molecules stay together and different ones need
-    not. (Other tools put all acyclic molecules of a table into one empty scaffold.) With `generic`, every atom of the scaffold is a
-    carbon and every bond single.
+    A molecule without rings has no scaffold; it is its own, so that equal acyclic molecules stay together and different
+    ones need not. (Other tools put all acyclic molecules of a table into one empty scaffold.) With `generic`, every
+    atom of the scaffold is a carbon and every bond single.
     """
     chem, murcko = optional("rdkit.Chem", "molecules"), optional("rdkit.Chem.Scaffolds.MurckoScaffold", "molecules")
     if not mol.GetRingInfo().NumRings():
@@ -38,10 +39,11 @@ def scaffolds(mols: Sequence[Any | None], generic: bool = False) -> list[str | N
 def butina(packed: np.ndarray, radius: float = 0.35) -> np.ndarray:
     """(n,) cluster codes 0, 1, ... of molecules within a Tanimoto distance of a cluster's centre.
 
-    The molecule with the most neighbours founds a cluster with all of its neighbours that are free, and so on: D. Butina, J Chem Inf
-    Comput Sci 39:747 (1999). Ties go to the earlier molecule. Codes are in the order of founding. Beyond `EXACT` molecules the first `EXACT` (by position) are
-    clustered so, and each later one joins the nearest centre within the radius or becomes a centre itself (leader clustering).
-    Memory grows with n, never with pairs: neighbours are counted first and found again when their molecule founds a cluster.
+    The molecule with the most neighbours founds a cluster with all of its neighbours that are free, and so on: D.
+    Butina, J Chem Inf Comput Sci 39:747 (1999). Ties go to the earlier molecule. Codes are in the order of founding.
+    Beyond `EXACT` molecules the first `EXACT` (by position) are clustered so, and each later one joins the nearest
+    centre within the radius or becomes a centre itself (leader clustering). Memory grows with n, never with pairs:
+    neighbours are counted first and found again when their molecule founds a cluster.
 
     Args:
         packed: (n, words) uint64 binary fingerprints.

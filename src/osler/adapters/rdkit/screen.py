@@ -1,8 +1,8 @@
 """What can be told of a molecule's text before RDKit sees it: what is refused, and what is read in a process apart.
 
-RDKit is a C++ library that trusts its input: a text of a few kilobytes can keep it busy for minutes or end the process. So a
-text is refused here for its length, its number of atoms or its kind; one that is allowed, but has far more rings, atoms or
-branches than drugs have, is `odd` and is read by `osler.adapters.rdkit.apart` under limits of time and memory.
+RDKit is a C++ library that trusts its input: a text of a few kilobytes can keep it busy for minutes or end the process.
+So a text is refused here for its length, its number of atoms or its kind; one that is allowed, but has far more rings,
+atoms or branches than drugs have, is `odd` and is read by `osler.adapters.rdkit.apart` under limits of time and memory.
 """
 
 from __future__ import annotations

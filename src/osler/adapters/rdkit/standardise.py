@@ -1,4 +1,6 @@
-"""One form for one substance: what a policy changes in a molecule, told in words. The cell it came from is never overwritten."""
+"""One form for one substance: what a policy changes in a molecule, told in words. The cell it came from is never
+overwritten.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,19 @@ MIXTURE = "a mixture of several molecules, which the option mixtures=refuse does
 
 #: Parts of a salt that are not the drug, uncharged and without stereo; single atoms of `_SINGLE` count too.
 _COUNTER_IONS = (
-    "OS(=O)(=O)O", "OS(=O)O", "OP(=O)(O)O", "O[N+](=O)[O-]", "ON=O", "OC(=O)O", "OCl(=O)(=O)=O", "O=Cl(=O)(=O)O", "OB(O)O", "SC#N", "N#CS",
-    "F[P-](F)(F)(F)(F)F", "F[B-](F)(F)F", "CC(=O)O", "OC=O", "OC(=O)C(F)(F)F", "OC(=O)C(=O)O", "OC(=O)CC(=O)O", "OC(=O)CCC(=O)O",
-    "OC(=O)C=CC(=O)O", "OC(=O)C(O)C(O)C(=O)O", "OC(=O)CC(O)C(=O)O", "OC(=O)CC(O)(CC(=O)O)C(=O)O", "CC(O)C(=O)O", "OCC(=O)O",
+    "OS(=O)(=O)O", "OS(=O)O", "OP(=O)(O)O", "O[N+](=O)[O-]", "ON=O", "OC(=O)O", "OCl(=O)(=O)=O", "O=Cl(=O)(=O)O",
+    "OB(O)O", "SC#N", "N#CS",
+    "F[P-](F)(F)(F)(F)F", "F[B-](F)(F)F", "CC(=O)O", "OC=O", "OC(=O)C(F)(F)F", "OC(=O)C(=O)O", "OC(=O)CC(=O)O",
+    "OC(=O)CCC(=O)O",
+    "OC(=O)C=CC(=O)O", "OC(=O)C(O)C(O)C(=O)O", "OC(=O)CC(O)C(=O)O", "OC(=O)CC(O)(CC(=O)O)C(=O)O", "CC(O)C(=O)O",
+    "OCC(=O)O",
     "OC(=O)C(O)c1ccccc1", "OC(=O)c1ccccc1", "CS(=O)(=O)O", "CCS(=O)(=O)O", "OCCS(=O)(=O)O", "OS(=O)(=O)CCS(=O)(=O)O",
-    "OS(=O)(=O)c1ccccc1", "Cc1ccc(cc1)S(=O)(=O)O", "OS(=O)(=O)C(F)(F)F", "OC(=O)c1cc2ccccc2cc1O", "OCC(O)C(O)C(O)C(O)C(=O)O", "C[N+](C)(C)C",
-    "OCC[N+](C)(C)C", "OCCNCCO", "NCCO", "NC(CO)(CO)CO", "CNCC(O)C(O)C(O)C(O)CO", "CCN(CC)CC", "CCNCC", "N", "O", "CO", "CCO", "CC(C)O",
-    "CC#N", "CC(C)=O", "CS(C)=O", "CN(C)C=O", "ClCCl", "ClC(Cl)Cl", "CCOC(C)=O", "C1CCOC1", "C1COCCO1", "NCCN", "C1CNCCN1",
+    "OS(=O)(=O)c1ccccc1", "Cc1ccc(cc1)S(=O)(=O)O", "OS(=O)(=O)C(F)(F)F", "OC(=O)c1cc2ccccc2cc1O",
+    "OCC(O)C(O)C(O)C(O)C(=O)O", "C[N+](C)(C)C",
+    "OCC[N+](C)(C)C", "OCCNCCO", "NCCO", "NC(CO)(CO)CO", "CNCC(O)C(O)C(O)C(O)CO", "CCN(CC)CC", "CCNCC", "N", "O",
+    "CO", "CCO", "CC(C)O",
+    "CC#N", "CC(C)=O", "CS(C)=O", "CN(C)C=O", "ClCCl", "ClC(Cl)Cl", "CCOC(C)=O", "C1CCOC1", "C1COCCO1", "NCCN",
+    "C1CNCCN1",
 )  # fmt: skip
 _SINGLE = frozenset({1, 3, 4, 9, 11, 12, 13, 17, 19, 20, 30, 35, 37, 38, 47, 53, 55, 56, 83})
 
