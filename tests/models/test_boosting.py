@@ -72,3 +72,13 @@ def test_categorical_splits_are_refused():
     text = lightgbm.train({"verbosity": -1, "num_threads": 1}, data, 3).model_to_string()
     with pytest.raises(ValueError, match="numerical splits"):
         nodes_of_text(text)
+
+
+def test_a_wide_table_is_learnt_by_deeper_trees_on_fewer_columns_and_a_named_option_stays():
+    from osler.models.boosting import WIDE
+
+    narrow, wide = models.get("boosting")._settings((3000, WIDE - 1), 0, 1), models.get("boosting")._settings((3000, WIDE), 0, 1)
+    assert wide["num_leaves"] > narrow["num_leaves"] and wide["feature_fraction"] < narrow["feature_fraction"]
+    assert wide["max_bin"] < narrow["max_bin"]
+    named = models.get("boosting:leaves=5,features=0.5,min_leaf=7")._settings((3000, WIDE), 0, 1)
+    assert (named["num_leaves"], named["feature_fraction"], named["min_data_in_leaf"]) == (5, 0.5, 7)

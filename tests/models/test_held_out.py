@@ -98,7 +98,7 @@ def test_boosting_rests_once_rounds_gain_next_to_nothing() -> None:
     X = np.column_stack([b.values for b in data.blocks.values()])
     rows = np.arange(160)[::2], np.arange(160)[1::2]
     boosting = models.get("boosting:learning_rate=0.5")
-    settings = boosting._settings(160, 2, 1)
+    settings = boosting._settings(X.shape, 2, 1)
     _, curve = _walk((X[rows[0]], X[rows[1]]), rows, data.target.y, np.ones(160), settings, 2000)
     assert len(curve) < 500
     assert curve[-1] < curve[0]
