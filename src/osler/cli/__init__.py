@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "verify": ("osler.cli.verify:verify", "recompute a run's certificate; exit 1 on a violation"),
     "predict": ("osler.cli.predict:predict", "answer for new rows"),
     "evaluate": ("osler.cli.evaluate:evaluate", "external validation of a run, or of anyone's predictions.csv"),
+    "screen": ("osler.cli.screen:screen", "a funnel over a library of molecules: filters, models, a diverse choice"),
     "explain": ("osler.cli.explain:explain", "why: attributions, importances, counterfactuals"),
     "report": ("osler.cli.report:report", "write report.html, card.md and the TRIPOD+AI table again"),
     "export": ("osler.cli.export:export", "write a predictor as ONNX or as an MLflow model"),

@@ -1,0 +1,1 @@
+"""A funnel over a library of molecules of any size: `osler screen`."""
