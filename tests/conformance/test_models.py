@@ -25,7 +25,7 @@ QUICK = {
 }
 
 #: Tested with what they need by their own tests: they work on several estimators or on other layouts.
-ELSEWHERE = {"ensemble", "network"}
+ELSEWHERE = {"ensemble", "network", "dmpnn"}
 
 
 def present(name: str) -> bool:

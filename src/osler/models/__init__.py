@@ -19,6 +19,7 @@ INDEX = {
     "ensemble": "osler.models.ensemble:Ensemble",
     "mlp": "osler.models.neural.tabular:MLP",
     "network": "osler.models.neural.network:Network",
+    "dmpnn": "osler.models.neural.dmpnn:Dmpnn",
 }
 
 #: Scores that clinicians already use: fixed published coefficients; `applicable(cohort)` says whether its columns are there.

@@ -20,7 +20,7 @@ from osler.models.neural.checkpoint import Checkpoint, fingerprint
 from osler.models.neural.encoders import ENCODERS
 from osler.models.neural.fusion import Fusion
 from osler.models.neural.heads import Head, head_of
-from osler.models.neural.inputs import Branch, Tensors, plan_branches, tensors
+from osler.models.neural.inputs import Branch, Rows, Tensors, plan_branches, tensors
 from osler.models.neural.options import Training
 from osler.tasks.base import Prediction
 
@@ -34,14 +34,14 @@ class Net(nn.Module):
     Args:
         branches: the inputs.
         head: what the logits mean.
-        architecture: width, dropout, depth, embedding, graph_steps, fusion.
+        architecture: width, dropout, depth, embedding, graph_steps, fusion; for `dmpnn` hidden and aggregation.
     """
 
     def __init__(self, branches: list[Branch], head: Head, architecture: dict[str, Any]) -> None:
         super().__init__()
         self.branches = branches
         width = architecture["width"]
-        self.encoders = nn.ModuleList(ENCODERS[b.layout](b, architecture) for b in branches)
+        self.encoders = nn.ModuleList(ENCODERS[b.encoder](b, architecture) for b in branches)
         self.fusion = Fusion(architecture["fusion"], len(branches), width, architecture["dropout"])
         self.head = nn.Linear(width, head.n_outputs)
         with torch.no_grad():
@@ -88,7 +88,7 @@ def fit(
     Args:
         batches: n training rows with target and groups.
         rng: one number is drawn from it; everything random follows from that number.
-        architecture: JSON values: `Net`'s, and bins, joined, max_length.
+        architecture: JSON values: `Net`'s, and bins, joined, max_length, and rounds where graphs are read by `dmpnn`.
 
     Returns:
         Params: arrays `branch{i}/...` float64 (scales) and `member{m}/...` float32 (weights); meta as JSON.
@@ -99,7 +99,8 @@ def fit(
     """
     seed = int(rng.integers(2**62))
     keys = ("bins", "joined", "max_length")
-    branches = plan_branches(batches, *(architecture[k] for k in keys), np.random.default_rng([seed, 1]))
+    drawn = np.random.default_rng([seed, 1])
+    branches = plan_branches(batches, *(architecture[k] for k in keys), drawn, architecture.get("rounds", -1))
     branches, source = _take_over(branches, extras.init, architecture)
     head = head_of(batches.target, options.class_weight, options.huber, options.intervals)
     folds = inner_folds(batches, options.validation_folds, np.random.default_rng([seed, 2]))
@@ -109,7 +110,7 @@ def fit(
     mark = fingerprint(asked | described, _fingerprint_arrays(batches, branches, extras.init))
     store = _Store(extras.checkpoint, mark)
     device = loop.device_of(options.device)
-    whole = all(b.layout == "dense" for b in branches)
+    whole = Rows.fit(branches)
     with loop.threads(options.threads), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         for member in range(len(store.done), n_members):
             torch.manual_seed(int(np.random.default_rng([seed, 3, member]).integers(2**62)))
@@ -204,12 +205,13 @@ def _part(arrays: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
 
 # -- warm start -----------------------------------------------------------------------------------------------------
 
-#: What must be equal in two architectures for an encoder of a layout to fit.
+#: What must be equal in two architectures for an encoder to fit.
 _SHAPE = {
     "dense": ("width", "depth", "embedding"),
     "sequence": ("width",),
     "grid": ("width",),
     "graph": ("width", "graph_steps"),
+    "dmpnn": ("width", "hidden", "aggregation"),
 }
 
 
@@ -225,7 +227,7 @@ def _take_over(
     found, source = [], {}
     for i, branch in enumerate(branches):
         number, other = theirs.get(branch.name, (0, None))
-        same = all(architecture[k] == init.meta["architecture"][k] for k in _SHAPE[branch.layout])
+        same = all(architecture[k] == init.meta["architecture"].get(k) for k in _SHAPE[branch.encoder])
         if other is not None and same and branch.is_shaped_like(other):
             branch, source[i] = other, number
         found.append(branch)
@@ -279,7 +281,7 @@ def predict(params: Params, blocks: dict[str, Block], options: Training) -> Pred
     branches, head = branches_of(params), Head.from_json(params.meta["head"])
     device = loop.device_of(options.device)
     n = len(blocks[branches[0].columns[0]]) if branches[0].columns[0] in blocks else 0
-    size = 4096 if all(b.layout == "dense" for b in branches) else 64
+    size = 4096 if Rows.fit(branches) else 64
     parts = []
     used = {c: blocks[c] for b in branches for c in b.columns if c in blocks}
     with loop.threads(options.threads), torch.inference_mode():

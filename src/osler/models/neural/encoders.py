@@ -4,6 +4,7 @@
     SequenceEncoder   a GRU over the real steps; last state and mean state
     GridEncoder       a small residual CNN in two or three dimensions
     GraphEncoder      message passing with edge features (GINE), mean and sum over nodes
+    MessageEncoder    directed message passing, in `messages`
 
 Encoders normalise per row (LayerNorm, GroupNorm) and never over the batch: a row's answer does not depend on the rows
 beside it, and a missing row disturbs nobody.
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from osler.models.neural.inputs import Branch, Tensors
+from osler.models.neural.messages import MessageEncoder
 
 
 class Residual(nn.Module):
@@ -183,8 +185,14 @@ class GraphEncoder(nn.Module):
         return self.norm(self.last(pooled))
 
 
-#: Layout → encoder.
-ENCODERS = {"dense": DenseEncoder, "sequence": SequenceEncoder, "grid": GridEncoder, "graph": GraphEncoder}
+#: `Branch.encoder` → encoder: a layout's usual one by the layout's name.
+ENCODERS = {
+    "dense": DenseEncoder,
+    "sequence": SequenceEncoder,
+    "grid": GridEncoder,
+    "graph": GraphEncoder,
+    "dmpnn": MessageEncoder,
+}
 
 
 def _groups(channels: int) -> int:

@@ -17,6 +17,7 @@ import torch
 from osler.blocks import Block
 from osler.errors import ColumnError, OptionError
 from osler.models.base import Batches
+from osler.models.neural.environments import Environments, environments
 
 #: The branch of all dense columns together.
 TABLE = "table"
@@ -48,13 +49,18 @@ class Branch:
     spec: dict[str, Any]
     arrays: dict[str, np.ndarray]
 
+    @property
+    def encoder(self) -> str:
+        """What reads it, a name in `encoders.ENCODERS`: the layout's usual encoder unless the spec names another."""
+        return self.spec.get("encoder", self.layout)
+
     def to_json(self) -> dict[str, Any]:
         """Everything but the arrays, as JSON values."""
         return {"name": self.name, "layout": self.layout, "columns": list(self.columns), "spec": self.spec}
 
     def is_shaped_like(self, other: Branch) -> bool:
         """Whether an encoder of the other branch fits this one: same columns, features, levels and channels."""
-        same = ("features", "levels", "channels", "dims", "p", "q", "gaps")
+        same = ("encoder", "features", "levels", "channels", "dims", "p", "q", "gaps", "rounds")
         shape = lambda b: (b.name, b.layout, b.columns, [b.spec.get(k) for k in same])  # noqa: E731
         return shape(self) == shape(other)
 
@@ -62,7 +68,9 @@ class Branch:
 # -- learning the scales --------------------------------------------------------------------------------------------
 
 
-def plan_branches(batches: Batches, bins: int, joined: bool, max_length: int, rng: np.random.Generator) -> list[Branch]:
+def plan_branches(
+    batches: Batches, bins: int, joined: bool, max_length: int, rng: np.random.Generator, rounds: int = -1
+) -> list[Branch]:
     """Branches of the columns of some training rows, with scales learnt from (a sample of) these rows.
 
     Args:
@@ -71,6 +79,7 @@ def plan_branches(batches: Batches, bins: int, joined: bool, max_length: int, rn
         joined: all dense columns as one branch, or one branch each.
         max_length: a sequence keeps its last `max_length` steps.
         rng: draws the sample if there are more rows than are needed.
+        rounds: of directed message passing over graph columns; -1: they have the layout's usual encoder.
 
     Raises:
         ColumnError: there is no usable column, or one holds an infinite number.
@@ -94,7 +103,7 @@ def plan_branches(batches: Batches, bins: int, joined: bool, max_length: int, rn
     if columns:
         parts = {TABLE: columns} if joined else {k: {k: b} for k, b in columns.items()}
         branches = [_dense_branch(name, blocks, bins, joined) for name, blocks in parts.items()]
-    branches += [sums.branch(name, max_length) for name, sums in others.items()]
+    branches += [sums.branch(name, max_length, rounds) for name, sums in others.items()]
     if not branches:
         raise ColumnError("a network must have at least one input with a feature, there was none", "column-empty")
     return branches
@@ -184,15 +193,17 @@ class _Sums:
             values = np.where(known, values, 0.0)
             self.sums[key] += np.stack([known.sum(axis=0), values.sum(axis=0), (values**2).sum(axis=0)])
 
-    def branch(self, name: str, max_length: int) -> Branch:
+    def branch(self, name: str, max_length: int, rounds: int) -> Branch:
         """The branch of this column."""
         arrays = {}
         for key, (n, total, squares) in self.sums.items():
             n = np.maximum(n, 1.0)
             center = total / n
             spread = np.sqrt(np.maximum(squares / n - center**2, 0.0))
-            arrays[f"{key}_center"] = center
-            arrays[f"{key}_spread"] = np.where(spread > 1e-9 * np.maximum(1.0, np.abs(center)), spread, 1.0)
+            spread = np.where(spread > 1e-9 * np.maximum(1.0, np.abs(center)), spread, 1.0)
+            if self.layout == "graph" and rounds >= 0:  # what is 0 or 1 stays so: a rare kind of atom is no outlier
+                center, spread = np.where(total == squares, 0.0, center), np.where(total == squares, 1.0, spread)
+            arrays[f"{key}_center"], arrays[f"{key}_spread"] = center, spread
         spec: dict[str, Any] = {"p": len(arrays[f"{self.keys[0]}_center"])}
         if self.layout == "sequence":
             spec |= {"gaps": self.gaps, "max_length": max_length}
@@ -200,6 +211,7 @@ class _Sums:
             spec |= {"channels": spec["p"], "dims": len(self.shapes["values"]) - 2}
         else:
             spec["q"] = len(arrays["edge_values_center"])
+            spec |= {"encoder": "dmpnn", "rounds": rounds} if rounds >= 0 else {}
             arrays["size"] = np.array([self.items / max(self.rows, 1)])
         return Branch(name, self.layout, (name,), spec, arrays)
 
@@ -212,19 +224,60 @@ def tensors(branches: Sequence[Branch], blocks: dict[str, Block], device: torch.
 
     Every dict has `present` (n,) bool. Dense: `x` (n, p) float32, `missing` (n, p) bool, `codes` (n, q) int64.
     Sequence: `x` (n, t, p), `lengths` (n,). Grid: `x` (n, c, [z,] y, x). Graph: `nodes` (v, p), `source` and `target`
-    (e,), `edges` (e, q), `row` (v,) the row of each node.
+    (e,), `edges` (e, q), `row` (v,) the row of each node; for `dmpnn` what `Environments.arrays` names.
 
     Raises:
         ColumnError: a column is not there or has other features than the one that was learnt from.
     """
+    return [_on(device, _arrays(branch, blocks)) for branch in branches]
+
+
+class Rows:
+    """All rows of some blocks, kept ready: batches of them are taken by index. For tables, and graphs read by `dmpnn`.
+
+    Args:
+        branches: inputs for which `fit` holds.
+        blocks: n rows.
+        device: where batches are put.
+
+    Raises:
+        ColumnError: as `tensors`.
+    """
+
+    def __init__(self, branches: Sequence[Branch], blocks: dict[str, Block], device: torch.device | str) -> None:
+        self.device = device
+        self.parts: list[Tensors | Environments] = []
+        for branch in branches:
+            graphs = branch.encoder == "dmpnn"
+            self.parts.append(_environments(branch, blocks) if graphs else _on(device, _arrays(branch, blocks)))
+
+    @staticmethod
+    def fit(branches: Sequence[Branch]) -> bool:
+        """Whether all rows of these inputs may be kept."""
+        return all(b.encoder in ("dense", "dmpnn") for b in branches)
+
+    def take(self, rows: np.ndarray) -> list[Tensors]:
+        """What `tensors` gives, for some rows (positions)."""
+        at = torch.from_numpy(rows).to(self.device)
+        return [
+            _on(self.device, part.take(rows).arrays())
+            if isinstance(part, Environments)
+            else {k: v[at] for k, v in part.items()}
+            for part in self.parts
+        ]
+
+
+def _arrays(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.ndarray]:
     make = {"dense": _dense_tensors, "sequence": _sequence_tensors, "grid": _grid_tensors, "graph": _graph_tensors}
-    found = []
-    for branch in branches:
-        for name in branch.columns:
-            _check_column(branch, name, blocks)
-        arrays = make[branch.layout](branch, blocks)
-        found.append({k: torch.from_numpy(np.ascontiguousarray(v)).to(device) for k, v in arrays.items()})
-    return found
+    if branch.encoder == "dmpnn":
+        return _environments(branch, blocks).arrays()
+    for name in branch.columns:
+        _check_column(branch, name, blocks)
+    return make[branch.layout](branch, blocks)
+
+
+def _on(device: torch.device | str, arrays: dict[str, np.ndarray]) -> Tensors:
+    return {k: torch.from_numpy(np.ascontiguousarray(v)).to(device) for k, v in arrays.items()}
 
 
 def _check_column(branch: Branch, name: str, blocks: dict[str, Block]) -> None:
@@ -309,6 +362,26 @@ def _grid_tensors(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.ndar
 
 def _graph_tensors(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.ndarray]:
     block = blocks[branch.columns[0]]
+    a = _scaled_graph(branch, block)
+    sizes = np.diff(a["node_offsets"])
+    return {
+        "nodes": a["nodes"],
+        "source": a["edges"][0].astype(np.int64),
+        "target": a["edges"][1].astype(np.int64),
+        "edges": a["edge_values"],
+        "row": np.repeat(np.arange(len(block)), sizes),
+        "present": block.present & (sizes > 0),
+    }
+
+
+def _environments(branch: Branch, blocks: dict[str, Block]) -> Environments:
+    _check_column(branch, branch.name, blocks)
+    block = blocks[branch.name]
+    return environments(_scaled_graph(branch, block), block.present, branch.spec["rounds"])
+
+
+def _scaled_graph(branch: Branch, block: Block) -> dict[str, np.ndarray]:
+    """A graph block's arrays, the features of nodes and edges scaled."""
     a = block.arrays
     if a["edge_values"].shape[1] != branch.spec["q"]:
         raise OptionError(
@@ -316,12 +389,4 @@ def _graph_tensors(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.nda
         )
     nodes, _ = _scaled(a["nodes"], branch.arrays["nodes_center"], branch.arrays["nodes_spread"])
     edges, _ = _scaled(a["edge_values"], branch.arrays["edge_values_center"], branch.arrays["edge_values_spread"])
-    sizes = np.diff(a["node_offsets"])
-    return {
-        "nodes": nodes,
-        "source": a["edges"][0].astype(np.int64),
-        "target": a["edges"][1].astype(np.int64),
-        "edges": edges,
-        "row": np.repeat(np.arange(len(block)), sizes),
-        "present": block.present & (sizes > 0),
-    }
+    return {**a, "nodes": nodes, "edge_values": edges}

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from osler.errors import InternalError, OptionError
-from osler.models.base import Batches
+from osler.models.base import Batches, Encoded
 from osler.models.neural.checkpoint import optimiser_arrays, restore_optimiser
 from osler.models.neural.heads import Head
-from osler.models.neural.inputs import Branch, Tensors, tensors
+from osler.models.neural.inputs import Branch, Rows, Tensors, tensors
 from osler.models.neural.options import Training
 
 #: One mini-batch: a dict of tensors per branch, and the target's tensors.
@@ -33,12 +33,12 @@ class Feed:
         branches: the network's inputs.
         head: what the target becomes.
         device: where the tensors are put.
-        whole: keep all rows as tensors (small dense tables); otherwise encode slice by slice.
+        whole: keep all rows ready (tables, molecules; see `Rows`); otherwise encode slice by slice.
     """
 
     def __init__(self, batches: Batches, branches: list[Branch], head: Head, device: torch.device, whole: bool) -> None:
         self.batches, self.branches, self.head, self.device = batches, branches, head, device
-        self.kept = self._encode(batches.all()) if whole else None
+        self.kept = self._keep(batches.all()) if whole else None
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -52,10 +52,15 @@ class Feed:
         order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
         inputs, target = self.kept
         for start in range(0, len(order), size):
-            rows = torch.from_numpy(order[start : start + size]).to(self.device)
-            yield [{k: v[rows] for k, v in i.items()} for i in inputs], {k: v[rows] for k, v in target.items()}
+            rows = order[start : start + size]
+            at = torch.from_numpy(rows).to(self.device)
+            yield inputs.take(rows), {k: v[at] for k, v in target.items()}
 
-    def _encode(self, part: Any) -> Slice:
+    def _keep(self, part: Encoded) -> tuple[Rows, dict[str, torch.Tensor]]:
+        rows = Rows(self.branches, part.blocks, self.device)
+        return rows, self.head.target_tensors(part.target, self.device)
+
+    def _encode(self, part: Encoded) -> Slice:
         return tensors(self.branches, part.blocks, self.device), self.head.target_tensors(part.target, self.device)
 
 
@@ -172,14 +177,16 @@ def evaluate(net: nn.Module, feed: Feed, options: Training) -> float:
 
 
 def learning_rate(options: Training, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of a step: a linear rise, then constant or half a cosine down to zero."""
+    """The learning rate of a step: a linear rise, then constant, half a cosine to zero or a geometric fall."""
     rise = max(1, round(options.warm_up * steps_per_epoch))
     if step < rise:
         return options.learning_rate * (step + 1) / rise
     if options.schedule == "constant":
         return options.learning_rate
-    whole = max(1, options.epochs * steps_per_epoch - rise)
-    return options.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - rise) / whole)))
+    gone = min(1.0, (step - rise) / max(1, options.epochs * steps_per_epoch - rise))
+    if options.schedule == "geometric":
+        return options.learning_rate * 0.1**gone
+    return options.learning_rate * 0.5 * (1.0 + math.cos(math.pi * gone))
 
 
 def optimiser_of(net: nn.Module, options: Training) -> torch.optim.Optimizer:

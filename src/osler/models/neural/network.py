@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -71,13 +71,15 @@ class Network(Estimator):
         registry.optional("torch", "neural")
         from osler.models.neural import assembly
 
-        o = self.options
-        architecture = {
-            "width": o.width, "dropout": o.dropout, "depth": o.depth, "embedding": o.embedding, "bins": o.bins,
-            "joined": o.joined, "fusion": o.fusion, "graph_steps": o.graph_steps,
-            "max_length": o.max_length,
-        }  # fmt: skip
-        return assembly.fit(batches.seen_as(self.prefers), rng, architecture, o, self.extras or assembly.Extras())
+        seen = batches.seen_as(self.prefers)
+        return assembly.fit(seen, rng, self.architecture(), self.options, self.extras or assembly.Extras())
+
+    def architecture(self) -> dict[str, Any]:
+        """What fixes the network besides its inputs, as JSON values."""
+        names = (
+            "width", "dropout", "depth", "embedding", "bins", "joined", "fusion", "graph_steps", "max_length",
+        )  # fmt: skip
+        return {name: getattr(self.options, name) for name in names}
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Answer for n rows.

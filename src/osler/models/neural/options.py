@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from osler.errors import OptionError, nearest
 
 CHOICES = {
-    "schedule": ("constant", "cosine"),
+    "schedule": ("constant", "cosine", "geometric"),
     "class_weight": ("none", "balanced"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "precision": ("float32", "bf16"),
@@ -27,7 +27,7 @@ class Training:
         batch_size: rows per step; 0: a sixteenth of the rows, between 32 and 1,024.
         learning_rate: of AdamW, after the warm-up.
         weight_decay: of AdamW, on matrices only.
-        schedule: `constant` or `cosine` (to zero over all epochs).
+        schedule: `constant`, `cosine` (to zero over all epochs) or `geometric` (to a tenth).
         warm_up: epochs over which the learning rate rises from zero.
         clip: longest gradient.
         patience: epochs without a better validation loss before training stops; the best epoch's weights are kept.
