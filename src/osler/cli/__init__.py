@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "screen": ("osler.cli.screen:screen", "a funnel over a library of molecules: filters, models, a diverse choice"),
     "explain": ("osler.cli.explain:explain", "why: attributions, importances, counterfactuals"),
     "report": ("osler.cli.report:report", "write report.html, card.md and the TRIPOD+AI table again"),
+    "generate": ("osler.cli.generate:generate", "new molecules from a generator trained on a library"),
     "export": ("osler.cli.export:export", "write a predictor as ONNX or as an MLflow model"),
     "serve": ("osler.cli.serve:serve", "HTTP API and a form page for one or more runs"),
     "data": ("osler.cli.data:data", "the catalogue of public data sets"),

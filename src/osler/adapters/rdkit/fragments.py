@@ -6,37 +6,18 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from osler.adapters.rdkit.scaffolds import scaffold
 from osler.registry import optional
 
 
-def canonical(mol: Any, kekule: bool = False) -> str:
-    """RDKit's canonical SMILES with stereo: equal for equal molecules. `kekule` writes alternating double bonds for rings."""
-    chem = optional("rdkit.Chem", "molecules")
-    if kekule:
-        mol = chem.Mol(mol)
-        chem.Kekulize(mol, clearAromaticFlags=True)
-    return chem.MolToSmiles(mol)
-
-
-def parts(mol: Any) -> int:
-    """How many molecules a molecule object holds (a salt has two)."""
-    return len(optional("rdkit.Chem", "molecules").GetMolFrags(mol))
-
-
-def murcko(mol: Any) -> str:
-    """Rings and what links them, without stereo: G. Bemis, M. Murcko, J Med Chem 39:2887 (1996); "" without a ring."""
-    if not mol.GetRingInfo().NumRings():
-        return ""
-    with optional("rdkit.rdBase", "molecules").BlockLogs():
-        scaffold = optional("rdkit.Chem.Scaffolds.MurckoScaffold", "molecules").GetScaffoldForMol(mol)
-        return optional("rdkit.Chem", "molecules").MolToSmiles(scaffold, isomericSmiles=False)
+def canonical(mol: Any) -> str:
+    """RDKit's canonical SMILES with stereo: equal for equal molecules."""
+    return str(optional("rdkit.Chem", "molecules").MolToSmiles(mol))
 
 
 def scaffold_counts(mols: Iterable[Any]) -> Counter[str]:
     """How often each scaffold occurs; molecules without a ring are left out."""
-    found = Counter(murcko(mol) for mol in mols)
-    found.pop("", None)
-    return found
+    return Counter(scaffold(mol) for mol in mols if mol.GetRingInfo().NumRings())
 
 
 def brics(mol: Any) -> list[str]:

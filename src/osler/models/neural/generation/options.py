@@ -11,8 +11,9 @@ LOSSES = ("wasserstein", "least_squares", "vanilla")
 PRECISIONS = ("float32", "bf16")
 
 
-def _option(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+def _option(default: Any, text: str, hidden: bool = False) -> Any:
+    """A field; the command line has flags of its own for hidden ones."""
+    return field(default=default, metadata={"help": text, "hidden": hidden})
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class GeneratorOptions:
     max_atoms: int = _option(20, "most heavy atoms of a molecule (generator_graph_gan)")
     longest: int = _option(110, "most tokens of a training SMILES")
     rarest: int = _option(5, "molecules that a token must occur in; those with a rarer one are left out")
-    temperature: float = _option(1.0, "of drawing: below 1 the likely becomes likelier")
+    temperature: float = _option(1.0, "of drawing: below 1 the likely becomes likelier", hidden=True)
     grammar: bool = _option(True, "keep brackets and ring numbers in order while drawing SMILES")
     held_out: float = _option(0.1, "share of scaffolds that are never trained on")
     checks: int = _option(8, "times that the generator is measured on the way")
@@ -43,7 +44,7 @@ class GeneratorOptions:
     uniqueness_floor: float = _option(0.5, "training stops if fewer of the valid molecules differ")
     diversity_floor: float = _option(0.6, "training stops if the internal diversity is lower")
     precision: str = _option("float32", "float32 or bf16 (matrix products of the recurrence)")
-    seed: int = _option(1, "everything random follows from it")
+    seed: int = _option(1, "everything random follows from it", hidden=True)
 
     def __post_init__(self) -> None:
         for name, known in (("loss", LOSSES), ("precision", PRECISIONS)):
