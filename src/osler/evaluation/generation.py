@@ -198,9 +198,15 @@ def _likeness(drawn: Drawn, reference: Reference) -> dict[str, dict[str, float |
         "scaffold_similarity": count_similarity(fragments.scaffold_counts(mols), reference.scaffolds),
         "fragment_similarity": count_similarity(fragments.fragment_counts(mols), reference.fragments),
         "nearest_similarity": nearest_similarity(bits, reference.bits),
-        **dict(zip(NAMES, properties(mols).mean(axis=0).tolist())),
+        **dict(zip(NAMES, _means(properties(mols)))),
     }
     return {name: {"value": value, "n": len(mols)} for name, value in values.items() if np.isfinite(value)}
+
+
+def _means(columns: np.ndarray) -> list[float]:
+    """Mean of each column over its finite values; NaN where there is none."""
+    seen = [column[np.isfinite(column)] for column in columns.T]
+    return [float(values.mean()) if len(values) else float("nan") for values in seen]
 
 
 def _with_repeats(drawn: Drawn) -> list[Any]:

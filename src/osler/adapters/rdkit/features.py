@@ -128,6 +128,22 @@ def smiles(text: str | None, policy: Policy, kind: str = "smiles") -> str:
     return found
 
 
+def identities(texts: Sequence[str | None], policy: Policy, kind: str = "smiles") -> dict[str, list[str | None]]:
+    """Sense of `identity.SENSES` → one key per text, None where there is no molecule."""
+    out: dict[str, list[str | None]] = {sense: [] for sense in identity.SENSES}
+    nothing = (None,) * len(out)
+    for text in texts:
+        key = (text, kind, policy, "identities")
+        found = nothing if text is None else _recall(key)
+        if found is None:
+            mol = read(text, policy, kind)[0]
+            found = nothing if mol is None else tuple(identity.keys(mol)[sense] for sense in out)
+            _keep(key, found)
+        for column, one in zip(out.values(), found):
+            column.append(one)
+    return out
+
+
 def forget() -> None:
     """Drop every kept row."""
     global _held

@@ -21,10 +21,16 @@ def scaffold_counts(mols: Iterable[Any]) -> Counter[str]:
 
 
 def brics(mol: Any) -> list[str]:
-    """SMILES of the pieces left when all BRICS bonds are cut: J. Degen et al., ChemMedChem 3:1503 (2008)."""
+    """SMILES of the pieces left when all BRICS bonds are cut: J. Degen et al., ChemMedChem 3:1503 (2008).
+
+    A molecule whose pieces RDKit cannot make sense of (a ring that is aromatic only as a whole) is one piece.
+    """
     chem = optional("rdkit.Chem", "molecules")
     with optional("rdkit.rdBase", "molecules").BlockLogs():
-        cut = optional("rdkit.Chem.BRICS", "molecules").BreakBRICSBonds(mol)
+        try:
+            cut = optional("rdkit.Chem.BRICS", "molecules").BreakBRICSBonds(mol)
+        except ValueError:
+            return [chem.MolToSmiles(mol, isomericSmiles=False)]
         return [chem.MolToSmiles(piece, isomericSmiles=False) for piece in chem.GetMolFrags(cut, asMols=True)]
 
 
