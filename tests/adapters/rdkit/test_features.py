@@ -200,3 +200,16 @@ def test_computing_says_nothing_about_molecules(capfd):
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err == ""
+
+
+def test_kept_identities_are_those_of_the_molecules_and_gaps_have_none():
+    from osler.adapters.rdkit import features, identity
+    from osler.adapters.rdkit.standardise import Policy
+
+    texts = ["CCO", None, "no molecule", "OCC", "CC(=O)[O-].[Na+]", "CC(=O)O"]
+    features.forget()
+    first, again = (features.identities(texts, Policy(salts="keep", mixtures="keep", charges="keep")) for _ in range(2))
+    assert first == again and list(first) == list(identity.SENSES)
+    assert all(keys[1] is None and keys[2] is None for keys in first.values())
+    assert first["smiles"][0] == first["smiles"][3] == "CCO"
+    assert first["smiles"][4] != first["smiles"][5] and first["parent"][4] == first["parent"][5]

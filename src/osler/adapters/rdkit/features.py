@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from osler.adapters.rdkit import descriptors, fingerprints
+from osler.adapters.rdkit import descriptors, fingerprints, identity
 from osler.adapters.rdkit.parse import parse
 from osler.adapters.rdkit.standardise import MIXTURE, Policy, standardise
 from osler.errors import OptionError, nearest
