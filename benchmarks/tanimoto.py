@@ -25,9 +25,9 @@ from typing import Any
 os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
 
 import numpy as np
+from rdkit import Chem
 
 from osler.adapters.rdkit import fingerprints
-from osler.adapters.rdkit.parse import parse
 from osler.adapters.tanimoto.search import Hits, Library
 from osler.adapters.tanimoto.store import Builder, open_library
 
@@ -57,7 +57,7 @@ def library(texts: list[str], folder: Path) -> Library:
         return open_library(folder)
     builder, start = Builder(folder, 32), time.process_time()
     for first in range(builder.n_parts * PART, len(texts), PART):
-        mols = [parse(text).mol for text in texts[first : first + PART]]
+        mols = [Chem.MolFromSmiles(text) for text in texts[first : first + PART]]
         if any(mol is None for mol in mols):
             raise SystemExit("every line must be a readable SMILES, so that both number the same rows")
         builder.add(fingerprints.bits(mols))
@@ -116,7 +116,7 @@ def main() -> None:
     names = {n: str(given.work / f) for n, f in (("file", "peer.h5"), ("hits", "hits.npz"), ("facts", "facts.json"))}
     job = given.work / "asked.json"
     job.write_text(json.dumps({**names, "smiles": str(plain), "queries": asked, "thresholds": THRESHOLDS, "rounds": ROUNDS}))
-    mine = ours(made, fingerprints.bits([parse(text).mol for text in asked]))
+    mine = ours(made, fingerprints.bits([Chem.MolFromSmiles(text) for text in asked]))
     subprocess.run([given.peer, str(HERE / "peers" / "fpsim2_search.py"), str(job)], check=True)
     facts, theirs = json.loads(Path(names["facts"]).read_text()), np.load(names["hits"])
     say(f"\n{len(made):,} molecules, {len(asked)} queries, one core, {platform.machine()}; FPSim2 {facts['version']}; CPU s of the "

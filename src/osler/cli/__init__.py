@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("osler.cli.predict:predict", "answer for new rows"),
     "evaluate": ("osler.cli.evaluate:evaluate", "external validation of a run, or of anyone's predictions.csv"),
     "screen": ("osler.cli.screen:screen", "a funnel over a library of molecules: filters, models, a diverse choice"),
+    "next": ("osler.cli.next:propose_next", "molecules to make or measure next: worth, diversity and the reason of each"),
     "explain": ("osler.cli.explain:explain", "why: attributions, importances, counterfactuals"),
     "report": ("osler.cli.report:report", "write report.html, card.md and the TRIPOD+AI table again"),
     "generate": ("osler.cli.generate:generate", "new molecules from a generator trained on a library"),

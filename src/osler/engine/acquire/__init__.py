@@ -1,0 +1,1 @@
+"""What to make or measure next: `osler next`."""
