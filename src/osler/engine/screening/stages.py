@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -47,30 +48,32 @@ class Passed:
 
 
 class Stages:
-    """Everything a molecule meets, opened once.
+    """Everything a molecule meets, opened once. Conditions on a column are asked as soon as the column is there, so that what
+    fails one costs nothing further.
 
     Raises:
         InputError: an option, a run or the file of actives is not what it must be.
     """
 
     def __init__(self, options: ScreenOptions) -> None:
-        self._seed = options.seed
+        self._seed, self._policy = options.seed, Policy()
         self._filters = alerts.filters(options.filter)
-        self._limits = wants.limits_of(options.want)
         self._aims = wants.aims_of(options.maximise, options.minimise)
-        self._policy = Policy()
-        self._actives, self._active_names = _actives(options.actives, self._policy) if options.actives else (None, [])
         self._judges = judges(options.run)
-        self._limits += tuple(
-            wants.Limit(f"{judge.name}_in_domain", "=", "true") for judge in self._judges if options.in_domain
-        )
-        mol = features.read(_PROBE, self._policy)[0]
-        probe = self._columns([mol], [_PROBE])[0]
-        wants.check(self._limits, self._aims, probe)
+        sources = [*([actives_of(options.actives, self._policy)] if options.actives else []), *self._judges]
+        limits = list(wants.limits_of(options.want))
+        limits += [wants.Limit(f"{judge.name}_in_domain", "=", "true") for judge in self._judges if options.in_domain]
+        probe: dict[str, Any] = {}
+        self._sources: list[tuple[Actives | Judge, list[wants.Limit]]] = []
+        for source in sources:
+            made = {name: values[0] for name, values in source.columns([features.read(_PROBE, self._policy)[0]], [_PROBE]).items()}
+            self._sources.append((source, [limit for limit in limits if limit.column in made]))
+            probe |= made
+        wants.check(limits, self._aims, probe)
         self.columns = [*OWN, *probe]
         self.names = [
-            "read", "readable", *(f"passed {name}" for name in self._filters), *dict.fromkeys(map(str, self._limits)),
-            *(["has a score"] if self._aims else []),
+            "read", "readable", *(f"passed {name}" for name in self._filters),
+            *dict.fromkeys(str(limit) for _, asked in self._sources for limit in asked), *(["has a score"] if self._aims else []),
         ]  # fmt: skip
 
     def identity(self) -> list[Any]:
@@ -82,25 +85,29 @@ class Stages:
         out = Passed()
         out.counts["read"] += len(block)
         held = self._filtered(self._readable(block, out), out)
-        if not held:
-            return out
-        texts = [_smiles(mol) for _, mol in held]
-        for (entry, _), text, columns in zip(held, texts, self._columns([mol for _, mol in held], texts), strict=True):
-            if self._is_wanted(columns, out):
-                score = self._score(entry.place, columns)
-                if math.isnan(score):
-                    continue
-                if self._aims:
-                    out.counts["has a score"] += 1
-                out.rows.append({"place": entry.place, "name": entry.name, "smiles": text, "score": score, **columns})
+        rows = [{"place": entry.place, "name": entry.name, "smiles": _smiles(mol)} for entry, mol in held]
+        mols = [mol for _, mol in held]
+        for source, limits in self._sources:
+            if not rows:
+                return out
+            made = source.columns(mols, [row["smiles"] for row in rows])
+            for i, row in enumerate(rows):
+                row |= {name: values[i] for name, values in made.items()}
+            for limit in limits:
+                stay = [limit.holds(row) for row in rows]
+                rows, mols = list(compress(rows, stay)), list(compress(mols, stay))
+                out.counts[str(limit)] += len(rows)
+        for row in rows:
+            row["score"] = self._score(row)
+        out.rows = [row for row in rows if not math.isnan(row["score"])]
+        if self._aims:
+            out.counts["has a score"] += len(out.rows)
         return out
 
     def _readable(self, block: Iterable[Entry], out: Passed) -> list[tuple[Entry, Any]]:
         held = []
         for entry in block:
-            mol, reason = None, entry.problem
-            if not reason:
-                mol, reason, _ = features.read(entry.text, self._policy, entry.kind)
+            mol, reason = _read(entry, self._policy)
             if mol is None:
                 out.refused.append((entry.place, entry.name, reason))
             else:
@@ -116,29 +123,27 @@ class Stages:
             out.counts[f"passed {name}"] += len(held)
         return held
 
-    def _columns(self, mols: list[Any], texts: list[str]) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = [{} for _ in mols]
-        if self._actives is not None:
-            similarity, which = search.nearest(fingerprints.bits(mols), self._actives)
-            for row, s, w in zip(rows, similarity.tolist(), which.tolist(), strict=True):
-                row |= {"similarity": s, "nearest_active": self._active_names[w]}
-        for judge in self._judges:
-            for name, values in judge.columns(texts).items():
-                for row, value in zip(rows, values, strict=True):
-                    row[name] = value
-        return rows
-
-    def _is_wanted(self, columns: dict[str, Any], out: Passed) -> bool:
-        for limit in self._limits:
-            if not limit.holds(columns):
-                return False
-            out.counts[str(limit)] += 1
-        return True
-
-    def _score(self, place: int, columns: dict[str, Any]) -> float:
+    def _score(self, row: dict[str, Any]) -> float:
         if self._aims:
-            return wants.score(self._aims, columns)
-        return float(np.random.default_rng([self._seed, place]).random())
+            return wants.score(self._aims, row)
+        return float(np.random.default_rng([self._seed, row["place"]]).random())
+
+
+@dataclass(frozen=True)
+class Actives:
+    """Known actives that every molecule is compared with.
+
+    Attributes:
+        bits: (m, words) packed fingerprints. names: m names.
+    """
+
+    bits: np.ndarray
+    names: tuple[str, ...]
+
+    def columns(self, mols: Sequence[Any], texts: Sequence[str]) -> dict[str, list[Any]]:
+        """Similarity to the nearest active, and its name."""
+        similarity, which = search.nearest(fingerprints.bits(mols), self.bits)
+        return {"similarity": similarity.tolist(), "nearest_active": [self.names[w] for w in which.tolist()]}
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,7 @@ class Judge:
     column: str
     name: str
 
-    def columns(self, texts: Sequence[str]) -> dict[str, list[Any]]:
+    def columns(self, mols: Sequence[Any], texts: Sequence[str]) -> dict[str, list[Any]]:
         """Its answers for SMILES, as columns: predictions, intervals or sets, and whether each molecule is in domain."""
         answered = self.predictor.predict(rows_cohort(self.predictor, [{self.column: text} for text in texts]))
         target = self.predictor.target[-1]
@@ -190,13 +195,15 @@ def judges(folders: Sequence[str]) -> list[Judge]:
     return list(found.values())
 
 
-def _actives(path: str, policy: Policy) -> tuple[np.ndarray, list[str]]:
-    """Packed fingerprints and names of the actives; each must be readable."""
+def actives_of(path: str, policy: Policy) -> Actives:
+    """The actives of a file.
+
+    Raises:
+        ReadError: one cannot be read, there are none, or too many.
+    """
     mols, names = [], []
     for entry in entries(path):
-        mol, reason = None, entry.problem
-        if not reason:
-            mol, reason, _ = features.read(entry.text, policy, entry.kind)
+        mol, reason = _read(entry, policy)
         if mol is None:
             raise ReadError(f"every active must be a molecule, number {entry.place} of '{Path(path).name}' is not ({reason}): mend it")
         mols.append(mol)
@@ -205,7 +212,15 @@ def _actives(path: str, policy: Policy) -> tuple[np.ndarray, list[str]]:
             raise ReadError(f"actives must be at most {_MOST_ACTIVES:,}, '{Path(path).name}' has more: name fewer", "limit-size")
     if not mols:
         raise ReadError(f"the file of actives must hold molecules, '{Path(path).name}' holds none", "read-empty")
-    return fingerprints.bits(mols), names
+    return Actives(fingerprints.bits(mols), tuple(names))
+
+
+def _read(entry: Entry, policy: Policy) -> tuple[Any | None, str]:
+    """The standardised molecule of an entry, or None and why not."""
+    if entry.problem:
+        return None, entry.problem
+    mol, reason, _ = features.read(entry.text, policy, entry.kind)
+    return mol, reason
 
 
 def _smiles(mol: Any) -> str:
