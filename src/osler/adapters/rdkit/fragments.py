@@ -15,6 +15,14 @@ def canonical(mol: Any) -> str:
     return str(optional("rdkit.Chem", "molecules").MolToSmiles(mol))
 
 
+def alternating(smiles: str) -> str:
+    """A SMILES of the same molecule whose aromatic rings are written as alternating single and double bonds."""
+    chem = optional("rdkit.Chem", "molecules")
+    mol = chem.MolFromSmiles(smiles)
+    chem.Kekulize(mol, clearAromaticFlags=True)
+    return str(chem.MolToSmiles(mol))
+
+
 def scaffold_counts(mols: Iterable[Any]) -> Counter[str]:
     """How often each scaffold occurs; molecules without a ring are left out."""
     return Counter(scaffold(mol) for mol in mols if mol.GetRingInfo().NumRings())

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from osler.adapters.rdkit.fragments import alternating
 from osler.errors import InputError
 from osler.models.neural.generation.language import LanguageModel, Sampling
 from osler.models.neural.generation.learner import CHECK, EPOCH, INIT, Learner, descend, generator_of, seeded
@@ -44,7 +45,7 @@ class GeneratorGRU(Learner):
     @classmethod
     def learn_from(cls, smiles: Sequence[str], options: GeneratorOptions) -> tuple[Learner, np.ndarray]:
         """See `Learner`: molecules with too many tokens or with rare ones are left out."""
-        rows = [tokenise(text) for text in smiles]
+        rows = [tokenise(alternating(text) if options.alternating else text) for text in smiles]
         short = [len(row) <= options.longest for row in rows]
         vocabulary = Vocabulary.of([row for row, fits in zip(rows, short) if fits], options.rarest)
         used = np.array([fits and vocabulary.knows(row) for row, fits in zip(rows, short)], dtype=bool)
