@@ -11,6 +11,8 @@ import pytest
 
 pytest.importorskip("rdkit")
 
+from rdkit import Chem
+
 import osler
 from osler import modalities
 from osler.blocks import Block
@@ -89,11 +91,28 @@ def test_tokens_are_whole_and_unknown_ones_are_zero():
     smiles = "C[N+](C)(C)c1ccc(Br)cc1/C=C/Cl.[13CH4]%10"
     assert "".join(tokens(smiles)) == smiles
     assert {"[N+]", "Br", "Cl", "[13CH4]", "%10", "/"} <= set(tokens(smiles))
-    state = MOLECULE.fit(pl.Series("smiles", ["CCO", "CCO", "CCN"]), column())
+    state = MOLECULE.fit(pl.Series("smiles", ["CCO", "CCO", "CCN"]), column(spellings=1))
     assert state["tokens"] == ["C", "O"]
     block = MOLECULE.encode_as("sequence", pl.Series("smiles", ["OCC", "CCN", None]), state)
     assert block.values[:, 0].tolist() == [1, 1, 2, 1, 1, 0]
     assert block.arrays["offsets"].tolist() == [0, 3, 6, 6]
+
+
+def test_a_molecule_is_written_in_several_ways_side_by_side():
+    values = pl.Series("smiles", ["CC(C)Cc1ccc(C(C)C(=O)O)cc1", None, "OCC", "O=C(O)c1ccccc1", "CCO"])
+    state = MOLECULE.fit(values, column(spellings=5))
+    block = MOLECULE.encode_as("sequence", values, state)
+    assert block.values.shape == (block.arrays["offsets"][-1], 5)
+    assert block.present.tolist() == [True, False, True, True, True]
+    places = ["?", *state["tokens"]]
+    for row, canonical in ((0, "CC(C)Cc1ccc(C(C)C(=O)O)cc1"), (2, "CCO"), (4, "CCO")):
+        codes = block.take(np.array([row])).values
+        texts = ["".join(places[int(c)] for c in column if c >= 0) for column in codes.T]
+        assert "?" not in "".join(texts)
+        assert [Chem.CanonSmiles(t) for t in texts] == [canonical] * 5
+    np.testing.assert_array_equal(block.take(np.array([2])).values, block.take(np.array([4])).values)
+    with pytest.raises(OptionError, match="spellings of molecules must be at least 1, was 0"):
+        MOLECULE.fit(values, column(spellings=0))
 
 
 def test_summary_counts_what_the_policy_changed():

@@ -41,6 +41,7 @@ class MoleculeOptions:
         isotopes: "keep" or "drop" labels.
         stereo: "keep" or "drop" stereo of atoms and double bonds.
         tautomer: "keep" the form as written, or the "canonical" one.
+        spellings: SMILES of each molecule in the sequence of tokens, the canonical one first.
     """
 
     features: tuple[str, ...] = ("ecfp", "avalon", "erg", "descriptors")
@@ -51,6 +52,7 @@ class MoleculeOptions:
     isotopes: str = "keep"
     stereo: str = "keep"
     tautomer: str = "keep"
+    spellings: int = 8
 
 
 class Molecule(Modality):
@@ -95,6 +97,8 @@ class Molecule(Modality):
             "features": list(_features().known(tuple(options.features))),
             "notation": _notation(options.notation),
         }
+        if options.spellings < 1:
+            raise OptionError(f"spellings of molecules must be at least 1, was {options.spellings}")
         policy = _policy(settings)
         texts = _texts(values).to_list()
         seen: Counter[str] = Counter()
@@ -103,7 +107,7 @@ class Molecule(Modality):
             smiles = _features().smiles(text, policy, settings["notation"])
             if smiles:
                 n_present += 1
-                seen.update(set(tokens(smiles)))
+                seen.update({token for one in _spellings(smiles, options.spellings) for token in tokens(one)})
         vocabulary = sorted(token for token, count in seen.items() if count >= _MIN_COUNT)
         return {
             "modality": self.name, "version": self.version, "column": column.name, **settings,
@@ -123,8 +127,9 @@ class Molecule(Modality):
         return dense(numbers, names, present=~np.isnan(numbers).any(axis=1), kinds=kinds)
 
     def encode_as(self, layout: str, values: pl.Series, state: dict[str, Any], root: Path | None = None) -> Block:
-        """The dense block; a graph (`osler.adapters.rdkit.graphs`); or a ragged sequence (sum t, 1) of codes of SMILES
-        tokens, 0 for a token that no two training molecules had, 1 + its position in the state's `tokens` for others.
+        """The dense block; a graph (`osler.adapters.rdkit.graphs`); or a ragged sequence (sum t, k) of codes of SMILES
+        tokens in k spellings, 0 for a token that no two training molecules had, 1 + its position in the state's
+        `tokens` for others, -1 after the end of a spelling that is shorter than others of its molecule.
         """
         if layout == "graph":
             from osler.adapters.rdkit import graphs
@@ -140,11 +145,19 @@ class Molecule(Modality):
     def _sequence(self, values: pl.Series, state: dict[str, Any]) -> Block:
         policy, places = _policy(state), {token: i + 1 for i, token in enumerate(state["tokens"])}
         written = [_features().smiles(text, policy, state["notation"]) for text in _texts(values).to_list()]
-        codes = [[places.get(token, UNKNOWN) for token in tokens(smiles)] for smiles in written]
-        offsets = np.cumsum([0, *map(len, codes)]).astype(np.int64)
-        flat = np.array([code for row in codes for code in row], dtype=np.float64)[:, None]
+        k = state["spellings"]
+        codes = [
+            [[places.get(token, UNKNOWN) for token in tokens(one)] for one in _spellings(smiles, k)] if smiles else []
+            for smiles in written
+        ]
+        offsets = np.cumsum([0, *(max(map(len, row), default=0) for row in codes)]).astype(np.int64)
+        flat = np.full((offsets[-1], k), -1.0)
+        for start, row in zip(offsets, codes):
+            for j, one in enumerate(row):
+                flat[start : start + len(one), j] = one
         present = np.array([bool(smiles) for smiles in written], dtype=bool)
-        return Block("sequence", {"values": flat, "offsets": offsets}, present, (f"{state['column']}: token",))
+        names = tuple(f"{state['column']}: token" + (f" of spelling {j + 1}" if j else "") for j in range(k))
+        return Block("sequence", {"values": flat, "offsets": offsets}, present, names)
 
     def units(self, kind: str, values: pl.Series) -> pl.Series:
         """(n,) the scaffold's SMILES (kind "scaffold"), or the name of the cluster of similar molecules (kind
@@ -168,12 +181,8 @@ class Molecule(Modality):
         """(n,) keys of five senses of being the same molecule, see `osler.adapters.rdkit.identity.SENSES`; null where
         unreadable.
         """
-        from osler.adapters.rdkit import identity
-
-        mols = _features().molecules(_texts(values).to_list(), _keep_all(), "auto")
-        return {
-            sense: pl.Series(values.name, keys, dtype=pl.String) for sense, keys in identity.identities(mols).items()
-        }
+        found = _features().identities(_texts(values).to_list(), _keep_all(), "auto")
+        return {sense: pl.Series(values.name, keys, dtype=pl.String) for sense, keys in found.items()}
 
     def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
         """n, missing, unreadable, how often the policy changed a molecule and how, and the range of heavy atoms."""
@@ -211,6 +220,12 @@ def _features() -> Any:
     from osler.adapters.rdkit import features
 
     return features
+
+
+def _spellings(smiles: str, count: int) -> tuple[str, ...]:
+    from osler.adapters.rdkit.spellings import spellings
+
+    return spellings(smiles, count)
 
 
 def _policy(settings: dict[str, Any]) -> Any:

@@ -20,6 +20,7 @@ INDEX = {
     "mlp": "osler.models.neural.tabular:MLP",
     "network": "osler.models.neural.network:Network",
     "dmpnn": "osler.models.neural.dmpnn:Dmpnn",
+    "smiles_rnn": "osler.models.neural.smiles_rnn:SmilesRnn",
 }
 
 #: Scores that clinicians already use: fixed published coefficients; `applicable(cohort)` says whether its columns are there.

@@ -20,8 +20,9 @@ from osler.models.neural.checkpoint import Checkpoint, fingerprint
 from osler.models.neural.encoders import ENCODERS
 from osler.models.neural.fusion import Fusion
 from osler.models.neural.heads import Head, head_of
-from osler.models.neural.inputs import Branch, Rows, Tensors, plan_branches, tensors
+from osler.models.neural.inputs import Branch, Tensors, plan_branches, tensors
 from osler.models.neural.options import Training
+from osler.models.neural.rows import Rows
 from osler.tasks.base import Prediction
 
 #: Changes when the meaning of a saved network changes.
@@ -100,7 +101,7 @@ def fit(
     seed = int(rng.integers(2**62))
     keys = ("bins", "joined", "max_length")
     drawn = np.random.default_rng([seed, 1])
-    branches = plan_branches(batches, *(architecture[k] for k in keys), drawn, architecture.get("rounds", -1))
+    branches = plan_branches(batches, *(architecture[k] for k in keys), drawn, **_ways(architecture))
     branches, source = _take_over(branches, extras.init, architecture)
     head = head_of(batches.target, options.class_weight, options.huber, options.intervals)
     folds = inner_folds(batches, options.validation_folds, np.random.default_rng([seed, 2]))
@@ -143,6 +144,11 @@ def fit(
         "precision": options.precision,
     }
     return Params({"format": FORMAT, "architecture": architecture, **described, **learnt}, arrays)
+
+
+def _ways(architecture: dict[str, Any]) -> dict[str, Any]:
+    """How graphs and sequences are read, where the architecture says it."""
+    return {k: architecture[k] for k in ("rounds", "codes") if k in architecture}
 
 
 def inner_folds(batches: Batches, k: int, rng: np.random.Generator) -> np.ndarray | None:
@@ -212,6 +218,7 @@ _SHAPE = {
     "grid": ("width",),
     "graph": ("width", "graph_steps"),
     "dmpnn": ("width", "hidden", "aggregation"),
+    "tokens": ("width", "hidden"),
 }
 
 

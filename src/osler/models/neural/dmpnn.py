@@ -24,11 +24,11 @@ class DmpnnOptions(NetworkOptions):
     hidden: int = 300
     aggregation: str = "norm"
     dropout: float = 0.0
-    epochs: int = 40
-    batch_size: int = 64
+    epochs: int = 30
+    batch_size: int = 32
+    learning_rate: float = 0.003
     schedule: str = "cosine"
-    patience: int = 40
-    weight_decay: float = 0.01
+    patience: int = 30
 
     def __post_init__(self) -> None:
         super().__post_init__()

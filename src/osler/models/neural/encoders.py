@@ -5,6 +5,7 @@
     GridEncoder       a small residual CNN in two or three dimensions
     GraphEncoder      message passing with edge features (GINE), mean and sum over nodes
     MessageEncoder    directed message passing, in `messages`
+    TokenEncoder      texts of tokens in several spellings, in `spelled`
 
 Encoders normalise per row (LayerNorm, GroupNorm) and never over the batch: a row's answer does not depend on the rows
 beside it, and a missing row disturbs nobody.
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from osler.models.neural.inputs import Branch, Tensors
 from osler.models.neural.messages import MessageEncoder
+from osler.models.neural.spelled import TokenEncoder
 
 
 class Residual(nn.Module):
@@ -192,6 +194,7 @@ ENCODERS = {
     "grid": GridEncoder,
     "graph": GraphEncoder,
     "dmpnn": MessageEncoder,
+    "tokens": TokenEncoder,
 }
 
 

@@ -60,7 +60,7 @@ class Branch:
 
     def is_shaped_like(self, other: Branch) -> bool:
         """Whether an encoder of the other branch fits this one: same columns, features, levels and channels."""
-        same = ("encoder", "features", "levels", "channels", "dims", "p", "q", "gaps", "rounds")
+        same = ("encoder", "features", "levels", "channels", "dims", "p", "q", "gaps", "rounds", "tokens")
         shape = lambda b: (b.name, b.layout, b.columns, [b.spec.get(k) for k in same])  # noqa: E731
         return shape(self) == shape(other)
 
@@ -69,7 +69,13 @@ class Branch:
 
 
 def plan_branches(
-    batches: Batches, bins: int, joined: bool, max_length: int, rng: np.random.Generator, rounds: int = -1
+    batches: Batches,
+    bins: int,
+    joined: bool,
+    max_length: int,
+    rng: np.random.Generator,
+    rounds: int = -1,
+    codes: bool = False,
 ) -> list[Branch]:
     """Branches of the columns of some training rows, with scales learnt from (a sample of) these rows.
 
@@ -80,6 +86,7 @@ def plan_branches(
         max_length: a sequence keeps its last `max_length` steps.
         rng: draws the sample if there are more rows than are needed.
         rounds: of directed message passing over graph columns; -1: they have the layout's usual encoder.
+        codes: sequences hold codes of tokens, one spelling per feature, and are read by `tokens`.
 
     Raises:
         ColumnError: there is no usable column, or one holds an infinite number.
@@ -103,7 +110,7 @@ def plan_branches(
     if columns:
         parts = {TABLE: columns} if joined else {k: {k: b} for k, b in columns.items()}
         branches = [_dense_branch(name, blocks, bins, joined) for name, blocks in parts.items()]
-    branches += [sums.branch(name, max_length, rounds) for name, sums in others.items()]
+    branches += [sums.branch(name, max_length, rounds, codes) for name, sums in others.items()]
     if not branches:
         raise ColumnError("a network must have at least one input with a feature, there was none", "column-empty")
     return branches
@@ -174,7 +181,7 @@ class _Sums:
         axis = 1 if like.layout == "grid" else -1
         self.shapes = {k: like.arrays[k].shape for k in self.keys}
         self.sums = {k: np.zeros((3, like.arrays[k].shape[axis])) for k in self.keys}
-        self.gaps, self.items, self.rows = False, 0, 0
+        self.gaps, self.items, self.rows, self.most = False, 0, 0, 0.0
 
     def add(self, block: Block) -> None:
         """Count the present rows of one more block."""
@@ -191,9 +198,10 @@ class _Sums:
             known = ~np.isnan(values)
             self.gaps |= not known.all()
             values = np.where(known, values, 0.0)
+            self.most = max(self.most, values.max(initial=0.0))
             self.sums[key] += np.stack([known.sum(axis=0), values.sum(axis=0), (values**2).sum(axis=0)])
 
-    def branch(self, name: str, max_length: int, rounds: int) -> Branch:
+    def branch(self, name: str, max_length: int, rounds: int, codes: bool) -> Branch:
         """The branch of this column."""
         arrays = {}
         for key, (n, total, squares) in self.sums.items():
@@ -207,6 +215,7 @@ class _Sums:
         spec: dict[str, Any] = {"p": len(arrays[f"{self.keys[0]}_center"])}
         if self.layout == "sequence":
             spec |= {"gaps": self.gaps, "max_length": max_length}
+            spec |= {"encoder": "tokens", "tokens": int(self.most)} if codes else {}
         elif self.layout == "grid":
             spec |= {"channels": spec["p"], "dims": len(self.shapes["values"]) - 2}
         else:
@@ -224,63 +233,38 @@ def tensors(branches: Sequence[Branch], blocks: dict[str, Block], device: torch.
 
     Every dict has `present` (n,) bool. Dense: `x` (n, p) float32, `missing` (n, p) bool, `codes` (n, q) int64.
     Sequence: `x` (n, t, p), `lengths` (n,). Grid: `x` (n, c, [z,] y, x). Graph: `nodes` (v, p), `source` and `target`
-    (e,), `edges` (e, q), `row` (v,) the row of each node; for `dmpnn` what `Environments.arrays` names.
+    (e,), `edges` (e, q), `row` (v,) the row of each node; for `dmpnn` what `Environments.arrays` names. For `tokens`
+    `x` (n, t, k) int16: 0 after the end of a spelling, otherwise 1 + the code, 1 for a code above those of training.
 
     Raises:
         ColumnError: a column is not there or has other features than the one that was learnt from.
     """
-    return [_on(device, _arrays(branch, blocks)) for branch in branches]
+    return [put(device, branch_arrays(branch, blocks)) for branch in branches]
 
 
-class Rows:
-    """All rows of some blocks, kept ready: batches of them are taken by index. For tables, and graphs read by `dmpnn`.
-
-    Args:
-        branches: inputs for which `fit` holds.
-        blocks: n rows.
-        device: where batches are put.
-
-    Raises:
-        ColumnError: as `tensors`.
-    """
-
-    def __init__(self, branches: Sequence[Branch], blocks: dict[str, Block], device: torch.device | str) -> None:
-        self.device = device
-        self.parts: list[Tensors | Environments] = []
-        for branch in branches:
-            graphs = branch.encoder == "dmpnn"
-            self.parts.append(_environments(branch, blocks) if graphs else _on(device, _arrays(branch, blocks)))
-
-    @staticmethod
-    def fit(branches: Sequence[Branch]) -> bool:
-        """Whether all rows of these inputs may be kept."""
-        return all(b.encoder in ("dense", "dmpnn") for b in branches)
-
-    def take(self, rows: np.ndarray) -> list[Tensors]:
-        """What `tensors` gives, for some rows (positions)."""
-        at = torch.from_numpy(rows).to(self.device)
-        return [
-            _on(self.device, part.take(rows).arrays())
-            if isinstance(part, Environments)
-            else {k: v[at] for k, v in part.items()}
-            for part in self.parts
-        ]
-
-
-def _arrays(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.ndarray]:
+def branch_arrays(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.ndarray]:
+    """What `tensors` gives for one branch, before it is put on a device."""
     make = {"dense": _dense_tensors, "sequence": _sequence_tensors, "grid": _grid_tensors, "graph": _graph_tensors}
     if branch.encoder == "dmpnn":
-        return _environments(branch, blocks).arrays()
+        return environments_of(branch, blocks).arrays()
     for name in branch.columns:
-        _check_column(branch, name, blocks)
+        check_column(branch, name, blocks)
+    if branch.encoder == "tokens":
+        return token_arrays(branch, blocks[branch.name])
     return make[branch.layout](branch, blocks)
 
 
-def _on(device: torch.device | str, arrays: dict[str, np.ndarray]) -> Tensors:
+def put(device: torch.device | str, arrays: dict[str, np.ndarray]) -> Tensors:
+    """Arrays as tensors of a device."""
     return {k: torch.from_numpy(np.ascontiguousarray(v)).to(device) for k, v in arrays.items()}
 
 
-def _check_column(branch: Branch, name: str, blocks: dict[str, Block]) -> None:
+def check_column(branch: Branch, name: str, blocks: dict[str, Block]) -> None:
+    """Refuse a column that is not there or differs from the one that was learnt from.
+
+    Raises:
+        ColumnError: names the column and what it had to be.
+    """
     if name not in blocks:
         raise ColumnError(
             f"column '{name}' must be there, the network was trained with it: add it, empty if it is unknown"
@@ -345,6 +329,18 @@ def _sequence_tensors(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.
     return {"x": np.where(real[..., None], x, np.float32(0.0)), "lengths": kept, "present": kept > 0}
 
 
+def token_arrays(branch: Branch, block: Block) -> dict[str, np.ndarray]:
+    """Ragged codes (sum t, k), -1 after the end of a spelling, as `x` (n, t, k)."""
+    offsets, values = block.arrays["offsets"], block.values
+    kept = np.where(block.present, np.minimum(np.diff(offsets), branch.spec["max_length"]), 0)
+    step = np.arange(max(int(kept.max(initial=0)), 1))
+    real = step < kept[:, None]
+    x = np.zeros((*real.shape, values.shape[1]), dtype=np.int16)
+    codes = values[(offsets[:-1, None] + step)[real]]
+    x[real] = np.where(codes < 0, 0, np.where(codes > branch.spec["tokens"], 0, codes) + 1)
+    return {"x": x, "present": kept > 0}
+
+
 def _grid_tensors(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.ndarray]:
     block = blocks[branch.columns[0]]
     shape = (-1,) + (1,) * branch.spec["dims"]
@@ -374,8 +370,9 @@ def _graph_tensors(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.nda
     }
 
 
-def _environments(branch: Branch, blocks: dict[str, Block]) -> Environments:
-    _check_column(branch, branch.name, blocks)
+def environments_of(branch: Branch, blocks: dict[str, Block]) -> Environments:
+    """A graph column's distinct environments, its features scaled."""
+    check_column(branch, branch.name, blocks)
     block = blocks[branch.name]
     return environments(_scaled_graph(branch, block), block.present, branch.spec["rounds"])
 

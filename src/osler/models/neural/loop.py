@@ -17,8 +17,9 @@ from osler.errors import InternalError, OptionError
 from osler.models.base import Batches, Encoded
 from osler.models.neural.checkpoint import optimiser_arrays, restore_optimiser
 from osler.models.neural.heads import Head
-from osler.models.neural.inputs import Branch, Rows, Tensors, tensors
+from osler.models.neural.inputs import Branch, Tensors, tensors
 from osler.models.neural.options import Training
+from osler.models.neural.rows import Rows
 
 #: One mini-batch: a dict of tensors per branch, and the target's tensors.
 Slice = tuple[list[Tensors], dict[str, torch.Tensor]]
