@@ -17,6 +17,7 @@ import gzip
 import json
 import os
 import platform
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -51,18 +52,20 @@ def texts_of(path: Path) -> list[str]:
     return [line.split()[0] for line in lines if line.strip()]
 
 
-def library(texts: list[str], folder: Path) -> Library:
-    """Build the library, or go on where an earlier run stopped."""
+def library(molecules: Path, plain: Path, folder: Path) -> Library:
+    """Build the library, and write the lines that RDKit could read to `plain`; both are used again if they are there."""
     if (folder / "library.json").is_file():
         return open_library(folder)
-    builder, start = Builder(folder, 32), time.process_time()
-    for first in range(builder.n_parts * PART, len(texts), PART):
-        mols = [Chem.MolFromSmiles(text) for text in texts[first : first + PART]]
-        if any(mol is None for mol in mols):
-            raise SystemExit("every line must be a readable SMILES, so that both number the same rows")
-        builder.add(fingerprints.bits(mols))
+    shutil.rmtree(folder, ignore_errors=True)
+    texts, builder, start, kept = texts_of(molecules), Builder(folder, 32), time.process_time(), []
+    for first in range(0, len(texts), PART):
+        read = [(text, Chem.MolFromSmiles(text)) for text in texts[first : first + PART]]
+        read = [(text, mol) for text, mol in read if mol is not None]
+        builder.add(fingerprints.bits([mol for _, mol in read]))
+        kept += [text for text, _ in read]
+    plain.write_text("\n".join(kept) + "\n")
     made = builder.finish()
-    print(f"library built in {time.process_time() - start:.1f} CPU s", flush=True)
+    say(f"\n{len(kept):,} of {len(texts):,} lines are molecules; library built in {time.process_time() - start:.1f} CPU s")
     return made
 
 
@@ -106,11 +109,10 @@ def main() -> None:
     reader.add_argument("--work", type=Path, required=True)
     reader.add_argument("--queries", type=int, default=100)
     given = reader.parse_args()
-    texts = texts_of(given.molecules)
     given.work.mkdir(parents=True, exist_ok=True)
     plain = given.work / "molecules.smi"
-    plain.write_text("\n".join(texts) + "\n")
-    made = library(texts, given.work / "library")
+    made = library(given.molecules, plain, given.work / "library")
+    texts = texts_of(plain)
     drawn = np.random.default_rng(0).choice(len(texts), given.queries, replace=False)
     asked = [texts[i] for i in drawn]
     names = {n: str(given.work / f) for n, f in (("file", "peer.h5"), ("hits", "hits.npz"), ("facts", "facts.json"))}

@@ -30,7 +30,17 @@ SAMPLE = {
     "boolean": pl.Series("x", ["yes", "no", None, "yes"] * 5),
     "date": pl.Series("x", ["2020-01-02", None, "2021-05-06", "1999-12-31"] * 5),
     "text": pl.Series("x", ["chest pain today", None, "no pain since", "chest clear today"] * 8),
+    "molecule": pl.Series("x", ["CC(=O)Oc1ccccc1C(=O)O", None, "CCO", "CN1CCC[C@H]1c1cccnc1"] * 5),
 }
+#: The library that a modality cannot do without.
+NEEDS = {"molecule": "rdkit"}
+
+
+@pytest.fixture(autouse=True)
+def _library(request: pytest.FixtureRequest) -> None:
+    params = getattr(getattr(request.node, "callspec", None), "params", {})
+    if params.get("kind") in NEEDS:
+        pytest.importorskip(NEEDS[params["kind"]])
 
 
 def encoded(kind: str, values: pl.Series, train: pl.Series | None = None, **options) -> np.ndarray:

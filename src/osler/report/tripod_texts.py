@@ -258,7 +258,15 @@ def _performance(m: Material) -> str:
         ],
         6,
     )
-    return f"{m.chosen}, {where(m.part)}: {text}. Subgroups, calibration and decision curves: in this report."
+    drawn = m.get("curves", "parts", m.part, default={})
+    kinds = {
+        "subgroups": m.get("curves", "subgroups"),
+        "calibration": drawn.get("calibration") or drawn.get("calibration_by_class"),
+        "decision curves": drawn.get("decision_curve"), "observed against predicted": drawn.get("residuals"),
+        "curves of risk groups": drawn.get("risk_groups"),
+    }  # fmt: skip
+    more = listed([name for name, there in kinds.items() if there])
+    return f"{m.chosen}, {where(m.part)}: {text}.{f' {more.capitalize()}: in this report.' if more else ''}"
 
 
 def _by_site(m: Material) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from osler.blocks import Block
 from osler.errors import OptionError, nearest
+from osler.models.base import Batches, Params
+from osler.models.neural.beside import Beside, both
 from osler.models.neural.network import Network, NetworkOptions
+from osler.tasks.base import Prediction
 
 AGGREGATIONS = ("mean", "sum", "norm")
 
@@ -17,11 +21,13 @@ class DmpnnOptions(NetworkOptions):
 
     Attributes:
         hidden: size of the state of an edge and of an atom.
+        features: a molecule's dense features (fingerprints, descriptors) stand beside its graph as a second input.
         aggregation: atoms become a molecule by their `mean`, `sum`, or `norm` (the sum over the mean number of atoms).
     """
 
     width: int = 300
     hidden: int = 300
+    features: bool = False
     aggregation: str = "norm"
     dropout: float = 0.0
     epochs: int = 30
@@ -53,7 +59,21 @@ class Dmpnn(Network):
         "learning_rate": ("log", 0.0003, 0.003), "aggregation": ("choice", "mean", "norm"),
     }  # fmt: skip
 
+    def inputs(self, batches: Batches) -> Batches:
+        """Training rows as the network sees them."""
+        return Beside(batches, "graph") if self.options.features else super().inputs(batches)
+
+    def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
+        """Answer for n rows.
+
+        Raises:
+            MissingExtraError: torch is not installed.
+            ColumnError: a column of the training is not there or has another shape.
+        """
+        return super().predict(params, both(blocks, "graph") if params.meta["architecture"]["features"] else blocks)
+
     def architecture(self) -> dict[str, Any]:
         """What fixes the network besides its inputs, as JSON values."""
         o = self.options
-        return super().architecture() | {"hidden": o.hidden, "aggregation": o.aggregation, "rounds": o.graph_steps - 1}
+        own = {"hidden": o.hidden, "aggregation": o.aggregation, "rounds": o.graph_steps - 1, "features": o.features}
+        return super().architecture() | own

@@ -71,8 +71,12 @@ class Network(Estimator):
         registry.optional("torch", "neural")
         from osler.models.neural import assembly
 
-        seen = batches.seen_as(self.prefers)
+        seen = self.inputs(batches)
         return assembly.fit(seen, rng, self.architecture(), self.options, self.extras or assembly.Extras())
+
+    def inputs(self, batches: Batches) -> Batches:
+        """Training rows as the network sees them."""
+        return batches.seen_as(self.prefers)
 
     def architecture(self) -> dict[str, Any]:
         """What fixes the network besides its inputs, as JSON values."""

@@ -120,6 +120,23 @@ class Grammar:
         mask &= (kinds != DOT) | (outside & (open_rings == 0))[:, None]
         return mask & ((kinds != RING) | self._rings(left, open_rings, outside, n))
 
+    def landing(self, mask: Tensor, remaining: int) -> Tensor:
+        """A mask of `allowed` for strings that have only so many tokens left: those that need them all to close what is open
+        may only end, close a ring, close a branch or add an atom that a ring can end at, in this order.
+        """
+        open_rings = (self._ring_atom >= 0).sum(1)
+        hurried = remaining <= 2 * self._depth + 2 * open_rings + 4
+        if not bool(hurried.any()):
+            return mask
+        closing = (self._ring_atom[:, self._ring.clamp(min=0)] >= 0) & (self._ring >= 0)
+        kinds = self._kinds[None, :].expand_as(mask)
+        roomy = (kinds == ATOM) & (self._room >= 3)[None, :]
+        chosen = mask
+        for group in (roomy, kinds == CLOSE, closing, kinds == STOP):
+            some = mask & group
+            chosen = torch.where(some.any(1, keepdim=True), some, chosen)
+        return torch.where(hurried[:, None], chosen, mask)
+
     def _rings(self, left: Tensor, open_rings: Tensor, outside: Tensor, n: int) -> Tensor:
         """(n, tokens) bool: whether each ring number may be opened or closed here."""
         other = self._ring_atom[:, self._ring.clamp(min=0)]

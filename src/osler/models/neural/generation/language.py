@@ -84,7 +84,7 @@ class LanguageModel(nn.Module):
             logits = self.output(state) / how.temperature
             logits[:, [PAD, START]] = -torch.inf
             if grammar is not None:
-                logits = logits.masked_fill(~grammar.allowed(), -torch.inf)
+                logits = logits.masked_fill(~grammar.landing(grammar.allowed(), how.longest - place), -torch.inf)
             noise = torch.empty_like(logits).exponential_(generator=generator)
             token = (logits - noise.log()).argmax(dim=1)
             out[alive, place] = token.cpu().to(torch.int16)
