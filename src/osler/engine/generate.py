@@ -7,6 +7,7 @@ A generator's run:
     refusals.csv     rows that were not used, with reasons
     curves.json      losses and measures on the way
     scores.json      measures of the finished generator, each with its n and, for shares, its interval
+    examples.json    drawn molecules to look at: new ones, or the commonest ones of a generator that collapsed
     certificate.json no held-out scaffold was trained on; sealed
     generator/       generator.json, weights.safetensors, known.safetensors (marks of the training molecules, for novelty)
     figures/         curves.svg
@@ -18,8 +19,10 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,8 @@ WRITERS = {"report": "osler.report.generation:build"}
 TRAINING, HELD_OUT, LEFT_OUT = "training", "held out", "left out"
 #: Molecules drawn for the scores of the finished generator, if the training was not smaller.
 FINAL = 10_000
+#: Drawn molecules that a run keeps to look at.
+EXAMPLES = 24
 #: Purposes of the engine's own random numbers.
 _SPLIT, _FINAL, _ORDER = 101, 102, 103
 
@@ -150,14 +155,18 @@ def _learn(
         if "measures" in event and report is not None:
             report(event)
 
+    last: list[Drawn] = []
+
     def judged(strings: list[str], slow: bool) -> dict[str, Any]:
-        return judge(Drawn.read(strings), reference, slow=slow)
+        last[:] = [Drawn.read(strings)]
+        return judge(last[0], reference, slow=slow)
 
     checkpoint = Checkpoint(work / "checkpoint")
     try:
         curves = training.train(learner, checkpoint, _digest(study), judged, said)
     except training.Collapsed as error:
         write_json(work / "study.json", study)
+        write_json(work / "examples.json", _examples(last[0], reference.known, commonest=True))
         _finish(work, target, {"curves": error.curves, "status": "collapsed", "message": error.message}, progress)
         raise
     write_json(work / "study.json", study)
@@ -166,9 +175,27 @@ def _learn(
     progress("drawing for the scores", 0, 1)
     strings = learner.draw(final, (_FINAL,))
     write_json(work / "scores.json", {"model": options.model, "drawn": final, "measures": judged(strings, True)})
+    write_json(work / "examples.json", _examples(last[0], reference.known))
     progress("drawing for the scores", 1, 1)
     _write_proof(work, molecules, parts, study)
     _finish(work, target, {"curves": curves, "status": "finished", "message": ""}, progress)
+
+
+def _examples(drawn: Drawn, known: np.ndarray, commonest: bool = False) -> list[dict[str, Any]]:
+    """Molecules to look at, with their properties: the first new ones, or those that were drawn most often."""
+    from osler.adapters.rdkit.properties import NAMES, properties
+
+    times, by_name = Counter(drawn.smiles), dict(zip(dict.fromkeys(drawn.smiles), drawn.mols))
+    chosen = [name for name, _ in times.most_common(EXAMPLES)] if commonest else _new_ones(by_name, known)
+    values = properties([by_name[name] for name in chosen])
+    return [
+        {"smiles": name, "times": times[name], **{key: float(v) for key, v in zip(NAMES, row) if np.isfinite(v)}}
+        for name, row in zip(chosen, values)
+    ]
+
+
+def _new_ones(names: Iterable[str], known: np.ndarray) -> list[str]:
+    return list(islice((name for name in names if novel_share([name], known) == 1.0), EXAMPLES))
 
 
 def _held_out_smiles(molecules: Library, held: np.ndarray, seed: int) -> list[str]:
