@@ -32,6 +32,10 @@ SAMPLES = {
         None if i % 12 == 5 else ("CC(=O)Oc1ccccc1C(=O)O", "CN1CCC[C@H]1c1cccnc1", "CCN(CC)CC.Cl", "OC(=O)c1ccccc1O", "C" * (1 + i % 9))[i * 3 % 5]
         for i in range(N)
     ],
+    "protein": [
+        None if i % 14 == 3 else ("MKVLAAGIVG" * 3, "GSHMRRWQEDNF" * 2, "mkttyyclpv" * 3, ">p one\nMSTNPKPQRK\nTKRNTNRRPQ")[i * 3 % 4]
+        for i in range(N)
+    ],
     "text": [
         None if i % 10 == 7 else " ".join(PHRASES[(i // 4**j) % 4] for j in range(4))
         for i in range(N)
@@ -44,6 +48,7 @@ WRONG = {
     "boolean": pl.Series(["maybe", "2", None]),
     "date": pl.Series(["tomorrow", "2020-13-45", None]),
     "molecule": pl.Series(["C1CC", "aspirin", None]),
+    "protein": pl.Series(["MKV1LAAG", "*", None]),
     "text": pl.Series([1.5, 2.5, None]),
 }
 

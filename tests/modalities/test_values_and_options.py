@@ -31,6 +31,7 @@ SAMPLE = {
     "date": pl.Series("x", ["2020-01-02", None, "2021-05-06", "1999-12-31"] * 5),
     "text": pl.Series("x", ["chest pain today", None, "no pain since", "chest clear today"] * 8),
     "molecule": pl.Series("x", ["CC(=O)Oc1ccccc1C(=O)O", None, "CCO", "CN1CCC[C@H]1c1cccnc1"] * 5),
+    "protein": pl.Series("x", ["MKTAYIAKQRQISFVKSHFSRQ", None, "GSHMLEDPVDAFKEWLDAYNQC", "mstnpkpqrktkrntnrrpqdv"] * 5),
 }
 #: The library that a modality cannot do without.
 NEEDS = {"molecule": "rdkit"}

@@ -65,6 +65,23 @@ def read_atoms(text: str, name: str, is_mmcif: bool) -> tuple[pl.DataFrame, int]
     return pl.DataFrame(rows, schema=ATOMS, orient="row"), len(structure)
 
 
+def read_sequence(text: str, name: str, is_mmcif: bool) -> str:
+    """The residues of the first protein chain of the first model, one letter each, X for one without a standard parent.
+    Residues that the experiment did not see are not in it.
+
+    Raises:
+        ReadError: it is no structure file, or holds no protein chain (code `structure`).
+        MissingExtraError: gemmi is not installed.
+    """
+    atoms, _ = read_atoms(text, name, is_mmcif)
+    held = atoms.filter(pl.col("kind") == "amino")
+    if not held.height:
+        raise ReadError(f"'{name}' must hold a protein chain, it holds none: export its coordinates", "structure")
+    chain = held.filter(pl.col("chain") == held["chain"][0])
+    chain = chain.unique(["number", "insertion"], keep="first", maintain_order=True)
+    return "".join(letter or "X" for letter in chain["parent"].to_list())
+
+
 def _kind(residue: object, about: object) -> str:
     if about.is_amino_acid():
         return "amino"

@@ -75,8 +75,8 @@ def typed(table: pl.DataFrame, declared: dict[str, str] | None = None) -> tuple[
 
     Args:
         table: columns as read, with `_row`.
-        declared: column → modality that the user named; "category", "text" and "molecule" keep a column as it
-            is written.
+        declared: column → modality that the user named; "category", "text", "molecule" and "protein" keep a column
+            as it is written.
     """
     ledger, declared = Ledger(), declared or {}
     rows = table[ROW]
@@ -98,7 +98,7 @@ def _typed(values: pl.Series, rows: pl.Series, modality: str, ledger: Ledger) ->
     values = ledger.empty(values, values.str.len_bytes() > limits.MAX_CELL, rows, _LONG)
     text = values.str.strip_chars()
     values = values.set((text == "").fill_null(False), None)
-    if modality in ("category", "text", "molecule"):
+    if modality in ("category", "text", "molecule", "protein"):
         return values
     present = text.is_not_null() & ~is_missing_word(text)
     n = int(present.sum())

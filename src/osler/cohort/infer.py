@@ -11,6 +11,7 @@ The rules, first that applies (docs/reference/inference.md says the same for rea
     at most 6 distinct whole numbers in at least 20 rows         category, unless the header names a count or grade
     numbers, or text of which 90 % reads as numbers              number
     SMILES or InChI, by spelling and by reading a sample         molecule (where the library for them is installed)
+    chains of residues, or names of structure files              protein
     several words per value that seldom repeat                   text
     anything else                                                category
 """
@@ -22,7 +23,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from osler.cohort import dates, molecules, physiology
+from osler.cohort import dates, molecules, physiology, proteins
 from osler.cohort.column import ROW, Column
 from osler.cohort.columnchecks import structure_of
 from osler.cohort.facts import FALSE_WORDS, MANY, MISSING_WORDS, TRUE_WORDS, Facts, facts_of, is_missing_word
@@ -82,7 +83,7 @@ def infer(table: pl.DataFrame) -> tuple[list[Column], list[Finding]]:
 
 def _column(values: pl.Series, facts: Facts) -> Column:
     column = _modality(values, facts)
-    if column.modality == "molecule" and facts.distinct > 1:
+    if column.modality in ("molecule", "protein") and facts.distinct > 1:
         return column
     role, why = role_of(facts, column)
     if not role:
@@ -183,6 +184,8 @@ def _of_text(facts: Facts) -> Column:
         return _of_numbers(facts)
     if molecules.is_molecules(facts):
         return Column(facts.name, "molecule", reason=f"text that reads as molecules, {facts.distinct:,} distinct")
+    if proteins.is_proteins(facts):
+        return Column(facts.name, "protein", reason=f"text that reads as proteins, {facts.distinct:,} distinct")
     head = facts.words.head(1000)
     formats, _ = dates.formats_of(head)
     share = float(dates.parse(head, formats).is_not_null().mean())

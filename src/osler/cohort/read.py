@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from osler.cohort import cells, infer, molecules, sources
+from osler.cohort import cells, infer, molecules, proteins, sources
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW
 from osler.cohort.headers import checked
@@ -98,7 +98,8 @@ def cohort_of(raw: Raw, columns: Mapping[str, str]) -> Cohort:
     ]
     declared = [c.with_(modality=known.get(c.name, c.modality)) for c in inferred]
     table, unreadable = molecules.readable(table, declared)
-    refused = pl.concat([raw.refused, ledger.table(), unreadable])
+    table, no_proteins = proteins.readable(table, declared, raw.root)
+    refused = pl.concat([raw.refused, ledger.table(), unreadable, no_proteins])
     n_refused = raw.refused["row"].n_unique()
     step = Step("read", table.height + n_refused, table.height, {"source": raw.name, "format": raw.format, **raw.notes})
     return Cohort(table, tuple(inferred), (step,), raw.root, refused)

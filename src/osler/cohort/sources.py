@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from osler import registry
-from osler.cohort import encoding, guard, jsonlines, limits
+from osler.cohort import encoding, fasta, guard, jsonlines, limits
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW, Column
 from osler.cohort.delimited import Delimited
@@ -42,7 +42,8 @@ class Raw:
     Attributes:
         table: cells as text or in the source's own types; may hold `_row`.
         name: what to call the source in messages: a file name, never a folder or a password.
-        format: "csv", "parquet", "arrow", "json lines", "excel", "molecules", "database", "frame" or "cohort".
+        format: "csv", "parquet", "arrow", "json lines", "excel", "molecules", "sequences", "database", "frame" or
+            "cohort".
         refused: the ledger of rows that could not be read.
         notes: decisions (encoding, delimiter, sheet) for the lineage.
         root: the folder of the source, where relative paths in cells start.
@@ -115,6 +116,8 @@ def format_of(path: Path) -> str:
         return "excel"
     if last in _MOLECULES:
         return "molecules"
+    if last in fasta.SUFFIXES:
+        return "sequences"
     if last in _JSON:
         return "json lines"
     if last in (".parquet", ".pq"):
@@ -132,7 +135,7 @@ def _file(path: Path) -> Raw:
         raise ReadError(f"'{path.name}' must hold a table, it is empty: check that it was exported whole", "read-empty")
     readers: dict[str, Callable[[Path], Raw]] = {
         "csv": _delimited, "parquet": _parquet, "arrow": _arrow, "json lines": _json_lines, "excel": _excel,
-        "molecules": _molecules,
+        "molecules": _molecules, "sequences": _sequences,
     }  # fmt: skip
     raw = readers[format_of(path)](path)
     raw.root = path.resolve().parent
@@ -264,6 +267,11 @@ def _excel(path: Path) -> Raw:
 def _molecules(path: Path) -> Raw:
     table, refused, notes = registry.load(READERS, "readers", "molecules")(path)
     return Raw(table, path.name, "molecules", _ledger(refused), notes)
+
+
+def _sequences(path: Path) -> Raw:
+    table, refused = fasta.read_fasta(path)
+    return Raw(table, path.name, "sequences", _ledger(refused))
 
 
 def _database(address: str) -> Raw:

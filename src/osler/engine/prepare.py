@@ -68,10 +68,10 @@ class Prepared:
 
 def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Cohort:
     """Read the study's table (or take a cohort) and give its columns the roles that the study names."""
-    if not isinstance(source, Cohort):
-        source = read(source if source is not None else study.source, labels=study.labels or None)
-    cohort = source
     modality = {name: kind for name, _, kind in (part.rpartition("=") for part in study.column)}
+    if not isinstance(source, Cohort):
+        source = read(source if source is not None else study.source, labels=study.labels or None, columns=modality)
+    cohort = source
     cohort = cohort.declare(columns={name: _declared(cohort, name, m) for name, m in modality.items()})
     cohort, units = with_units(cohort, study)
     survival = bool(study.duration or study.event)

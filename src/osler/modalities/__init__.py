@@ -10,6 +10,7 @@ INDEX = {
     "date": "osler.modalities.date:Date",
     "text": "osler.modalities.text:Text",
     "molecule": "osler.modalities.molecule:Molecule",
+    "protein": "osler.modalities.protein:Protein",
 }
 
 

@@ -39,11 +39,13 @@ _KINDS: dict[str, Any] = {
     "date": StrictStr | None,
     "text": StrictStr | None,
     "molecule": StrictStr | None,
+    "protein": StrictStr | None,
 }
 _WORDS = {
     "number": "a number or null", "boolean": "true, false or null", "category": "a text, a number or null",
     "date": "a date such as 2024-02-29 or null", "text": "a text or null",
     "molecule": "a molecule as SMILES or InChI, or null",
+    "protein": "a protein as letters of its residues or FASTA, or null",
 }  # fmt: skip
 
 
@@ -67,7 +69,7 @@ class RowModel:
         self._words = {
             c.name: modalities.get(c.modality)
             for c in predictor.inputs
-            if c.modality in ("boolean", "date", "molecule")
+            if c.modality in ("boolean", "date", "molecule", "protein")
         }
 
     def schema(self) -> dict[str, Any]:
