@@ -64,10 +64,18 @@ def _number_columns(predictor: Predictor, prediction: Prediction) -> dict[str, p
     name, mean = predictor.target[0], prediction.value[:, 0]
     columns = {f"{name}_pred": pl.Series(mean)}
     if predictor.conformal:
-        low, high = Conformal.from_json(predictor.conformal).interval(mean)
+        held = Conformal.from_json(predictor.conformal)
+        low, high = held.interval(mean, scale=_scale(held, prediction))
         for end, values in (("low", low), ("high", high)):
             columns[f"{name}_{end}"] = pl.Series(np.where(np.isfinite(values), values, np.nan)).fill_nan(None)
     return columns
+
+
+def _scale(held: Conformal, prediction: Prediction) -> np.ndarray | None:
+    """What intervals that were calibrated in spreads are multiplied with; without end where the model gave no spread."""
+    if held.method != "normalised":
+        return None
+    return np.full(len(prediction), np.inf) if prediction.spread is None else prediction.spread
 
 
 def width_columns(predictor: Predictor, blocks: dict[str, Block]) -> dict[str, pl.Series]:

@@ -66,7 +66,7 @@ def _conformal(target: Target, answer: Prediction, level: float) -> dict[str, An
     if target.kind in ("binary", "multiclass"):
         return fit_classes(answer.value, target.y, level).to_json()
     if target.kind == "regression":
-        return fit_number(answer.value[:, 0], target.y, level).to_json()
+        return fit_number(answer.value[:, 0], target.y, level, scale=answer.spread).to_json()
     return {}
 
 

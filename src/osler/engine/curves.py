@@ -262,8 +262,9 @@ def _coverage(target: Target, answer: Prediction, groups: np.ndarray, prepared: 
     for _ in range(20):
         learn = stratified_group_folds(groups, target.strata, 2, rng) == 0
         if target.kind == "regression":
-            held = fit_number(answer.value[learn, 0], target.y[learn], level)
-            low, high = held.interval(answer.value[~learn, 0])
+            one, other = answer.take(learn), answer.take(~learn)
+            held = fit_number(one.value[:, 0], target.y[learn], level, scale=one.spread)
+            low, high = held.interval(other.value[:, 0], scale=other.spread)
             hits.append((target.y[~learn] >= low) & (target.y[~learn] <= high))
             sizes.append(float(np.mean(high - low)))
         else:

@@ -82,7 +82,7 @@ def answer_by_pattern(prepared: Prepared, cohort: Cohort, patterns: list[Pattern
         spec, params = next(iter(fitted.params.values()))
         answer = models.get(spec).predict(params, encode(cohort.take(pattern.rows), fitted.states))
         value[pattern.rows] = on_grid(answer, others.times).value
-    return replace(others, value=value)
+    return replace(others, value=value, spread=None)
 
 
 def without(prepared: Prepared, lost: Iterable[str]) -> Prepared:

@@ -267,6 +267,8 @@ def write_fold(folder: Path, result: FoldResult) -> None:
         arrays[f"value/{i}"] = np.ascontiguousarray(prediction.value, dtype=np.float64)
         if prediction.times is not None:
             arrays[f"times/{i}"] = np.ascontiguousarray(prediction.times, dtype=np.float64)
+        if prediction.spread is not None:
+            arrays[f"spread/{i}"] = np.ascontiguousarray(prediction.spread, dtype=np.float64)
     for i, values in enumerate(result.increases.values()):
         arrays[f"increase/{i}"] = values
     note = {
@@ -298,7 +300,8 @@ def read_fold(folder: Path, split: Split) -> FoldResult | None:
     if not (same and np.array_equal(arrays["train"], split.train)):
         return None
     predictions = {
-        name: Prediction(arrays[f"value/{i}"], arrays.get(f"times/{i}")) for i, name in enumerate(note["models"])
+        name: Prediction(arrays[f"value/{i}"], arrays.get(f"times/{i}"), arrays.get(f"spread/{i}"))
+        for i, name in enumerate(note["models"])
     }
     increases = {name: arrays[f"increase/{i}"] for i, name in enumerate(note["columns"])}
     return FoldResult(split, predictions, tuple(FittedState(*s) for s in note["states"]), note["facts"], increases)

@@ -236,7 +236,7 @@ def _state(value: Any) -> bool:
 
 def _conformal(value: Any) -> bool:
     shape = {
-        "kind": _text, "method": lambda v: v in ("lac", "residual"), "level": lambda v: _number(v) and 0 < v < 1, "by": lambda v: v == "",
+        "kind": _text, "method": lambda v: v in ("lac", "residual", "normalised"), "level": lambda v: _number(v) and 0 < v < 1, "by": lambda v: v == "",
         "quantiles": lambda v: _map(v, lambda q: q is None or _number(q)), "n": lambda v: _map(v, _count),
     }  # fmt: skip
     return value == {} or _has(value, shape)
@@ -315,6 +315,11 @@ def check_answer(predictor: Predictor, answer: Prediction, n: int) -> Prediction
         width = len(grid)
     _want(value.dtype.kind == "f" and value.shape == (n, width), f"the model must answer {width} numbers per row")
     _want(bool(np.isfinite(value).all()), "the model must answer finite numbers")
+    spread = answer.spread
+    _want(
+        spread is None or (spread.shape == (n,) and bool(np.isfinite(spread).all() and (spread > 0).all())),
+        "the spread of a model's answers must be one number above 0 per row",
+    )
     if predictor.task != "regression":
         _want(bool((value > -1e-6).all() and (value < 1 + 1e-6).all()), "probabilities must lie between 0 and 1")
     return answer

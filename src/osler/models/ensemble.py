@@ -186,12 +186,18 @@ def _simplex_search(objective: Any, start: np.ndarray, steps: int) -> np.ndarray
 
 
 def mix(predictions: list[Prediction], weights: np.ndarray) -> Prediction:
-    """The weighted mean of predictions on one grid; survival curves of different grids are put on their union first."""
+    """The weighted mean of predictions on one grid; survival curves of different grids are put on their union first.
+    Where all have a spread, the mixture has one: of what they expect and of how far they stand apart.
+    """
     if predictions[0].times is not None and any(not np.array_equal(p.times, predictions[0].times) for p in predictions):
         grid = np.unique(np.concatenate([p.times for p in predictions]))
         predictions = [on_grid(p, grid) for p in predictions]
     weights = np.asarray(weights, dtype=float) / np.sum(weights)
-    return replace(predictions[0], value=sum(w * p.value for w, p in zip(weights, predictions)))
+    value = sum(w * p.value for w, p in zip(weights, predictions))
+    if any(p.spread is None for p in predictions):
+        return replace(predictions[0], value=value, spread=None)
+    apart = [p.spread**2 + (p.value - value)[:, 0] ** 2 for p in predictions]
+    return replace(predictions[0], value=value, spread=np.sqrt(sum(w * a for w, a in zip(weights, apart))))
 
 
 def on_grid(prediction: Prediction, grid: np.ndarray | None) -> Prediction:

@@ -71,22 +71,27 @@ class Prediction:
         value: binary (n, 2) and multiclass (n, k): class probabilities; multilabel (n, k): label probabilities;
             regression (n, 1): the mean; survival (n, t): probability of no event until each of `times`.
         times: (t,) increasing, survival only.
+        spread: (n,) above 0, regression by a model that says how sure it is of each row: the standard deviation that it
+            expects, in units of the target; otherwise None.
     """
 
     value: np.ndarray
     times: np.ndarray | None = None
+    spread: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.value)
 
     def take(self, rows: np.ndarray) -> Prediction:
         """The prediction of some rows."""
-        return replace(self, value=self.value[rows])
+        return replace(self, value=self.value[rows], spread=None if self.spread is None else self.spread[rows])
 
     @staticmethod
     def concat(parts: Sequence[Prediction]) -> Prediction:
-        """Rows of several predictions with the same columns."""
-        return replace(parts[0], value=np.concatenate([p.value for p in parts]))
+        """Rows of several predictions with the same columns; spreads only where all parts have them."""
+        known = all(p.spread is not None for p in parts)
+        spread = np.concatenate([p.spread for p in parts]) if known else None
+        return replace(parts[0], value=np.concatenate([p.value for p in parts]), spread=spread)
 
     @property
     def risk(self) -> np.ndarray:

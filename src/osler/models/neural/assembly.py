@@ -15,7 +15,7 @@ from osler.blocks import Block
 from osler.cohort.split import stratified_group_folds
 from osler.errors import OptionError
 from osler.models.base import Batches, Params
-from osler.models.neural import loop
+from osler.models.neural import loop, spreads
 from osler.models.neural.checkpoint import Checkpoint, fingerprint
 from osler.models.neural.encoders import ENCODERS
 from osler.models.neural.fusion import Fusion
@@ -103,7 +103,8 @@ def fit(
     drawn = np.random.default_rng([seed, 1])
     branches = plan_branches(batches, *(architecture[k] for k in keys), drawn, **_ways(architecture))
     branches, source = _take_over(branches, extras.init, architecture)
-    head = head_of(batches.target, options.class_weight, options.huber, options.intervals)
+    o = options
+    head = head_of(batches.target, o.class_weight, o.huber, o.intervals, o.uncertainty)
     folds = inner_folds(batches, options.validation_folds, np.random.default_rng([seed, 2]))
     n_members = options.members_for(len(batches))
     asked = {"seed": seed, "architecture": architecture, "options": asdict(options), "format": FORMAT}
@@ -297,6 +298,5 @@ def predict(params: Params, blocks: dict[str, Block], options: Training) -> Pred
             rows = np.arange(start, min(start + size, n))
             inputs = tensors(branches, {k: b.take(rows) for k, b in used.items()}, device)
             logits = [loop.check_outputs(net(inputs).cpu().numpy()) for net in nets]
-            answers = [head.answer(l) for l in logits]
-            parts.append(Prediction(np.mean([a.value for a in answers], axis=0), answers[0].times))
+            parts.append(spreads.mean([head.answer(l) for l in logits]))
     return Prediction.concat(parts)

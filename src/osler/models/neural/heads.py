@@ -2,7 +2,8 @@
 
 binary, multiclass   softmax, cross-entropy
 multilabel           a sigmoid per label; labels that were not assessed (NaN) count for nothing
-regression           the mean, in standard deviations of the training rows; squared error or Huber's loss
+regression           the mean, in standard deviations of the training rows; squared error or Huber's loss; with
+                     `uncertainty` more outputs that say how far values lie from it (see `spreads`)
 survival             discrete-time hazards on quantiles of the event times (Gensheimer and Narasimhan 2019,
                          PeerJ 7:e6257)
 """
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from osler.errors import OptionError
+from osler.models.neural import spreads
 from osler.tasks.base import Prediction, Target
 
 
@@ -36,6 +38,7 @@ class Head:
         huber: where Huber's loss turns linear, in standard deviations; 0 for squared error.
         times: right ends of the survival intervals, increasing.
         mean_weight: mean case weight of the training rows.
+        uncertainty: of a regression: `none`, `quantile` or `evidential`.
     """
 
     kind: str
@@ -47,6 +50,7 @@ class Head:
     huber: float = 0.0
     times: tuple[float, ...] = ()
     mean_weight: float = 1.0
+    uncertainty: str = "none"
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -80,15 +84,20 @@ class Head:
         elif self.kind == "multilabel":
             rows = self._label_loss(logits, target["y"])
         elif self.kind == "regression":
-            error = logits[:, 0] - target["y"]
-            rows = (
-                F.huber_loss(error, torch.zeros_like(error), reduction="none", delta=self.huber)
-                if self.huber
-                else error**2
-            )
+            rows = self._number_loss(logits, target["y"])
         else:
             rows = (target["alive"] * F.softplus(logits) + target["died"] * F.softplus(-logits)).sum(dim=1)
         return rows * target["weight"]
+
+    def _number_loss(self, logits: Tensor, y: Tensor) -> Tensor:
+        if self.uncertainty == "evidential":
+            return spreads.evidential_loss(logits, y)
+        error = logits[:, 0] - y
+        if self.huber:
+            rows = F.huber_loss(error, torch.zeros_like(error), reduction="none", delta=self.huber)
+        else:
+            rows = error**2
+        return rows + spreads.quantile_loss(logits, y) if self.uncertainty == "quantile" else rows
 
     def _label_loss(self, logits: Tensor, y: Tensor) -> Tensor:
         known = ~torch.isnan(y)
@@ -101,7 +110,9 @@ class Head:
         """(n, k) logits of one network → its prediction, in float64."""
         logits = logits.astype(np.float64)
         if self.kind == "regression":
-            return Prediction(self.center + self.spread * logits)
+            find = spreads.SPREADS.get(self.uncertainty)
+            spread = None if find is None else self.spread * find(logits)
+            return Prediction(self.center + self.spread * logits[:, :1], spread=spread)
         if self.class_weight:
             logits = logits - np.log(self.class_weight)
         if self.kind in ("binary", "multiclass"):
@@ -132,19 +143,25 @@ def at_risk(durations: np.ndarray, event: np.ndarray, times: np.ndarray) -> tupl
     return alive.astype(np.float32), died.astype(np.float32)
 
 
-def head_of(target: Target, class_weight: str, huber: float, intervals: int) -> Head:
+def head_of(target: Target, class_weight: str, huber: float, intervals: int, uncertainty: str = "none") -> Head:
     """The head for a target, with everything learnt from these training rows.
 
     Args:
         class_weight: `none` or `balanced` (classes, or each label's positives and negatives, weigh the same in total).
         huber: Huber's threshold in standard deviations, 0 for squared error (regression).
         intervals: most survival intervals.
+        uncertainty: `none`, `quantile` or `evidential` (regression only).
 
     Raises:
-        OptionError: `class_weight` is neither.
+        OptionError: `class_weight` is neither, or a spread is asked of a target that is no number.
     """
     if class_weight not in ("none", "balanced"):
         raise OptionError(f"class_weight must be 'none' or 'balanced', was '{class_weight}'")
+    if uncertainty != "none" and target.kind != "regression":
+        raise OptionError(
+            f"option 'uncertainty' of a network is for a target that is a number, this one is {target.kind}, whose "
+            "probabilities say how sure the network is: leave it out"
+        )
     weight = np.ones(len(target)) if target.weight is None else target.weight.astype(np.float64)
     mean_weight = float(weight.mean()) or 1.0
     balanced = class_weight == "balanced"
@@ -156,7 +173,11 @@ def head_of(target: Target, class_weight: str, huber: float, intervals: int) -> 
     if target.kind == "regression":
         center = float(np.average(target.y, weights=weight))
         spread = float(np.sqrt(np.average((target.y - center) ** 2, weights=weight))) or 1.0
-        return Head("regression", 1, (0.0,), center=center, spread=spread, huber=huber, mean_weight=mean_weight)
+        bias = spreads.BIAS[uncertainty]
+        return Head(
+            "regression", len(bias), bias, center=center, spread=spread, huber=huber, mean_weight=mean_weight,
+            uncertainty=uncertainty,
+        )  # fmt: skip
     return _survival_head(target, weight, mean_weight, intervals)
 
 

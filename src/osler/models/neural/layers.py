@@ -31,7 +31,7 @@ def layers(params: Params) -> dict[str, Any]:
         The description in this module's docstring.
 
     Raises:
-        OptionError: the network has another branch than one table of dense columns.
+        OptionError: the network has another branch than one table of dense columns, or answers spreads too.
     """
     branches = params.meta["branches"]
     if len(branches) != 1 or branches[0]["layout"] != "dense":
@@ -40,6 +40,10 @@ def layers(params: Params) -> dict[str, Any]:
             f"a network must have dense columns only, joined, to be written as plain operations, it has {names}"
         )
     spec, head = branches[0]["spec"], params.meta["head"]
+    if head.get("uncertainty", "none") != "none":
+        raise OptionError(
+            f"a network must have uncertainty=none to be written as plain operations, it has {head['uncertainty']}"
+        )
     graph = _Graph(params)
     rows = _prepare(graph, branches[0]["columns"], spec)
     answers = [

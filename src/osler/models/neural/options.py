@@ -11,6 +11,7 @@ CHOICES = {
     "class_weight": ("none", "balanced"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "precision": ("float32", "bf16"),
+    "uncertainty": ("none", "quantile", "evidential"),
 }
 
 
@@ -34,6 +35,9 @@ class Training:
         validation_folds: inner folds (whole units, strata balanced) of which one stops the training; 0: none.
         class_weight: `none`, or `balanced` (probabilities are corrected back to the training shares).
         huber: Huber's threshold in standard deviations for regression; 0: squared error.
+        uncertainty: of a regression: `none` (intervals are equally wide for all rows), `quantile` (the network also learns
+            where 5 % and 95 % of values lie) or `evidential` (it learns the parameters of a normal distribution's prior);
+            intervals are then wide where the network is unsure.
         intervals: most survival intervals.
         device: `auto` (CUDA, then MPS, then CPU), `cpu`, `cuda` or `mps`.
         precision: `float32` or `bf16` (matrix products in bfloat16, weights in float32).
@@ -54,6 +58,7 @@ class Training:
     validation_folds: int = 5
     class_weight: str = "none"
     huber: float = 0.0
+    uncertainty: str = "none"
     intervals: int = 20
     device: str = "auto"
     precision: str = "float32"
