@@ -9,6 +9,7 @@ from osler import models
 from osler.blocks import dense
 from osler.models import held_out
 from osler.models.base import Encoded
+from osler.models.bins import Table
 from osler.models.boosting import _walk
 from osler.tasks.base import Target
 
@@ -99,6 +100,6 @@ def test_boosting_rests_once_rounds_gain_next_to_nothing() -> None:
     rows = np.arange(160)[::2], np.arange(160)[1::2]
     boosting = models.get("boosting:learning_rate=0.5")
     settings = boosting._settings(X.shape, 2, 1)
-    _, curve = _walk((X[rows[0]], X[rows[1]]), rows, data.target.y, np.ones(160), settings, 2000)
+    _, curve = _walk(Table(X), rows, data.target.y, np.ones(160), settings, 2000)
     assert len(curve) < 500
     assert curve[-1] < curve[0]

@@ -11,11 +11,12 @@ import numpy as np
 
 from osler.blocks import Block
 from osler.models import held_out, nodes
-from osler.models.base import Batches, Estimator, Params
+from osler.models.base import Batches, Encoded, Estimator, Params
+from osler.models.bins import SharedBins, Table
 from osler.models.design import TreeDesign, features_of
 from osler.models.labels import (
     case_weights,
-    fit_per_label,
+    fit_label_rows,
     inner_folds,
     predict_per_label,
     probabilities,
@@ -144,19 +145,24 @@ class Boosting(Estimator):
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
         """Choose the number of rounds on inner grouped folds, then learn from all training rows."""
         data = batches.all()
-        if data.target.kind == "multilabel":
-            return fit_per_label(data, rng, self.fit)
-        target = data.target
-        classes = len(target.classes) if target.kind in ("binary", "multiclass") else 0
         design = TreeDesign.fit(data.blocks)
         X = design.matrix(data.blocks)
+        if data.target.kind == "multilabel":
+            bins = SharedBins(X, self._settings(X.shape, 2, 0))
+            return fit_label_rows(data, rng, lambda part, rows, child: self._fit(part, design, bins.of(rows), child))
+        return self._fit(data, design, Table(X), rng)
+
+    def _fit(self, data: Encoded, design: TreeDesign, table: Table, rng: np.random.Generator) -> Params:
+        """Learn from rows whose design is worked out; those of one label share their bins with those of the others."""
+        target = data.target
+        classes = len(target.classes) if target.kind in ("binary", "multiclass") else 0
         w = case_weights(target, self.options.weights)
         folds = inner_folds(data, self.options.folds, rng)
-        settings = self._settings(X.shape, classes, int(rng.integers(2**31 - 1)))
+        settings = self._settings(table.shape, classes, int(rng.integers(2**31 - 1)))
         rounds, facts = self.options.rounds, {}
         if not rounds:
-            rounds, facts = self._rounds(X, target.y, w, folds, settings, classes)
-        return _pack(design, _train(X, target.y, w, settings, rounds), classes, {"rounds": rounds, **facts})
+            rounds, facts = self._rounds(table, target.y, w, folds, settings)
+        return _pack(design, _train(table, target.y, w, settings, rounds), classes, {"rounds": rounds, **facts})
 
     def fit_out_of_fold(
         self, batches: Batches, plan: held_out.Plan, rng: np.random.Generator
@@ -173,7 +179,7 @@ class Boosting(Estimator):
             design = TreeDesign.fit(data.take(train).blocks)
             X = design.matrix(data.blocks)
             walks.append(
-                (X[test], *_walk((X[train], X[test]), (train, test), target.y, w, settings, self.options.max_rounds))
+                (X[test], *_walk(Table(X), (train, test), target.y, w, settings, self.options.max_rounds))
             )
         share = np.array([w[test].sum() for _, test in plan])
         losses = _table([curve for *_, curve in walks])
@@ -182,7 +188,7 @@ class Boosting(Estimator):
             margin = model.predict(X, raw_score=True, num_iteration=step + 1, num_threads=1)
             answers.append(respond(np.asarray(margin).reshape(len(X), -1), classes))
         design = TreeDesign.fit(data.blocks)
-        model = _train(design.matrix(data.blocks), target.y, w, settings, best + 1)
+        model = _train(Table(design.matrix(data.blocks)), target.y, w, settings, best + 1)
         facts = {
             "rounds": best + 1,
             "inner_loss": float(np.average(losses[:, best], weights=share)),
@@ -224,16 +230,16 @@ class Boosting(Estimator):
         return {**settings, "num_class": classes} if settings["objective"] == "multiclass" else settings
 
     def _rounds(
-        self, X: np.ndarray, y: np.ndarray, w: np.ndarray, folds: np.ndarray, settings: dict[str, Any], classes: int
+        self, table: Table, y: np.ndarray, w: np.ndarray, folds: np.ndarray, settings: dict[str, Any]
     ) -> tuple[int, dict[str, Any]]:
         """The number of rounds with the least held-out loss, summed over the folds that are held out."""
         k = folds.max() + 1
         if k < 2:
             return 100, {}
         curves, share = [], []
-        for fold in range(k if len(X) < ALL_FOLDS_BELOW[X.shape[1] >= WIDE] else 1):
+        for fold in range(k if table.shape[0] < ALL_FOLDS_BELOW[table.shape[1] >= WIDE] else 1):
             train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            curves.append(_walk((X[train], X[test]), (train, test), y, w, settings, self.options.max_rounds)[1])
+            curves.append(_walk(table, (train, test), y, w, settings, self.options.max_rounds)[1])
             share.append(w[test].sum())
         curve = np.average(_table(curves), axis=0, weights=share)
         best = int(np.argmin(curve)) + 1
@@ -250,18 +256,18 @@ def _pack(design: TreeDesign, model: Any, classes: int, facts: dict[str, Any]) -
     )
 
 
-def _train(X: np.ndarray, y: np.ndarray, w: np.ndarray, settings: dict[str, Any], rounds: int) -> Any:
+def _train(table: Table, y: np.ndarray, w: np.ndarray, settings: dict[str, Any], rounds: int) -> Any:
     """A booster after that many rounds."""
     import lightgbm
 
-    model = lightgbm.Booster(settings, lightgbm.Dataset(X, y, weight=w, params=settings))
+    model = lightgbm.Booster(settings, table.part(np.arange(table.shape[0]), y, w, settings))
     for _ in range(max(int(rounds), 1)):
         model.update()
     return model
 
 
 def _walk(
-    X: tuple[np.ndarray, np.ndarray], rows: tuple[np.ndarray, np.ndarray], y: np.ndarray, w: np.ndarray,
+    table: Table, rows: tuple[np.ndarray, np.ndarray], y: np.ndarray, w: np.ndarray,
     settings: dict[str, Any], most: int,
 ) -> tuple[Any, np.ndarray]:  # fmt: skip
     """A booster of the training rows and its loss on the test rows after each round, until the loss is at rest.
@@ -270,13 +276,13 @@ def _walk(
     loss after the first round (classes that can be told apart without error would else be boosted to the last round).
 
     Args:
-        X: designs of the training and of the test rows. rows: their positions in y and w.
+        rows: training and test positions in the table, y and w.
     """
     import lightgbm
 
-    train = lightgbm.Dataset(X[0], y[rows[0]], weight=w[rows[0]], params=settings)
+    train = table.part(rows[0], y, w, settings)
     model = lightgbm.Booster(settings, train)
-    model.add_valid(lightgbm.Dataset(X[1], y[rows[1]], weight=w[rows[1]], params=settings, reference=train), "held out")
+    model.add_valid(table.part(rows[1], y, w, settings, train), "held out")
     patience = int(np.clip(2.0 / settings["learning_rate"], 20, 100))
     curve: list[float] = []
     least: list[float] = []

@@ -44,6 +44,13 @@ def fit_per_label(
     data: Encoded, rng: np.random.Generator, fit: Callable[[Encoded, np.random.Generator], Params]
 ) -> Params:
     """One model per label, each on the rows where it was assessed; a label with one value only keeps its share."""
+    return fit_label_rows(data, rng, lambda part, rows, child: fit(part, child))
+
+
+def fit_label_rows(
+    data: Encoded, rng: np.random.Generator, fit: Callable[[Encoded, np.ndarray, np.random.Generator], Params]
+) -> Params:
+    """As `fit_per_label`, for a `fit` that is told too which rows of `data` (ascending positions) a label has."""
     parts = {}
     for k, child in enumerate(rng.spawn(len(data.target.classes))):
         rows = one_label(data, k)
@@ -51,7 +58,7 @@ def fit_per_label(
         if n == 0 or events in (0, n):
             parts[str(k)] = Params({"constant": (events + 0.5) / (n + 1.0)})
         else:
-            parts[str(k)] = fit(rows, child)
+            parts[str(k)] = fit(rows, np.flatnonzero(~np.isnan(data.target.y[:, k])), child)
     return Params.nest(parts, {"labels": list(data.target.classes)})
 
 
