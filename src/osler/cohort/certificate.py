@@ -105,7 +105,7 @@ def certify(
         states: everything that was fitted.
         key: the run's key.
         pairs: near duplicates, if they were looked for already (`osler.cohort.duplicates.near_duplicates`).
-        pretraining: overlap with what a pre-trained part saw: `none`, `disjoint`, `unknown` or `known`.
+        pretraining: overlap with what a pre-trained part saw, see `osler.cohort.proof_checks.cohort_checks`.
     """
     pairs = near_duplicates(cohort) if pairs is None else pairs
     table = split_table(cohort, splits, key, pairs=pairs)

@@ -259,7 +259,8 @@ def cohort_checks(cohort: Cohort, pretraining: str = "none") -> list[Check]:
     """Every check that needs the table's values.
 
     Args:
-        pretraining: overlap of the rows with data that a pre-trained part saw: `none`, `disjoint`, `unknown` or `known`.
+        pretraining: overlap of the rows with data that a pre-trained part saw: `none`, `disjoint`, `seen` (without a
+            target), `unknown` or `known` (with it), or such a word, a colon and what is known of it.
     """
     findings = find_leaks(cohort)
     checks = [
@@ -296,13 +297,14 @@ def _accounting(cohort: Cohort) -> Check:
 
 
 def _pretraining(overlap: str) -> Check:
-    name = "pre-training overlap"
-    if overlap == "none":
-        return Check(name, "clean", 0, "none: no part was trained before on other data")
-    if overlap == "disjoint":
-        return Check(
-            name, "clean", 0, "disjoint: no row or unit of this table was in the table of the run started from"
-        )
-    if overlap == "known":
-        return Check(name, "violated", 1, "known: a pre-trained part saw rows of this table")
-    return Check(name, "unknown", 0, "unknown: it was not declared what a pre-trained part saw")
+    word, _, said = overlap.partition(": ")
+    usual = {
+        "none": "no part was trained before on other data",
+        "disjoint": "no row or unit of this table was in the table of the run started from",
+        "seen": "a pre-trained part saw rows of this table without their target",
+        "known": "a pre-trained part saw rows of this table",
+    }
+    word = word if word in usual else "unknown"
+    verdict = {"none": "clean", "disjoint": "clean", "known": "violated"}.get(word, "unknown")
+    detail = said or usual.get(word, "it was not declared what a pre-trained part saw")
+    return Check("pre-training overlap", verdict, int(word == "known"), f"{word}: {detail}")

@@ -101,7 +101,7 @@ def _key(study: dict[str, Any]) -> bytes:
 
 
 def _pretraining(kept: dict[str, Any]) -> str:
-    stated = {c["name"]: c["detail"].partition(":")[0] for c in kept.get("checks", [])}
+    stated = {c["name"]: c["detail"] for c in kept.get("checks", [])}
     return stated.get("pre-training overlap", "unknown")
 
 

@@ -4,6 +4,10 @@ sentence and no folder.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from typing import Any
+
 from osler import modalities, models, tasks
 from osler.engine.study import Study
 from osler.errors import ColumnError, OptionError, nearest
@@ -20,12 +24,7 @@ def check_study(study: Study) -> None:
     Raises:
         OptionError, ColumnError: one sentence with the key, what it must be and what it was.
     """
-    for flag in study.column:
-        name, equals, modality = flag.rpartition("=")
-        if not equals or not name:
-            raise OptionError(f"column must be NAME=MODALITY, was '{flag}': write for example --column zip=category")
-        if modality not in modalities.INDEX:
-            modalities.get(modality)
+    declared(study.column)
     if study.task != "auto":
         tasks.get(study.task)
     for name, known in _CHOICES.items():
@@ -50,6 +49,34 @@ def check_study(study: Study) -> None:
         raise ColumnError(
             f"target must have no second role, '{both[0]}' was also named as unit, input, site or weight", "column-kind"
         )
+
+
+def declared(flags: Iterable[str]) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Column → (modality, options) of flags NAME=MODALITY or NAME=MODALITY:option=value,option=value; a name may hold
+    "=".
+
+    Raises:
+        OptionError: a flag is not of this form, names a modality that Osler has not, or an option that it has not.
+    """
+    found = {}
+    for flag in flags:
+        with_options = re.fullmatch(r"(.+?)=(\w+):(.+)", flag)
+        if with_options and with_options[2] in modalities.INDEX:
+            name, modality, text = with_options.groups()
+        else:
+            (name, equals, modality), text = flag.rpartition("="), ""
+            if not equals or not name:
+                raise OptionError(
+                    f"column must be NAME=MODALITY, was '{flag}': write for example --column zip=category"
+                )
+        given = dict(part.partition("=")[::2] for part in text.split(",") if part)
+        options = models.options_from(modalities.get(modality).Options, given, f"{modality} column '{name}'")
+        found[name] = modality, {key: _plain(getattr(options, key)) for key in given}
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _check_threshold(text: str) -> None:

@@ -19,7 +19,7 @@ from osler.cohort.column import ROW
 from osler.cohort.lineage import Step, refusals
 from osler.cohort.read import read
 from osler.engine import replicates
-from osler.engine.asked import check_models, check_study
+from osler.engine.asked import check_models, check_study, declared
 from osler.engine.clinical import offered
 from osler.engine.study import Study
 from osler.engine.units import with_units
@@ -68,11 +68,12 @@ class Prepared:
 
 def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Cohort:
     """Read the study's table (or take a cohort) and give its columns the roles that the study names."""
-    modality = {name: kind for name, _, kind in (part.rpartition("=") for part in study.column)}
+    asked = declared(study.column)
+    modality = {name: kind for name, (kind, _) in asked.items()}
     if not isinstance(source, Cohort):
         source = read(source if source is not None else study.source, labels=study.labels or None, columns=modality)
     cohort = source
-    cohort = cohort.declare(columns={name: _declared(cohort, name, m) for name, m in modality.items()})
+    cohort = cohort.declare(columns={name: _declared(cohort, name, *found) for name, found in asked.items()})
     cohort, units = with_units(cohort, study)
     survival = bool(study.duration or study.event)
     if survival and not (study.duration and study.event):
@@ -89,11 +90,12 @@ def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Coho
     return _inputs(_positive(cohort, study), study)
 
 
-def _declared(cohort: Cohort, name: str, modality: str) -> dict[str, str]:
+def _declared(cohort: Cohort, name: str, modality: str, options: dict[str, Any]) -> dict[str, Any]:
     """A column that was left out for what it seemed to be is an input once it is named something else."""
     column = cohort.column(name)
     becomes = column.role == "ignore" and column.modality != modality
-    return {"modality": modality, "role": "input"} if becomes else {"modality": modality}
+    found = {"modality": modality, "options": {**column.options, **options}}
+    return {**found, "role": "input"} if becomes else found
 
 
 def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared:

@@ -37,7 +37,7 @@ class Study:
     weight: str = _flag("", "column of case weights")
     input: tuple[str, ...] = _flag((), "predictors to use; default all that are left")
     ignore: tuple[str, ...] = _flag((), "columns to leave out")
-    column: tuple[str, ...] = _flag((), "NAME=MODALITY, to overrule what was inferred")
+    column: tuple[str, ...] = _flag((), "NAME=MODALITY or NAME=MODALITY:option=value,..., to overrule what was inferred")
     labels: str = _flag("", "second table, joined on the column that both share")
     model: tuple[str, ...] = _flag(
         (), "model, or model:option=value; repeat to compare; default a set and their ensemble"

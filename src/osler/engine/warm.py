@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from osler import models
+from osler import modalities, models
 from osler.cohort.certificate import overlap_with_run
 from osler.cohort.cohort import Cohort
 from osler.engine.predict import open_predictor
@@ -39,6 +39,20 @@ def init_of(study: Study) -> Params | None:
 
 
 def pretraining(study: Study, cohort: Cohort) -> str:
+    """What is known of rows that a pre-trained part saw: of the start, and of encoders that columns are read by; what is
+    worst comes first, all is said.
+    """
+    said = [_start(study, cohort)]
+    for column in cohort.role("input"):
+        said.append(modalities.get(column.modality).pretraining(cohort.table[column.name], column))
+    return "; ".join(sorted((s for s in said if s not in ("", "none")), key=_worst)) or "none"
+
+
+def _worst(said: str) -> int:
+    return ("known", "unknown", "seen", "disjoint").index(said.partition(":")[0])
+
+
+def _start(study: Study, cohort: Cohort) -> str:
     """What is known of rows that the start was trained on: "none" without a start; "disjoint" where it is a run and
     none of this table's units or rows is in that run's table; "known" where one is; else "unknown".
     """

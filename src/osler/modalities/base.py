@@ -80,6 +80,12 @@ class Modality(ABC):
         """
         return {}
 
+    def pretraining(self, values: pl.Series, column: Column) -> str:
+        """What a pre-trained part of this column's features saw of these cells: "" where there is no such part; else
+        `disjoint`, `seen` (without any target) or `unknown`, a colon and a sentence for the certificate.
+        """
+        return ""
+
     def augment(self, block: Block, rng: np.random.Generator) -> Block:
         """A randomly changed copy for training; unchanged where augmentation has no meaning."""
         return block

@@ -32,7 +32,7 @@ class MoleculeOptions:
     """Options of a molecule column.
 
     Attributes:
-        features: of the dense block, any of ecfp, ecfp6, avalon, erg, maccs, descriptors.
+        features: of the dense block, any of ecfp, ecfp6, avalon, erg, maccs, descriptors; "none" beside an encoder.
         notation: how cells are written: "smiles", "inchi", or "auto" (a cell that starts with InChI= is one).
         salts: "strip" known counter-ions and solvents, or "keep" them.
         mixtures: of several parts left, the "largest" is taken, all are kept ("keep"), or the cell is refused
@@ -42,6 +42,8 @@ class MoleculeOptions:
         stereo: "keep" or "drop" stereo of atoms and double bonds.
         tautomer: "keep" the form as written, or the "canonical" one.
         spellings: SMILES of each molecule in the sequence of tokens, the canonical one first.
+        encoder: folder of a pre-trained encoder of SMILES: its embedding joins the dense features, its tokens make the
+            sequence.
     """
 
     features: tuple[str, ...] = ("ecfp", "avalon", "erg", "descriptors")
@@ -53,6 +55,7 @@ class MoleculeOptions:
     stereo: str = "keep"
     tautomer: str = "keep"
     spellings: int = 8
+    encoder: str = ""
 
 
 class Molecule(Modality):
@@ -93,10 +96,15 @@ class Molecule(Modality):
     def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
         """Write down the options, and learn the vocabulary of tokens from training rows."""
         options = self.options_of(column)
+        alone = tuple(options.features) == ("none",) and options.encoder
         settings = asdict(options) | {
-            "features": list(_features().known(tuple(options.features))),
+            "features": [] if alone else list(_features().known(tuple(options.features))),
             "notation": _notation(options.notation),
         }
+        if options.encoder:
+            found = _pretrained().encoder(options.encoder)
+            facts = {"kind": found.kind, "width": found.width, "sha256": found.sha256}
+            settings["encoder"] = {"folder": options.encoder, **facts}
         if options.spellings < 1:
             raise OptionError(f"spellings of molecules must be at least 1, was {options.spellings}")
         policy = _policy(settings)
@@ -124,6 +132,11 @@ class Molecule(Modality):
             k for f in state["features"] for k in ("continuous" if f == "descriptors" else "count",) * features.WIDTH[f]
         ]
         names = [f"{state['column']}: {name}" for name in features.names(state["features"])]
+        if state.get("encoder"):
+            learnt = self._embedding(values, state)
+            numbers = np.concatenate([numbers, learnt], axis=1)
+            kinds += ["continuous"] * learnt.shape[1]
+            names += [f"{state['column']}: {state['encoder']['kind']} {i}" for i in range(learnt.shape[1])]
         return dense(numbers, names, present=~np.isnan(numbers).any(axis=1), kinds=kinds)
 
     def encode_as(self, layout: str, values: pl.Series, state: dict[str, Any], root: Path | None = None) -> Block:
@@ -142,14 +155,23 @@ class Molecule(Modality):
             return self._sequence(values, state)
         return super().encode_as(layout, values, state, root)
 
+    def _embedding(self, values: pl.Series, state: dict[str, Any]) -> np.ndarray:
+        """(n, width) the encoder's numbers of each standardised molecule, NaN where there is none."""
+        written = _written(values, state)
+        there = [i for i, smiles in enumerate(written) if smiles]
+        out = np.full((len(written), state["encoder"]["width"]), np.nan)
+        out[there] = _pretrained().embed_kept(_encoder(state), [written[i] for i in there])
+        return out
+
     def _sequence(self, values: pl.Series, state: dict[str, Any]) -> Block:
-        policy, places = _policy(state), {token: i + 1 for i, token in enumerate(state["tokens"])}
-        written = [_features().smiles(text, policy, state["notation"]) for text in _texts(values).to_list()]
-        k = state["spellings"]
-        codes = [
-            [[places.get(token, UNKNOWN) for token in tokens(one)] for one in _spellings(smiles, k)] if smiles else []
-            for smiles in written
-        ]
+        written, k = _written(values, state), state["spellings"]
+        spelled = [one for smiles in written if smiles for one in _spellings(smiles, k)]
+        if state.get("encoder"):
+            coded = iter(_pretrained().token_ids(_encoder(state), spelled))
+        else:
+            places = {token: i + 1 for i, token in enumerate(state["tokens"])}
+            coded = iter([places.get(token, UNKNOWN) for token in tokens(one)] for one in spelled)
+        codes = [[next(coded) for _ in range(k)] if smiles else [] for smiles in written]
         offsets = np.cumsum([0, *(max(map(len, row), default=0) for row in codes)]).astype(np.int64)
         flat = np.full((offsets[-1], k), -1.0)
         for start, row in zip(offsets, codes):
@@ -184,6 +206,25 @@ class Molecule(Modality):
         found = _features().identities(_texts(values).to_list(), _keep_all(), "auto")
         return {sense: pl.Series(values.name, keys, dtype=pl.String) for sense, keys in found.items()}
 
+    def pretraining(self, values: pl.Series, column: Column) -> str:
+        """How many of these molecules the column's encoder saw before, by the list in its folder; unknown where there is
+        none.
+        """
+        folder = self.options_of(column).encoder
+        if not folder:
+            return ""
+        from osler.adapters.rdkit import seen
+
+        found = _pretrained().encoder(folder)
+        listed = seen.list_in(found.folder)
+        if listed is None:
+            return f"unknown: the encoder of '{column.name}' holds no list of the molecules that it was trained on"
+        mols = _features().molecules(_texts(values).to_list(), _keep_all(), "auto")
+        n, there = sum(seen.seen(mols, listed)), sum(mol is not None for mol in mols)
+        if n:
+            return f"seen: {n} of {there} molecules of '{column.name}' are on the list that its encoder was trained on"
+        return f"disjoint: none of {there} molecules of '{column.name}' is on the list that its encoder was trained on"
+
     def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
         """n, missing, unreadable, how often the policy changed a molecule and how, and the range of heavy atoms."""
         missing = int(_texts(values).null_count()) if values.dtype == pl.String else values.null_count()
@@ -208,6 +249,28 @@ def tokens(smiles: str) -> list[str]:
     return _TOKEN.findall(smiles)
 
 
+def _written(values: pl.Series, state: dict[str, Any]) -> list[str]:
+    """The canonical SMILES of each standardised molecule, "" where there is none."""
+    policy = _policy(state)
+    return [_features().smiles(text, policy, state["notation"]) for text in _texts(values).to_list()]
+
+
+def _encoder(state: dict[str, Any]) -> Any:
+    """The encoder of the training.
+
+    Raises:
+        OptionError: the folder is not there, or what it holds has changed.
+    """
+    known = state["encoder"]
+    found = _pretrained().encoder(known["folder"])
+    if found.sha256 != known["sha256"]:
+        raise OptionError(
+            f"encoder of column '{state['column']}' must be the one of the training, what '{found.folder.name}' holds is another: "
+            "put the folder of the training back, or fit again"
+        )
+    return found
+
+
 def _texts(values: pl.Series) -> pl.Series:
     """Texts without outer spaces; null where a cell is missing, holds a word for "no value", or is no text."""
     if values.dtype != pl.String:
@@ -220,6 +283,12 @@ def _features() -> Any:
     from osler.adapters.rdkit import features
 
     return features
+
+
+def _pretrained() -> Any:
+    from osler.adapters import pretrained
+
+    return pretrained
 
 
 def _spellings(smiles: str, count: int) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ def dense(texts: Sequence[str | None], features: Sequence[str], policy: Policy, 
                 continue
             for feature in features:
                 _keep((text, kind, policy, feature), np.empty(0, np.uint8))
-        elif all(part.size for part in parts):
+        elif parts and all(part.size for part in parts):
             out[places] = np.concatenate(parts)
     for start in range(0, len(lacking), 1000):
         batch = lacking[start : start + 1000]
