@@ -14,6 +14,7 @@ _WHY = {
     "forest": "many bagged trees: interactions without much tuning",
     "boosting": "trees that correct one another: strong where there are many rows",
     "svm": "a smooth margin in kernel space",
+    "gaussian_process": "the training rows answer, by how alike they are: strong on few rows and on molecules",
     "tree": "one tree that can be read",
     "ebm": "additive shape functions that can be read one by one",
     "cox": "proportional hazards with ties by Efron",

@@ -9,6 +9,7 @@ INDEX = {
     "elastic": "osler.models.linear:Elastic",
     "spline": "osler.models.linear:Spline",
     "svm": "osler.models.svm:SVM",
+    "gaussian_process": "osler.models.gaussian_process:GaussianProcess",
     "tree": "osler.models.trees:Tree",
     "forest": "osler.models.trees:Forest",
     "boosting": "osler.models.boosting:Boosting",

@@ -248,3 +248,15 @@ def elastic_quadratic(
         if np.abs(move).max(initial=0.0) < tolerance:
             break
     return x
+
+
+def platt_line(margin: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """(2,) slope and constant of the log odds as a line of the margin, with Platt's softened targets
+    (J. Platt, Advances in Large Margin Classifiers, 2000).
+
+    Args:
+        margin: (n,) from models that did not see the row. y: (n,) 0 or 1. w: (n,) case weights.
+    """
+    positive, negative = float(w[y == 1].sum()), float(w[y == 0].sum())
+    soft = np.where(y == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    return next(logistic_path(margin[:, None], soft, w, np.array([1e-6])))

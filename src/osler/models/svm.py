@@ -92,7 +92,7 @@ class SVM(Estimator):
         for cost in self.options.costs if folds.max(initial=-1) >= 1 else ():
             for width in self.options.widths:
                 margin = _held_out(X, z, w, folds, cost, width * base, is_class)
-                line = _platt(margin, z, w) if is_class else platt
+                line = solvers.platt_line(margin, z, w) if is_class else platt
                 loss = _loss(margin, z, w, line if is_class else None)
                 if loss < best[0]:
                     best, platt = (loss, cost, width * base), line
@@ -124,13 +124,6 @@ def _held_out(
         model = _train(X[~held], y[~held], w[~held], cost, width, is_class)
         out[held] = model.decision_function(X[held]) if is_class else model.predict(X[held])
     return out
-
-
-def _platt(margin: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """(2,) slope and constant of the log odds as a line of the margin, with Platt's softened targets."""
-    positive, negative = float(w[y == 1].sum()), float(w[y == 0].sum())
-    soft = np.where(y == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    return next(solvers.logistic_path(margin[:, None], soft, w, np.array([1e-6])))
 
 
 def _loss(margin: np.ndarray, y: np.ndarray, w: np.ndarray, line: np.ndarray | None) -> float:
