@@ -124,7 +124,7 @@ def explanations(
         return []
     background, blocks = background_of(predictor), encode(cohort, predictor.states)
     found = []
-    for at, code in _outputs(predictor, blocks, output):
+    for at, code in explained_outputs(predictor, blocks, output):
         part = {name: block.take(at) for name, block in blocks.items()}
         on = scale_of(predictor.task, scale, code, predictor.horizon, family_of(predictor))
         name = predictor.classes[code] if predictor.task in ("multiclass", "multilabel") else ""
@@ -203,8 +203,8 @@ def background_of(predictor: Predictor) -> Background:
         raise PredictorError("the averages of a predictor must fit its columns, they do not: fit it again") from error
 
 
-def _outputs(predictor: Predictor, blocks: dict[str, Block], output: str) -> list[tuple[np.ndarray, int]]:
-    """Rows by the class or label that is explained: all rows and the positive class where there is one answer only."""
+def explained_outputs(predictor: Predictor, blocks: dict[str, Block], output: str) -> list[tuple[np.ndarray, int]]:
+    """Rows (positions) by the class or label (code) that is explained: all rows and the positive class where there is one answer only."""
     n = len(next(iter(blocks.values())))
     if predictor.task not in ("multiclass", "multilabel"):
         if output and output not in predictor.classes[1:]:

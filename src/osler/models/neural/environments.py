@@ -150,6 +150,21 @@ def environments(arrays: dict[str, np.ndarray], present: np.ndarray, rounds: int
     )
 
 
+def each(arrays: dict[str, np.ndarray], rounds: int) -> Environments:
+    """The environments of n graphs with nothing put together: one per node, edge and round, in their order, so that
+    what a network does with each of them can be told apart. Arguments as of `environments`; every graph is present.
+    """
+    source, target = arrays["edges"].astype(np.int64)
+    offsets = arrays["node_offsets"].astype(np.int64)
+    nodes, edges = np.arange(len(arrays["nodes"])), np.arange(len(source))
+    into = _by(target, len(nodes))
+    below = _before(source, target, into)
+    return Environments(
+        arrays["nodes"], arrays["edge_values"], np.stack([source, edges], axis=1), (edges,) * rounds, (below,) * rounds,
+        nodes, into, Lists(nodes, offsets), np.diff(offsets) > 0,
+    )  # fmt: skip
+
+
 def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct rows of (n, p), and which of them each row is."""
     numbers: dict[bytes, int] = {}

@@ -358,7 +358,7 @@ def _grid_tensors(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.ndar
 
 def _graph_tensors(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.ndarray]:
     block = blocks[branch.columns[0]]
-    a = _scaled_graph(branch, block)
+    a = scaled_graph(branch, block)
     sizes = np.diff(a["node_offsets"])
     return {
         "nodes": a["nodes"],
@@ -374,10 +374,10 @@ def environments_of(branch: Branch, blocks: dict[str, Block]) -> Environments:
     """A graph column's distinct environments, its features scaled."""
     check_column(branch, branch.name, blocks)
     block = blocks[branch.name]
-    return environments(_scaled_graph(branch, block), block.present, branch.spec["rounds"])
+    return environments(scaled_graph(branch, block), block.present, branch.spec["rounds"])
 
 
-def _scaled_graph(branch: Branch, block: Block) -> dict[str, np.ndarray]:
+def scaled_graph(branch: Branch, block: Block) -> dict[str, np.ndarray]:
     """A graph block's arrays, the features of nodes and edges scaled."""
     a = block.arrays
     if a["edge_values"].shape[1] != branch.spec["q"]:

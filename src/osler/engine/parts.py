@@ -1,0 +1,233 @@
+"""Why, within one cell: what the atoms and bonds of a molecule add to an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from osler.blocks import Block
+from osler.cohort.cohort import Cohort
+from osler.engine.batches import encode
+from osler.engine.explain import SEED, answer_on, explained_outputs, family_of
+from osler.engine.predictor import Predictor
+from osler.engine.validate import typed
+from osler.errors import ColumnError, OptionError, nearest
+from osler.explanation.parts import PartValues, masking_values, shared_values, tree_contributions
+from osler.explanation.scales import Scale, scale_of
+from osler.modalities.molecule import UNKNOWN, tokens
+
+#: Ways that a person may ask for; "auto" takes the first that fits of gradients, shapley and masking.
+WAYS = ("auto", "shapley", "gradients", "masking")
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What the atoms and bonds of one molecule add to its prediction.
+
+    Attributes:
+        row: the row's number. column: the molecule's column.
+        smiles: the standardised molecule; atoms stand in the order of this text.
+        atoms: (v,) names of the atoms. bonds: (e, 2) places of the ends of each bond in `atoms`, from 0.
+        found: v values of atoms, then e of bonds.
+        scale: of the prediction. output: class or label, where there are several.
+    """
+
+    row: int
+    column: str
+    smiles: str
+    atoms: tuple[str, ...]
+    bonds: np.ndarray
+    found: PartValues
+    scale: Scale
+    output: str
+
+    @property
+    def of_atoms(self) -> np.ndarray:
+        """(v,) values of the atoms."""
+        return self.found.values[: len(self.atoms)]
+
+    @property
+    def of_bonds(self) -> np.ndarray:
+        """(e,) values of the bonds."""
+        return self.found.values[len(self.atoms) :]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        f = self.found
+        return {
+            "column": self.column, "smiles": self.smiles, "atoms": list(self.atoms), "bonds": self.bonds.tolist(),
+            "values": self.of_atoms.tolist(), "bond_values": self.of_bonds.tolist(), "base": f.base, "rest": f.rest,
+            "prediction": f.prediction, "gap": f.gap, "adds_up": bool(f.adds_up), "error": f.error, "way": f.way,
+            "scale": self.scale.name, **({"output": self.output} if self.output else {}),
+        }  # fmt: skip
+
+
+def molecule_columns(predictor: Predictor) -> list[str]:
+    """The input columns that hold molecules."""
+    return [name for name, entry in predictor.states.items() if entry["modality"] == "molecule"]
+
+
+def explain_parts(
+    predictor: Predictor, cohort: Cohort, column: str = "", way: str = "auto", scale: str = "auto", output: str = ""
+) -> list[Explained | None]:
+    """For every row of a cohort in the predictor's terms what the atoms and bonds of its molecule add; None where there
+    is no molecule.
+
+    Args:
+        column: of molecules; "" takes the first.
+        way: one of `WAYS`. scale, output: as in `osler.engine.explain.explain`.
+
+    Raises:
+        ColumnError: no such column of molecules. OptionError: a way that is none, or that the model has not.
+    """
+    if way not in WAYS:
+        raise OptionError(f"way must be {', '.join(WAYS[:-1])} or {WAYS[-1]}, was '{way}': {nearest(way, WAYS)}")
+    known = molecule_columns(predictor)
+    if not known or column not in ("", *known):
+        raise ColumnError(f"column must be one of molecules, was '{column}': the predictor has {', '.join(known) or 'none'}")
+    column = column or known[0]
+    if not len(cohort):
+        return []
+    found: list[Explained | None] = [None] * len(cohort)
+    with typed("explaining"):
+        blocks = encode(cohort, predictor.states)
+        values = cohort.table[column] if column in cohort.table.columns else [None] * len(cohort)
+        for at, code in explained_outputs(predictor, blocks, output):
+            on = scale_of(predictor.task, scale, code, predictor.horizon, family_of(predictor))
+            name = predictor.classes[code] if predictor.task in ("multiclass", "multilabel") else ""
+            for i in at:
+                one = {k: b.take(np.array([i])) for k, b in blocks.items()}
+                apart = Apart.of(values[int(i)], predictor.states[column]) if one[column].present[0] else None
+                if apart is not None:
+                    values_of = _values(predictor, one, column, apart, way, on)
+                    found[i] = apart.explained(int(cohort.rows[i]), column, values_of, on, name)
+    return found
+
+
+@dataclass(frozen=True)
+class Apart:
+    """One molecule that can be asked for without some of its atoms and bonds.
+
+    Attributes:
+        mol: as the predictor reads it. entry: the column's entry of the predictor's states.
+        smiles: of the molecule. order: (v,) the molecule's atom at each place of the text.
+        ends: the atoms of each bond.
+    """
+
+    mol: Any
+    entry: dict[str, Any]
+    smiles: str
+    order: tuple[int, ...]
+    ends: tuple[tuple[int, int], ...]
+
+    @staticmethod
+    def of(text: str | None, entry: dict[str, Any]) -> Apart | None:
+        """A cell taken apart; None where it is no molecule."""
+        from osler.adapters.rdkit import features, parts
+        from osler.adapters.rdkit.standardise import Policy
+
+        state = entry["state"]
+        if state.get("encoder"):
+            raise OptionError(
+                f"atoms of column '{state['column']}' must be read by fingerprints, a graph or tokens to be explained, "
+                "a pre-trained encoder reads them: explain a run without it"
+            )
+        policy = Policy(**{f.name: state[f.name] for f in fields(Policy)})
+        mol = None if text is None else features.read(text.strip(), policy, state["notation"])[0]
+        return None if mol is None else Apart(mol, entry, *parts.spelled(mol), parts.ends(mol))
+
+    def __len__(self) -> int:
+        return len(self.order) + len(self.ends)
+
+    def without(self, block: Block, masks: np.ndarray) -> Block:
+        """(k rows) of the column without what (k, v + e) masks leave out, like the block of one row that is given."""
+        from osler.adapters.rdkit import graphs, parts
+
+        state, k = self.entry["state"], len(masks)
+        made = replace(block, views={}).take(np.zeros(k, dtype=np.int64))
+        numbers = parts.numbers_without(self.mol, state["features"], masks)
+        made = replace(made, arrays={"values": numbers})
+        views = {}
+        for layout, view in block.views.items():
+            if layout == "graph":
+                arrays = parts.graphs_without(graphs.graphs([self.mol]), self.ends, masks)
+            else:
+                arrays = _codes(parts.texts_without(self.mol, masks), state)
+            views[layout] = replace(view, arrays=arrays, present=np.ones(k, dtype=bool))
+        return replace(made, views=views)
+
+    def explained(self, row: int, column: str, found: PartValues, scale: Scale, output: str) -> Explained:
+        """The values with atoms in the order of the text."""
+        from osler.adapters.rdkit import parts
+
+        place = np.argsort(np.array(self.order, dtype=np.int64))
+        v = len(self.order)
+        values = np.concatenate([found.values[:v][list(self.order)], found.values[v:]])
+        bonds = np.sort(place[np.array(self.ends, dtype=np.int64).reshape(-1, 2)], axis=1)
+        by_place = np.lexsort((bonds[:, 1], bonds[:, 0]))
+        values[v:] = values[v:][by_place]
+        names = parts.names(self.mol, self.order)
+        return Explained(
+            row, column, self.smiles, names, bonds[by_place], replace(found, values=values), scale, output
+        )
+
+
+def _values(
+    predictor: Predictor, row: dict[str, Block], column: str, apart: Apart, way: str, scale: Scale
+) -> PartValues:
+    """The values of the parts, by the way that was asked for or the first that fits."""
+    _, params = predictor.models[predictor.chosen]
+    answer, family = answer_on(predictor, scale), family_of(predictor)
+    prediction = float(answer(row)[0])
+    if way in ("auto", "gradients"):
+        found = _gradients(family, params, row, column, scale, prediction)
+        if found is not None:
+            return found
+    if way in ("auto", "shapley") and family == "boosting" and scale.name in ("log-odds", "mean"):
+        shared = tree_contributions(params, {k: b.seen_as(("dense",)) for k, b in row.items()}, column, scale.output)
+        if shared is not None:
+            contribution, others, base = shared
+            whole = row[column].seen_as(("dense",))
+            without = apart.without(whole, np.eye(len(apart), dtype=bool)).values
+            values, rest = shared_values(contribution, whole.values[0], without, whole.kinds)
+            return PartValues(values, base, rest + others, prediction, 0.0, "shapley")
+    if way not in ("auto", "masking"):
+        raise OptionError(f"way must be one that the model {family} has, was '{way}': take auto or masking")
+
+    def worth(masks: np.ndarray) -> np.ndarray:
+        every = {name: block.take(np.zeros(len(masks), dtype=np.int64)) for name, block in row.items()}
+        every[column] = apart.without(row[column], masks)
+        return answer(every)
+
+    return masking_values(worth, len(apart), np.random.default_rng(SEED))
+
+
+def _codes(texts: Sequence[str], state: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Texts as the ragged codes of tokens that the column's sequence holds (see `osler.modalities.molecule`)."""
+    from osler.adapters.rdkit.spellings import spellings
+
+    places = {token: i + 1 for i, token in enumerate(state["tokens"])}
+    rows = [[[places.get(t, UNKNOWN) for t in tokens(one)] for one in spellings(x, state["spellings"])] for x in texts]
+    offsets = np.cumsum([0, *(max(map(len, row)) for row in rows)]).astype(np.int64)
+    flat = np.full((offsets[-1], state["spellings"]), -1.0)
+    for start, row in zip(offsets, rows):
+        for j, one in enumerate(row):
+            flat[start : start + len(one), j] = one
+    return {"values": flat, "offsets": offsets}
+
+
+def _gradients(
+    family: str, params: Any, row: dict[str, Block], column: str, scale: Scale, prediction: float
+) -> PartValues | None:
+    """The values by integrated gradients; None where the model is no network over graphs."""
+    if family not in ("network", "dmpnn") or "branches" not in params.meta:
+        return None
+    from osler.explanation.gradients import gradient_values, has_gradients
+
+    if not has_gradients(params, column):
+        return None
+    seen = {k: b.seen_as(("graph", "grid", "sequence") if family == "network" else ("graph",)) for k, b in row.items()}
+    return gradient_values(params, seen, column, scale, prediction)
