@@ -7,10 +7,12 @@ from osler.report.markup import Html
 #: Colours, each at least 4.5 : 1 on its ground where it carries text (light ground #fffdf9, dark ground #15181c).
 _COLOURS = """
 :root{--ground:#fffdf9;--raised:#f5f2ea;--ink:#1d2329;--soft:#555d66;--rule:#d8d3c7;--c1:#1f5a8a;--c2:#a34a00;--c3:#1d6b57;--c4:#7a3b78;
---c5:#6a5a10;--good:#1d6b42;--bad:#a6262b;--unsure:#7d5600;--goodground:#e7f2ea;--badground:#fbe9e8;--unsureground:#fbf2dc}
+--c5:#6a5a10;--good:#1d6b42;--bad:#a6262b;--unsure:#7d5600;--goodground:#e7f2ea;--badground:#fbe9e8;--unsureground:#fbf2dc;
+--low1:#e4eef7;--low2:#c6ddef;--low3:#9cc6e4;--low4:#6ca9d6;--low5:#3f87c1;--up1:#fbebdb;--up2:#f9d6b1;--up3:#f3b87d;--up4:#ea9448;--up5:#d5721c}
 @media (prefers-color-scheme:dark){:root{--ground:#15181c;--raised:#1e2329;--ink:#e8e6e1;--soft:#a9b0b8;--rule:#3a424b;--c1:#7db6e6;
 --c2:#f0a060;--c3:#6fcbb0;--c4:#d49ad2;--c5:#d8c563;--good:#7fd19b;--bad:#ff9d97;--unsure:#efc46a;--goodground:#1b2c22;
---badground:#351f20;--unsureground:#332a17}}
+--badground:#351f20;--unsureground:#332a17;--low1:#1d2a36;--low2:#203c54;--low3:#245274;--low4:#296894;--low5:#2f80b8;
+--up1:#33291f;--up2:#4e3620;--up3:#6e4720;--up4:#945a20;--up5:#b86b1f}}
 """
 
 #: What pictures need; also written into every stand-alone SVG.
@@ -23,6 +25,10 @@ svg .s4{stroke:var(--c4)}svg .s5{stroke:var(--c5)}svg .line{fill:none;stroke-wid
 svg .d2{stroke-dasharray:7 3}svg .d3{stroke-dasharray:2 2}svg .d4{stroke-dasharray:9 3 2 3}svg .d5{stroke-dasharray:4 4}
 svg .f1{fill:var(--c1)}svg .f2{fill:var(--c2)}svg .f3{fill:var(--c3)}svg .f4{fill:var(--c4)}
 svg .f5{fill:var(--c5)}svg .band{opacity:.16;stroke:none}svg .whisker{stroke:var(--c1);stroke-width:1.5}svg .over{stroke:var(--ink);stroke-width:1.5}svg .box{fill:var(--raised);stroke:var(--rule)}
+svg .mol{stroke:var(--ink);fill:none;stroke-width:1.6;stroke-linecap:round}svg .wedge{stroke:var(--ink);fill:var(--ink);stroke-width:.5}
+svg .letter{fill:var(--ink)}svg .atomnote{fill:var(--soft)}svg .none{fill:var(--raised)}
+svg .low1{fill:var(--low1)}svg .low2{fill:var(--low2)}svg .low3{fill:var(--low3)}svg .low4{fill:var(--low4)}svg .low5{fill:var(--low5)}
+svg .up1{fill:var(--up1)}svg .up2{fill:var(--up2)}svg .up3{fill:var(--up3)}svg .up4{fill:var(--up4)}svg .up5{fill:var(--up5)}
 svg .arrow{stroke:var(--soft);fill:none}svg .tip{fill:var(--soft)}svg .end{text-anchor:end}svg .mid{text-anchor:middle}
 """
 
