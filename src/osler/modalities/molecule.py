@@ -66,7 +66,7 @@ class Molecule(Modality):
     name = "molecule"
     emits = "dense"
     also = ("graph", "sequence")
-    suggests = ("boosting",)
+    suggests = ("boosting", "gaussian_process")
     unit_kinds = ("scaffold", "cluster")
     extra = "molecules"
     Options = MoleculeOptions
