@@ -29,8 +29,8 @@ def column(**options) -> Column:
 def test_default_features_and_their_kinds() -> None:
     block = PROTEIN.encode(VALUES, PROTEIN.fit(VALUES, column()))
     assert block.present.tolist() == PRESENT
-    assert block.values.shape == (7, 5 + 20 + 147 + 400 + 343)
-    assert block.kinds == ("continuous",) * 172 + ("count",) * 743
+    assert block.values.shape == (7, 5 + 20 + 147 + 1024)
+    assert block.kinds == ("continuous",) * 172 + ("count",) * 1024
     assert np.array_equal(block.values[0], block.values[3]), "a FASTA record and its bare sequence"
     assert block.values[0, block.names.index("p: length")] == len(KINASE)
     assert np.isnan(block.values[2]).all()

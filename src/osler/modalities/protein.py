@@ -33,7 +33,7 @@ class ProteinOptions:
         ambiguous: B, Z, J and X are "unknown" residues, or the cell is refused ("refuse").
     """
 
-    features: tuple[str, ...] = ("properties", "composition", "ctd", "dipeptides", "triads")
+    features: tuple[str, ...] = ("properties", "composition", "ctd", "kmers")
     rare: str = "near"
     ambiguous: str = "unknown"
 

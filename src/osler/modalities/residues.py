@@ -46,7 +46,7 @@ _CLASSES = {
 }
 _TRIADS = ("AGV", "ILFP", "YMTS", "HNQW", "RK", "DE", "C")
 _QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
-_BINS, _K = 1024, 4
+_BINS, _K = 1024, 3
 
 #: Every set of dense features and its width.
 WIDTH = {"properties": 5, "composition": 20, "ctd": 147, "dipeptides": 400, "triads": 343, "kmers": _BINS}
@@ -185,7 +185,7 @@ def _triads(code: np.ndarray) -> np.ndarray:
 
 
 def _hashed(code: np.ndarray) -> np.ndarray:
-    """Counts of 4-mers in 1,024 bins by multiplicative hashing (Knuth, The Art of Computer Programming 3, 6.4)."""
+    """Counts of 3-mers in 1,024 bins by multiplicative hashing (Knuth, The Art of Computer Programming 3, 6.4)."""
     bins = (kmers(code, _K) * 2_654_435_761 & 0xFFFFFFFF) >> 22
     return np.bincount(bins, minlength=_BINS).astype(np.float64)
 
@@ -210,5 +210,5 @@ _NAMES = {
     ],
     "dipeptides": [f"dipeptide {a}{b}" for a in RESIDUES for b in RESIDUES],
     "triads": [f"triad {a}{b}{c}" for a in range(1, 8) for b in range(1, 8) for c in range(1, 8)],
-    "kmers": [f"4-mers bin {i}" for i in range(_BINS)],
+    "kmers": [f"3-mers bin {i}" for i in range(_BINS)],
 }  # fmt: skip

@@ -13,6 +13,7 @@ INDEX = {
     "tree": "osler.models.trees:Tree",
     "forest": "osler.models.trees:Forest",
     "boosting": "osler.models.boosting:Boosting",
+    "affinity": "osler.models.affinity:Affinity",
     "ebm": "osler.models.ebm:ExplainableBoosting",
     "cox": "osler.models.cox:Cox",
     "survival_forest": "osler.models.survival_trees:SurvivalForest",
