@@ -70,6 +70,34 @@ def molecule_columns(predictor: Predictor) -> list[str]:
     return [name for name, entry in predictor.states.items() if entry["modality"] == "molecule"]
 
 
+def column_of_molecules(predictor: Predictor, column: str = "") -> str:
+    """The input column of molecules that is meant; "" means the first.
+
+    Raises:
+        ColumnError: there is no such column.
+    """
+    known = molecule_columns(predictor)
+    if not known or column not in ("", *known):
+        raise ColumnError(f"column must be one of molecules, was '{column}': the predictor has {', '.join(known) or 'none'}")
+    return column or known[0]
+
+
+def molecules_of(predictor: Predictor, cohort: Cohort, column: str) -> list[Any | None]:
+    """The molecules of a column as the predictor reads them; None where there is none."""
+    from osler.adapters.rdkit import features
+
+    state = predictor.states[column]["state"]
+    texts = cohort.table[column].to_list() if column in cohort.table.columns else [None] * len(cohort)
+    return [None if text is None else features.read(text.strip(), policy_of(state), state["notation"])[0] for text in texts]
+
+
+def policy_of(state: dict[str, Any]) -> Any:
+    """How a column's molecules are standardised."""
+    from osler.adapters.rdkit.standardise import Policy
+
+    return Policy(**{f.name: state[f.name] for f in fields(Policy)})
+
+
 def explain_parts(
     predictor: Predictor, cohort: Cohort, column: str = "", way: str = "auto", scale: str = "auto", output: str = ""
 ) -> list[Explained | None]:
@@ -85,10 +113,7 @@ def explain_parts(
     """
     if way not in WAYS:
         raise OptionError(f"way must be {', '.join(WAYS[:-1])} or {WAYS[-1]}, was '{way}': {nearest(way, WAYS)}")
-    known = molecule_columns(predictor)
-    if not known or column not in ("", *known):
-        raise ColumnError(f"column must be one of molecules, was '{column}': the predictor has {', '.join(known) or 'none'}")
-    column = column or known[0]
+    column = column_of_molecules(predictor, column)
     if not len(cohort):
         return []
     found: list[Explained | None] = [None] * len(cohort)
@@ -127,7 +152,6 @@ class Apart:
     def of(text: str | None, entry: dict[str, Any]) -> Apart | None:
         """A cell taken apart; None where it is no molecule."""
         from osler.adapters.rdkit import features, parts
-        from osler.adapters.rdkit.standardise import Policy
 
         state = entry["state"]
         if state.get("encoder"):
@@ -135,8 +159,7 @@ class Apart:
                 f"atoms of column '{state['column']}' must be read by fingerprints, a graph or tokens to be explained, "
                 "a pre-trained encoder reads them: explain a run without it"
             )
-        policy = Policy(**{f.name: state[f.name] for f in fields(Policy)})
-        mol = None if text is None else features.read(text.strip(), policy, state["notation"])[0]
+        mol = None if text is None else features.read(text.strip(), policy_of(state), state["notation"])[0]
         return None if mol is None else Apart(mol, entry, *parts.spelled(mol), parts.ends(mol))
 
     def __len__(self) -> int:
