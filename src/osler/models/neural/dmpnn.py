@@ -19,6 +19,9 @@ AGGREGATIONS = ("mean", "sum", "norm")
 class DmpnnOptions(NetworkOptions):
     """Options of `dmpnn`: those of `network` (`graph_steps` is how many states an edge has, the first one counted), and
 
+    All training rows are learnt from, for a fixed number of epochs while the rate falls to zero: rows held back to stop
+    early, and weights taken before the rate has fallen, both cost accuracy (docs/reference/models/dmpnn.md).
+
     Attributes:
         hidden: size of the state of an edge and of an atom.
         features: a molecule's dense features (fingerprints, descriptors) stand beside its graph as a second input.
@@ -30,11 +33,11 @@ class DmpnnOptions(NetworkOptions):
     features: bool = False
     aggregation: str = "norm"
     dropout: float = 0.0
-    epochs: int = 30
+    epochs: int = 20
     batch_size: int = 32
     learning_rate: float = 0.003
     schedule: str = "cosine"
-    patience: int = 30
+    validation_folds: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
