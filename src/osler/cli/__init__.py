@@ -16,6 +16,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("osler.cli.evaluate:evaluate", "external validation of a run, or of anyone's predictions.csv"),
     "screen": ("osler.cli.screen:screen", "a funnel over a library of molecules: filters, models, a diverse choice"),
     "next": ("osler.cli.next:propose_next", "molecules to make or measure next: worth, diversity and the reason of each"),
+    "admet": ("osler.cli.admet:admet", "ADMET profile of a molecule from your own runs, rules and alerts"),
+    "repurpose": ("osler.cli.repurpose:repurpose", "known drugs ranked for an indication, for research"),
     "targets": ("osler.cli.targets:targets", "targets that a molecule may bind, by known ligands"),
     "explain": ("osler.cli.explain:explain", "why: attributions, importances, counterfactuals"),
     "report": ("osler.cli.report:report", "write report.html, card.md and the TRIPOD+AI table again"),

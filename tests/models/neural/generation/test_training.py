@@ -44,8 +44,8 @@ def test_measurements_are_spread_and_end_with_the_last_step(total: int, checks: 
 
 
 def test_the_guard_lets_a_diverse_generator_go_on():
-    training.guard(point(0.99, 0.88), GeneratorOptions())
-    training.guard(point(0.004, 0.1, n=30), GeneratorOptions())  # too few valid ones to say
+    assert training.guard(point(0.99, 0.88), GeneratorOptions()) is None
+    assert training.guard(point(0.004, 0.1, n=30), GeneratorOptions()) is None  # too few valid ones to say
 
 
 @pytest.mark.parametrize(("unique", "diverse", "word"), [(0.004, 0.88, "share of different"), (0.9, 0.2, "internal diversity")])

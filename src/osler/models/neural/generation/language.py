@@ -5,6 +5,7 @@ M. Segler et al., ACS Central Science 4:120 (2018); the temperature divides the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,12 +27,14 @@ class Sampling:
         grammar: keep brackets and ring numbers in order (see `grammar`).
         longest: tokens after which a string is cut off (it is then no molecule).
         batch: strings that grow at once.
+        least: a token whose chance is below this share of the likeliest one's is not drawn; 0 draws all.
     """
 
     temperature: float = 1.0
     grammar: bool = True
     longest: int = 128
     batch: int = 1000
+    least: float = 0.0
 
 
 class LanguageModel(nn.Module):
@@ -85,6 +88,9 @@ class LanguageModel(nn.Module):
             logits[:, [PAD, START]] = -torch.inf
             if grammar is not None:
                 logits = logits.masked_fill(~grammar.landing(grammar.allowed(), how.longest - place), -torch.inf)
+            if how.least:
+                faint = logits < logits.max(dim=1, keepdim=True).values + math.log(how.least)
+                logits = logits.masked_fill(faint, -torch.inf)
             noise = torch.empty_like(logits).exponential_(generator=generator)
             token = (logits - noise.log()).argmax(dim=1)
             out[alive, place] = token.cpu().to(torch.int16)
