@@ -1,4 +1,4 @@
-"""`osler explain`: why an answer is what it is, and what would change it."""
+"""`osler explain`: why an answer is what it is, what would change it, and what other molecules say."""
 
 from __future__ import annotations
 
@@ -21,25 +21,43 @@ def explain(
     ] = False,
     want: Annotated[float | None, typer.Option(help="wanted probability, or wanted mean")] = None,
     limit: Annotated[list[str] | None, typer.Option(help="COLUMN=up|down|fixed|free (may be repeated)")] = None,
+    atoms: Annotated[
+        str, typer.Option(help="atoms and bonds of molecules: auto, shapley, gradients, masking or none")
+    ] = "auto",
+    svg: Annotated[Path | None, typer.Option(help="SVG file to write: the molecule of --row, coloured")] = None,
+    measured: Annotated[
+        str, typer.Option(help="table of measured molecules: the nearest to --row, with their values")
+    ] = "",
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="matched pairs of the table: what exchanging one part did to the target")
+    ] = False,
 ) -> int:
-    """Attributions of every column that add up to each prediction; with --counterfactual what would have to differ.
+    """Attributions of every column that add up to each prediction; with --counterfactual what would have to differ; of
+    molecules the atoms and bonds, the nearest measured ones, and matched pairs.
 
     Example: osler explain runs/heart new_patients.csv --row 3
     """
-    from osler.cli.show_explanation import show_counterfactuals, show_many, show_row, whole
+    from osler.cli import show_atoms
+    from osler.cli.show_explanation import show_counterfactuals, show_many, whole
     from osler.engine.counterfactuals import counterfactuals
     from osler.engine.explain import explain as explain_verb
 
     whole(counterfactual, row, want, limit)
+    show_atoms.whole(row, svg, measured, pairs)
+    if pairs:
+        return show_atoms.pairs(run, path, out)
     if counterfactual:
         limits = dict(part.rpartition("=")[::2] for part in limit or [])
         found = counterfactuals(run, path, row, want, limits=limits)
         show_counterfactuals(found)
         return 0 if found["answers"] else 1
-    answered = explain_verb(run, path, rows=None if row is None else [row], method=method, scale=scale, output=output)
-    if row is not None and len(answered):
-        show_row(answered)
-    else:
+    asked = {"method": method, "scale": scale, "output": output}
+    if row is not None:
+        show_atoms.row(run, path, row, asked, (atoms, svg, measured))
+    if row is None or out is not None:
+        rows, way = (None, "" if atoms == "auto" else atoms) if row is None else ([row], atoms)
+        answered = explain_verb(run, path, rows=rows, **asked, atoms=way)
+    if row is None:
         show_many(answered, printed=out is None)
     if out is not None:
         from osler.engine.tables import write_table

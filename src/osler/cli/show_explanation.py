@@ -63,7 +63,8 @@ def show_many(explained: Any, printed: bool) -> None:
     """How many rows, and with `printed` the first twenty as CSV."""
     from osler.engine.tables import defused
 
-    names = [c.name for c in explained.role("prediction")]
+    hidden = ("why_smiles:", "why_atoms:", "why_bonds:")  # a molecule is a cell of the table: in files only
+    names = [c.name for c in explained.role("prediction") if not c.name.startswith(hidden)]
     adding = int(explained.table["why_adds_up"].sum()) if "why_adds_up" in names else 0
     print(f"{len(explained)} rows explained, {adding} add up to their prediction within 1e-6")
     if printed:

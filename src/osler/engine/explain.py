@@ -28,6 +28,9 @@ from osler.explanation.shapley import Answer, Attribution, Game, attribute
 #: Ways that a person may ask for.
 METHODS = ("shapley", "kernel", "lime")
 
+#: Rows whose atoms are explained at once for a service.
+MOST_ATOMS = 10
+
 #: Permutations and neighbours are drawn from this seed: the same row always gets the same explanation.
 SEED = 20_170_522
 
@@ -49,6 +52,7 @@ def explain(
     method: str = "shapley",
     scale: str = "auto",
     output: str = "",
+    atoms: str = "",
 ) -> Cohort:
     """Why each row has its prediction.
 
@@ -60,10 +64,14 @@ def explain(
         scale: "auto", "log-odds", "log-hazard", "probability" or "mean", as the task has them.
         output: class or label that is explained; multiclass: "" is the predicted class, multilabel: the likeliest
             label.
+        atoms: how atoms and bonds of molecules are explained: a way of `osler.engine.parts.WAYS`, "none", or "" for
+            "auto" where rows are named or there is nothing but molecules.
 
     Returns:
         The rows with `why:COLUMN` for every input, `why_base`, `why_prediction`, `why_scale`, `why_output` (several
-        classes), `why_error` (standard error of sampling), `why_fit` (LIME) and `why_adds_up`.
+        classes), `why_error` (standard error of sampling), `why_fit` (LIME) and `why_adds_up`. For a column of
+        molecules also `why_smiles:COLUMN`, `why_atoms:COLUMN` (PLACE:VALUE, in the order of that text), `why_bonds:COLUMN`,
+        `why_way:COLUMN`, `why_rest:COLUMN` and `why_gap:COLUMN`.
 
     Raises:
         OptionError: an option has a value it cannot have, or a row is not there.
@@ -71,15 +79,28 @@ def explain(
     """
     predictor = open_predictor(run)
     cohort = chosen_rows(table_of(predictor, source), rows)
-    with typed("explaining"):
-        parts = explanations(predictor, cohort, method, scale, output)
-    order = np.argsort(np.concatenate([at for at, _ in parts])) if parts else np.empty(0, dtype=np.int64)
-    frames = pl.concat([_frame(e, method) for _, e in parts])[order] if parts else pl.DataFrame()
+    alone = is_molecules_alone(predictor)
+    frames = pl.DataFrame()
+    if not alone:
+        with typed("explaining"):
+            parts = explanations(predictor, cohort, method, scale, output)
+        order = np.argsort(np.concatenate([at for at, _ in parts])) if parts else np.empty(0, dtype=np.int64)
+        frames = pl.concat([_frame(e, method) for _, e in parts])[order] if parts else frames
+    if atoms != "none" and (alone or atoms or rows is not None):
+        from osler.engine.parts import part_frame
+
+        made = part_frame(predictor, cohort, atoms or "auto", scale, output, whole=alone)
+        frames = pl.concat([frames, made], how="horizontal")
     result = cohort
     for name in frames.columns:
         kind = {pl.Float64: "number", pl.Boolean: "boolean"}.get(frames[name].dtype, "category")
         result = result.with_column(frames[name], Column(name, kind, "prediction", reason="explained"))
     return result
+
+
+def is_molecules_alone(predictor: Predictor) -> bool:
+    """Whether there is nothing to compare columns with because molecules are all there is: atoms explain such rows."""
+    return not predictor.background and any(entry["modality"] == "molecule" for entry in predictor.states.values())
 
 
 def explain_rows(predictor: Predictor, cohort: Cohort) -> list[dict[str, Any]]:
@@ -89,15 +110,27 @@ def explain_rows(predictor: Predictor, cohort: Cohort) -> list[dict[str, Any]]:
     Several classes or labels: the predicted class, the likeliest label, named under `output`.
 
     Returns:
-        `{"base", "scale", "attributions": {column: number}, "prediction", "adds_up", "error"}` per row, and `output`.
+        `{"base", "scale", "attributions": {column: number}, "prediction", "adds_up", "error"}` per row, and `output`;
+        for at most `MOST_ATOMS` rows also `parts`: column of molecules → `osler.engine.parts.Explained.to_json`.
+
+    Raises:
+        OptionError: the rows are molecules alone, and more than `MOST_ATOMS`.
     """
-    out: list[dict[str, Any]] = [{} for _ in range(len(cohort))]
+    from osler.engine.parts import parts_of_rows
+
+    alone = is_molecules_alone(predictor)
+    if alone and len(cohort) > MOST_ATOMS:
+        raise OptionError(f"at most {MOST_ATOMS} molecules must be explained at once, these are {len(cohort)}: send fewer")
+    out: list[dict[str, Any]] = parts_of_rows(predictor, cohort, alone) if len(cohort) <= MOST_ATOMS else []
+    out = out or [{} for _ in range(len(cohort))]
+    if alone:
+        return out
     with typed("explaining"):
         parts = explanations(predictor, cohort)
     for at, explained in parts:
         found, sums = explained.found, explained.found.adds_up(explained.scale)
         for i, row in enumerate(at):
-            out[row] = {
+            out[row] |= {
                 "base": float(found.base[i]), "scale": explained.scale.name,
                 "attributions": {c: float(v) for c, v in zip(found.columns, found.values[i])},
                 "prediction": float(found.prediction[i]), "adds_up": bool(sums[i]), "error": float(found.error[i]),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from osler.blocks import Block
 from osler.cohort.cohort import Cohort
@@ -130,6 +131,69 @@ def explain_parts(
                     values_of = _values(predictor, one, column, apart, way, on)
                     found[i] = apart.explained(int(cohort.rows[i]), column, values_of, on, name)
     return found
+
+
+def part_frame(
+    predictor: Predictor, cohort: Cohort, way: str, scale: str, output: str, whole: bool
+) -> pl.DataFrame:
+    """Atoms and bonds of every molecule as columns, see `osler.engine.explain.explain`; null where there is none.
+
+    Args:
+        whole: with `why_base`, `why_prediction` and the like, which nothing else tells; for a single input `why:COLUMN`.
+    """
+    data: dict[str, pl.Series] = {}
+    names = molecule_columns(predictor)
+    for column in names:
+        found = explain_parts(predictor, cohort, column, way, scale, output)
+        texts = {
+            "smiles": [e and e.smiles for e in found],
+            "atoms": [e and " ".join(f"{i}:{v:.6g}" for i, v in enumerate(e.of_atoms, 1)) for e in found],
+            "bonds": [e and " ".join(f"{i + 1}-{j + 1}:{v:.6g}" for (i, j), v in zip(e.bonds, e.of_bonds)) for e in found],
+            "way": [e and e.found.way for e in found],
+        }  # fmt: skip
+        numbers = {"rest": [e and e.found.rest for e in found], "gap": [e and e.found.gap for e in found]}
+        if whole and len(predictor.states) == 1:
+            data[f"why:{column}"] = pl.Series([e and e.found.prediction - e.found.base for e in found], dtype=pl.Float64)
+        if whole and column == names[0]:
+            data |= _whole(found)
+        data |= {f"why_{k}:{column}": pl.Series(v, dtype=pl.String) for k, v in texts.items()}
+        data |= {f"why_{k}:{column}": pl.Series(v, dtype=pl.Float64) for k, v in numbers.items()}
+    return pl.DataFrame(data)
+
+
+def _whole(found: Sequence[Explained | None]) -> dict[str, pl.Series]:
+    """Base, prediction, scale and whether all adds up, of every row."""
+    return {
+        "why_base": pl.Series([e and e.found.base for e in found], dtype=pl.Float64),
+        "why_prediction": pl.Series([e and e.found.prediction for e in found], dtype=pl.Float64),
+        "why_scale": pl.Series([e and e.scale.name for e in found], dtype=pl.String),
+        **({"why_output": pl.Series([e and e.output for e in found], dtype=pl.String)} if any(e and e.output for e in found) else {}),
+        "why_error": pl.Series([e and e.found.error for e in found], dtype=pl.Float64),
+        "why_adds_up": pl.Series([e and bool(e.found.adds_up) for e in found], dtype=pl.Boolean),
+    }  # fmt: skip
+
+
+def parts_of_rows(predictor: Predictor, cohort: Cohort, whole: bool) -> list[dict[str, Any]]:
+    """`{"parts": {column: Explained.to_json}}` per row, {} where no column holds molecules.
+
+    Args:
+        whole: with the base, the prediction and the like, as `osler.engine.explain.explain_rows` gives them.
+    """
+    names = molecule_columns(predictor)
+    if not names:
+        return [{} for _ in range(len(cohort))]
+    found = {name: explain_parts(predictor, cohort, name) for name in names}
+    out: list[dict[str, Any]] = []
+    for i in range(len(cohort)):
+        parts = {name: one[i].to_json() for name, one in found.items() if one[i] is not None}
+        row: dict[str, Any] = {"parts": parts}
+        if whole and parts:
+            first = next(iter(parts.values()))
+            row |= {k: first[k] for k in ("base", "scale", "prediction", "adds_up", "error", "output") if k in first}
+            alone = len(predictor.states) == 1
+            row["attributions"] = {names[0]: first["prediction"] - first["base"]} if alone else {}
+        out.append(row)
+    return out
 
 
 @dataclass(frozen=True)

@@ -108,13 +108,18 @@ def scale(top: float, x: float, y: float, width: float) -> Html:
 
 def parts_table(told: dict[str, Any], most: int = 8) -> Html:
     """The atoms and bonds that add or take most, with the sum of everything."""
-    names = [*told["atoms"], *(f"{told['atoms'][i]}–{told['atoms'][j]}" for i, j in told["bonds"])]
-    values = [*told["values"], *told["bond_values"]]
+    names, values = named_parts(told)
     shown = strongest(values, most)
     rows: list[list[Child]] = [[names[i], "atom" if i < len(told["atoms"]) else "bond", signed(values[i])] for i in shown]
     others = sum(values) - sum(values[i] for i in shown)
     rows.append([f"all {len(values) - len(shown)} others", "", signed(others)])
     return table("Atoms and bonds", ["Part", "Kind", "Adds"], rows, numbers=2, note=sum_text(told))
+
+
+def named_parts(told: dict[str, Any]) -> tuple[list[str], list[float]]:
+    """The names of all atoms and bonds, a bond's being those of its ends, and their values."""
+    names = [*told["atoms"], *(f"{told['atoms'][i]}–{told['atoms'][j]}" for i, j in told["bonds"])]
+    return names, [*told["values"], *told["bond_values"]]
 
 
 def sum_text(told: dict[str, Any]) -> str:

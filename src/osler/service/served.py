@@ -17,6 +17,8 @@ from osler.engine.quick import QuickAnswers
 from osler.engine.run import Run
 from osler.errors import InputError
 from osler.registry import load
+from osler.report.attribution import picture
+from osler.report.markup import anchor
 from osler.service.batching import Batcher
 from osler.service.rowmodel import RowModel
 
@@ -69,7 +71,12 @@ class Served:
         explain_rows = load(EXPLAIN, "explanations", "rows")
 
         def work() -> list[dict[str, Any]]:
-            return explain_rows(self.predictor, rows_cohort(self.predictor, list(rows)))
+            found = explain_rows(self.predictor, rows_cohort(self.predictor, list(rows)))
+            for i, row in enumerate(found, 1):
+                for column, told in row.get("parts", {}).items():
+                    drawn = picture(f"row-{i}-{anchor(column)}", told, f"Row {i}: what the atoms of {column} add")
+                    told["svg"] = "" if drawn is None else str(drawn.svg(alone=True))
+            return found
 
         return await self.batcher.aside(work)
 
