@@ -18,6 +18,9 @@ SHOWN = {
     "survival": ("c_harrell", "c_uno", "ibs"),
 }
 
+#: Metrics that come first where rows are pairs of things.
+OF_PAIRS = ("mse", "concordance")
+
 
 def number(entry: dict[str, Any] | None) -> str:
     """A metric as "0.912 (0.88-0.94)", "-0.047 (-0.06 to -0.03)" where a limit is below zero, or a dash."""
@@ -34,7 +37,8 @@ def show_scores(scores: dict[str, Any], task: str, console: Console | None = Non
     console = console or Console()
     for part, by_model in scores["parts"].items():
         fits = max(1, (console.width - 22) // 19)
-        names = [m for m in SHOWN[task] if any(m in s for s in by_model.values())][:fits]
+        wanted = (*OF_PAIRS, *SHOWN[task]) if task == "regression" else SHOWN[task]
+        names = [m for m in wanted if any(m in s for s in by_model.values())][:fits]
         table = Table(title=escape(part), title_justify="left", box=None, pad_edge=False)
         table.add_column("model", max_width=22, overflow="fold")
         for name in names:

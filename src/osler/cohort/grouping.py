@@ -41,6 +41,14 @@ def identities_of(cohort: Cohort) -> dict[str, pl.Series]:
     return {" + ".join(found): pl.Series(keys, dtype=pl.String)}
 
 
+def things_of(cohort: Cohort) -> dict[str, np.ndarray]:
+    """The two inputs that hold things in a table of pairs (a molecule and a protein), by name: (n,) codes of cells that are
+    the same in any sense, −1 where missing. {} where not exactly two inputs hold things.
+    """
+    found = _senses(cohort)
+    return {name: _joined(senses) for name, senses in found.items()} if len(found) == 2 else {}
+
+
 def replicates_of(cohort: Cohort) -> np.ndarray:
     """(n,) codes of rows that measure one thing again, −1 where that is unknown and in tables that know no things.
 

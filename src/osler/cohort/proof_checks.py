@@ -12,6 +12,7 @@ import polars as pl
 from osler.cohort.cohort import Cohort
 from osler.cohort.finding import Finding
 from osler.cohort.leaks import CHECK_OF, find_leaks
+from osler.cohort.partners import columns_of
 from osler.cohort.record import rows_hash, unit_codes
 from osler.cohort.split import Split, codes_of
 
@@ -86,6 +87,7 @@ def table_checks(
         _held_apart(splits),
         _unit_overlap(table, splits),
         *_same_things(table, splits),
+        *_new_things(table, splits),
         _site_overlap(table, splits),
         _time_order(table, splits),
         _exact_duplicates(table, splits, tells),
@@ -160,6 +162,30 @@ def _same_things(table: pl.DataFrame, splits: Sequence[Split]) -> list[Check]:
             f"no test row is the same thing as a training row ({sense}){kept}",
         ))  # fmt: skip
     return checks
+
+
+def _new_things(table: pl.DataFrame, splits: Sequence[Split]) -> list[Check]:
+    """In a table of pairs: whether the parts that keep things out of training do, and what every part shares."""
+    things = {c.removeprefix("thing:"): codes_of(table[c]) for c in table.columns if c.startswith("thing:")}
+    if not things:
+        return []
+    wrong, said = 0, []
+    for part in dict.fromkeys(s.part for s in splits if len(s.test)):
+        of_part = [s for s in splits if s.part == part]
+        n = sum(len(s.test) for s in of_part)
+        out = columns_of(part, list(things))
+        shared = {name: sum(int(_known(codes, s).sum()) for s in of_part) for name, codes in things.items()}
+        wrong += sum(shared[name] for name in out)
+        said.append(f"{part}: " + ", ".join(f"{100 * shared[name] / n:.0f} % {name}" for name in things))
+    return [_found(
+        "new things", wrong, f"{wrong} test pairs hold a thing that training has, in parts that keep it out ({'; '.join(said)})",
+        f"test pairs whose thing training has too: {'; '.join(said)}",
+    )]  # fmt: skip
+
+
+def _known(codes: np.ndarray, split: Split) -> np.ndarray:
+    """(m,) whether the code of each test row (not −1) is also one of a training row."""
+    return (codes[split.test] >= 0) & np.isin(codes[split.test], codes[split.train])
 
 
 def _site_overlap(table: pl.DataFrame, splits: Sequence[Split]) -> Check:

@@ -5,6 +5,7 @@
     row            source row number (1 = first data row)
     unit:NAME      keyed pseudonym of the row's value in each unit column, null where missing
     same:NAME      keyed pseudonym of what the row is, in each sense in which two rows may be the same thing
+    thing:NAME     keyed pseudonym of the thing in each of the two columns of a table of pairs
     site           keyed pseudonym of the site, null where missing
     time           rank of the row's point in time (equal times share a rank), null where missing
     content        keyed hash of all predictors and outcomes of the row
@@ -23,7 +24,7 @@ import polars as pl
 
 from osler.cohort.cohort import Cohort
 from osler.cohort.duplicates import Pairs, near_duplicates
-from osler.cohort.grouping import identities_of, texts_of
+from osler.cohort.grouping import identities_of, texts_of, things_of
 from osler.cohort.instants import instants
 from osler.cohort.split import Split, codes_of, components, join_codes, pseudonym, site_names
 
@@ -59,6 +60,8 @@ def split_table(
         columns[f"unit:{column.name}"] = _pseudonyms(cohort.table[column.name], key)
     for name, keys in identities_of(cohort).items():
         columns[f"same:{name}"] = _pseudonyms(keys, key)
+    for name, codes in things_of(cohort).items():
+        columns[f"thing:{name}"] = _pseudonyms(pl.Series(codes).cast(pl.String).set(pl.Series(codes < 0), None), key)
     columns["site"] = _pseudonyms(pl.Series(site_names(cohort), dtype=pl.String), key)
     columns["time"] = _ranks(cohort, splits)
     columns["content"] = pl.Series([pseudonym(key, t) for t in content(cohort)], dtype=pl.String)
@@ -118,7 +121,7 @@ def splits_of(table: pl.DataFrame, by: dict[str, str] | None = None) -> list[Spl
     """The splits that a split table holds; `by` (split key → how) comes from the certificate."""
     splits = []
     for name in table.columns:
-        if name in _FIXED or name.startswith(("unit:", "same:")) or name.count("/") < 2:
+        if name in _FIXED or name.startswith(("unit:", "same:", "thing:")) or name.count("/") < 2:
             continue
         part, repeat, fold = name.rsplit("/", 2)
         member = table[name].cast(pl.String)

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from osler import tasks
+from osler.cohort.partners import unit_of
 from osler.engine.clinical import is_score
 from osler.engine.prepare import Prepared
 from osler.engine.train import FoldResult
+from osler.evaluation.concordance import concordance_of_numbers
 from osler.evaluation.conformal import fit_classes, fit_number
 from osler.evaluation.scores import score
 from osler.models.ensemble import mix, on_grid
@@ -93,14 +95,28 @@ def score_pooled(prepared: Prepared, pooled: Pooled, part: str, model: str) -> d
     """Metrics with intervals: computed per repeat, then value and limits averaged over repeats, so that repeats sharpen
     the value and never the interval.
     """
-    target, groups = prepared.target.take(pooled.rows), prepared.groups[pooled.rows]
+    target, groups = prepared.target.take(pooled.rows), unit_of(part, prepared.things, prepared.groups)[pooled.rows]
     study = prepared.study
     boot = max(study.boot // len(pooled.repeats), 200)
     each = [
         score(target, p, groups, study.rng("score", part, model, str(i)), n_boot=boot)
         for i, p in enumerate(pooled.repeats)
     ]
+    if prepared.things and target.kind == "regression":
+        each = [e | _of_pairs(target, p, groups, e["rmse"]) for e, p in zip(each, pooled.repeats)]
     return {m: _average([e[m] for e in each]) for m in each[0]}
+
+
+def _of_pairs(
+    target: Target, answer: Prediction, groups: np.ndarray, rmse: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """What affinities are quoted by: mean squared error and concordance index."""
+    found = concordance_of_numbers(target.y, answer.value[:, 0], target.weight)
+    low, high = found.interval(groups)
+    index = {"value": found.value, "low": low, "high": high}
+    squared = {k: None if rmse[k] is None else rmse[k] ** 2 for k in ("value", "low", "high")}
+    finite = {k: float(v) if np.isfinite(v) else None for k, v in index.items()}
+    return {"mse": {**squared, "n": len(target)}, "concordance": {**finite, "n": len(target)}}
 
 
 def _average(entries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from osler import models
+from osler.cohort.partners import COLD
 from osler.engine.clinical import row_name
 from osler.engine.prepare import Prepared
 
@@ -13,6 +16,7 @@ _WHY = {
     "spline": "a bent line per number: dose-response curves without interactions",
     "forest": "many bagged trees: interactions without much tuning",
     "boosting": "trees that correct one another: strong where there are many rows",
+    "affinity": "boosted trees over what like pairs of things gave, one model per way in which a pair is new",
     "svm": "a smooth margin in kernel space",
     "gaussian_process": "the training rows answer, by how alike they are: strong on few rows and on molecules",
     "tree": "one tree that can be read",
@@ -93,6 +97,11 @@ def _splits(prepared: Prepared) -> list[str]:
     sites = [s for s in prepared.splits if s.part.startswith("site=")]
     if sites:
         lines.append(f"- leave one site out: {len(sites)} sites")
+    cold = dict.fromkeys(s.part.removeprefix(COLD) for s in prepared.splits if s.part.startswith(COLD))
+    if prepared.things:
+        sizes = ", ".join(f"'{name}' {len(np.unique(c[c >= 0]))}" for name, c in prepared.things.items())
+        parts = "; ".join(f"new {' and '.join(asked.split('+'))}" for asked in cold) or "none: the unit leaves too little"
+        lines.append(f"- pairs of things ({sizes} distinct); parts that keep things out of training: {parts}")
     last = prepared.splits[-1]
     if last.part == "holdout":
         lines.append(f"- hold-out: {len(last.test)} rows, looked at once, after everything else ({study.holdout})")

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from osler import modalities, tasks
+from osler import modalities, models, tasks
 from osler.cohort import check, duplicates, leaks, split
 from osler.cohort.check import Finding
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW
+from osler.cohort.grouping import things_of
 from osler.cohort.lineage import Step, refusals
+from osler.cohort.partners import cold_splits
 from osler.cohort.read import read
 from osler.engine import replicates
 from osler.engine.asked import check_models, check_study, declared
@@ -29,6 +31,9 @@ from osler.models.base import Params
 from osler.models.ensemble import DEFAULT_MEMBERS
 from osler.tasks.base import Target, Task
 from osler.tasks.survival import split_event
+
+#: The model of a table of pairs where none is named.
+PAIRS = "affinity"
 
 #: With fewer rows than this only the straight line is fitted unless models are named.
 FEW = 40
@@ -50,6 +55,7 @@ class Prepared:
         pairs: near duplicates of different units, looked for once.
         scores: specifications of published scores that stand beside the models.
         init: what networks start from, if the study names a run.
+        things: in a table of pairs, the two columns of things and the (n,) codes of things.
     """
 
     study: Study
@@ -64,6 +70,7 @@ class Prepared:
     pairs: duplicates.Pairs
     scores: tuple[str, ...] = ()
     init: Params | None = None
+    things: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Cohort:
@@ -127,7 +134,8 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
     pairs = duplicates.near_duplicates(cohort, declared)
     groups, merged = duplicates.merged_groups(cohort, declared, pairs=pairs)
     study = _with_sizes(study, cohort, target, groups)
-    splits, development = _splits(study, cohort, target, groups, external is not None)
+    things = things_of(cohort)
+    splits, development = _splits(study, cohort, target, groups, external is not None, things)
     repeats = replicates.noise(cohort.take(development), target.take(development))
     findings = (*check.check(cohort), *replicates.finding(repeats, target))
     stop = [f for f in findings if f.severity == "stop"]
@@ -136,7 +144,7 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
     scores, lacking = offered(cohort.take(development), target.kind) if study.scores else ((), {})
     facts = {**_facts(study, cohort, target, groups, merged, splits), "scores_lacking": lacking, "replicates": repeats}
     return Prepared(
-        study, cohort, task, target, groups, tuple(splits), development, findings, facts, pairs, scores, init
+        study, cohort, task, target, groups, tuple(splits), development, findings, facts, pairs, scores, init, things
     )
 
 
@@ -216,14 +224,17 @@ def _stack(first: Cohort, second: Cohort) -> Cohort:
 def _with_task(study: Study, cohort: Cohort) -> Study:
     kind = tasks.infer_kind(cohort) if study.task == "auto" else study.task
     tasks.get(kind)
-    known = _suggested(cohort) or DEFAULT_MEMBERS[kind]
+    known = _suggested(cohort, kind) or DEFAULT_MEMBERS[kind]
     several = known if len(known) == 1 else (*known, "ensemble:members=" + "+".join(known))
     chosen = study.model or (several if len(cohort) >= FEW else known[:1])
     return study.with_(task=kind, model=tuple(chosen))
 
 
-def _suggested(cohort: Cohort) -> tuple[str, ...]:
+def _suggested(cohort: Cohort, kind: str) -> tuple[str, ...]:
     """Models that the modality of some input asks for where none are named; () for plain tables."""
+    things = [column for column in cohort.role("input") if modalities.get(column.modality).is_thing]
+    if len(things) == 2 and kind in models.get(PAIRS).answers:
+        return (PAIRS,)
     names = [name for column in cohort.role("input") for name in modalities.get(column.modality).suggests]
     return tuple(dict.fromkeys(names))
 
@@ -257,9 +268,9 @@ def _with_sizes(study: Study, cohort: Cohort, target: Target, groups: np.ndarray
 
 
 def _splits(
-    study: Study, cohort: Cohort, target: Target, groups: np.ndarray, external: bool
+    study: Study, cohort: Cohort, target: Target, groups: np.ndarray, external: bool, things: dict[str, np.ndarray]
 ) -> tuple[list[split.Split], np.ndarray]:
-    """Cross-validation inside the development part, leave-one-site-out over it, and the hold-out."""
+    """Cross-validation inside the development part, leave-one-site-out and new things over it, and the hold-out."""
     everything = np.arange(len(cohort))
     held: list[split.Split] = []
     if external:
@@ -276,6 +287,10 @@ def _splits(
     parts = [s.at(development) for s in inside]
     if cohort.role("site"):
         parts += [s.at(development) for s in split.by_site(cohort.take(development), groups[development])]
+    if things:
+        held_out = {name: codes[development] for name, codes in things.items()}
+        cold = cold_splits(held_out, groups[development], seen.strata, study.rng("cold"), classes=classes is not None)
+        parts += [s.at(development) for s in cold]
     last = held or [split.Split("final", 0, 0, everything, np.empty(0, dtype=np.int64))]
     return [*parts, *last], development
 

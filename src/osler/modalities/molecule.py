@@ -67,6 +67,7 @@ class Molecule(Modality):
     emits = "dense"
     also = ("graph", "sequence")
     suggests = ("boosting", "gaussian_process")
+    is_thing = True
     unit_kinds = ("scaffold", "cluster")
     extra = "molecules"
     Options = MoleculeOptions
@@ -129,7 +130,7 @@ class Molecule(Modality):
         features = _features()
         numbers = features.dense(_texts(values).to_list(), state["features"], _policy(state), state["notation"])
         kinds = [
-            k for f in state["features"] for k in ("continuous" if f == "descriptors" else "count",) * features.WIDTH[f]
+            k for f in state["features"] for k in ("continuous" if f in features.CONTINUOUS else "count",) * features.WIDTH[f]
         ]
         names = [f"{state['column']}: {name}" for name in features.names(state["features"])]
         if state.get("encoder"):

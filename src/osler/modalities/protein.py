@@ -44,6 +44,7 @@ class Protein(Modality):
     name = "protein"
     also = ("sequence",)
     suggests = ("boosting",)
+    is_thing = True
     unit_kinds = ("sequence", "family")
     Options = ProteinOptions
 

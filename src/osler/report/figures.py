@@ -41,6 +41,8 @@ def where(part: str) -> str:
     """A part in words."""
     if part.startswith("site="):
         return f"at {part[5:]}, left out of training"
+    if part.startswith("cold="):
+        return f"new {' and new '.join(part[5:].split('+'))}, kept out of training"
     return {"cv": "cross-validation", "holdout": "hold-out", "training": "on the rows it was fitted to"}.get(part, part)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from osler.report import figures, flow, tables
 from osler.report.charts import Figure
+from osler.report.cold import whats_new
 from osler.report.equation import Equation, digest, equation
 from osler.report.figures import where
 from osler.report.items import CARD_QUESTIONS, PROBAST_QUESTIONS
@@ -100,7 +101,7 @@ def _performance(m: Material, filled: list[Filled], drawn: list[Figure]) -> list
         heading = tag("h3", where(part).capitalize()) if "holdout" in m.parts else None
         out += [heading, tables.scores(m, part, f"Models, {where(part)}"), _pictures(drawn, figures.of_part(m, part)), tables.confusion(m, part),
                 tables.comparison(m, part), _folded("Every measure", tables.all_scores(m, part))]  # fmt: skip
-    return out
+    return [*out, whats_new(m)]
 
 
 def _thresholds(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:

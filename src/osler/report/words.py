@@ -18,6 +18,8 @@ METRICS: dict[str, tuple[str, int, bool, str]] = {
     "npv": ("NPV", 3, False, "share of negative calls that are right"),
     "f1": ("F1", 3, False, "harmonic mean of precision and sensitivity"),
     "mcc": ("MCC", 3, False, "Matthews correlation of call and outcome"),
+    "mse": ("MSE", 3, True, "mean squared error, in squared units of the target"),
+    "concordance": ("Concordance index", 3, False, "chance that of two pairs with unequal values the larger gets the larger prediction; 0.5 is a coin"),
     "brier": ("Brier score", 3, True, "mean squared error of the probability; 0 is perfect"),
     "log_loss": ("Log loss", 3, True, "mean surprise at the outcome; 0 is perfect"),
     "ece": ("Calibration error (ECE)", 3, True, "mean gap between said and seen, over bins"),
