@@ -130,7 +130,8 @@ class Molecule(Modality):
         features = _features()
         numbers = features.dense(_texts(values).to_list(), state["features"], _policy(state), state["notation"])
         kinds = [
-            k for f in state["features"] for k in ("continuous" if f in features.CONTINUOUS else "count",) * features.WIDTH[f]
+            kind for f in state["features"]
+            for kind in ("continuous" if f in features.CONTINUOUS else "count",) * features.WIDTH[f]
         ]
         names = [f"{state['column']}: {name}" for name in features.names(state["features"])]
         if state.get("encoder"):

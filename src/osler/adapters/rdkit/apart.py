@@ -110,10 +110,11 @@ def _limit_memory() -> None:
 
 def _rehearse(mol: Any) -> None:
     """Make what is slowest on odd molecules, and throw it away."""
-    from osler.adapters.rdkit import descriptors, fingerprints, scaffolds
+    from osler.adapters.rdkit import descriptors, fingerprints, pairs, scaffolds
 
     fingerprints.counts([mol], ("ecfp", "avalon", "erg", "maccs"))
     descriptors.describe([mol])
+    pairs.both([mol])
     scaffolds.scaffold(mol)
 
 

@@ -13,44 +13,60 @@ from typing import Any
 
 import numpy as np
 
-from osler.adapters.rdkit import descriptors, fingerprints, identity
+from osler.adapters.rdkit import descriptors, fingerprints, identity, pairs
 from osler.adapters.rdkit.parse import parse
-from osler.adapters.rdkit.standardise import MIXTURE, Policy, standardise
+from osler.adapters.rdkit.standardise import MIXTURE, Policy, is_standard, standardise
 from osler.errors import OptionError, nearest
 from osler.registry import optional
 
 #: Every set of dense features and its width.
-WIDTH = {**fingerprints.WIDTH, "descriptors": len(descriptors.NAMES)}
-#: Bytes that kept rows may take together.
-MAX_BYTES = 512 << 20
+WIDTH = {
+    **fingerprints.WIDTH, "pairs": len(pairs.PAIR_NAMES), "basics": len(pairs.BASIC_NAMES),
+    "descriptors": len(descriptors.NAMES),
+}  # fmt: skip
+#: Sets whose features are real numbers; the others are counts.
+CONTINUOUS = {"basics": pairs.BASIC_NAMES, "descriptors": descriptors.NAMES}
+#: One word for several sets: "fast" is what a library of millions can be answered with.
+PRESETS = {"fast": ("ecfp2", "pairs", "basics")}
+#: Bytes that kept rows may take together, and the molecules last read, which the next step asks for again.
+MAX_BYTES, MAX_MOLECULES = 512 << 20, 4096
+
+#: Molecules worked on together.
+_BATCH = 500
 
 _KEPT: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+_READ: OrderedDict[tuple[Any, ...], tuple[Any | None, str, tuple[str, ...]]] = OrderedDict()
 _LOCK = Lock()
 _held = 0
 
 
 def known(features: Sequence[str]) -> tuple[str, ...]:
-    """The features, if each is one of `WIDTH`.
+    """The features, if each is one of `WIDTH`; a word of `PRESETS` stands for several.
 
     Raises:
         OptionError: one is not; the nearest is suggested.
     """
+    names = (*WIDTH, *PRESETS)
     for name in features:
-        if name not in WIDTH:
+        if name not in names:
             raise OptionError(
-                f"features of molecules must be of {', '.join(WIDTH)}, was '{name}': {nearest(name, WIDTH)}"
+                f"features of molecules must be of {', '.join(names)}, was '{name}': {nearest(name, names)}"
             )
     if not features:
         raise OptionError(f"features of molecules must be one or more of {', '.join(WIDTH)}, there were none")
-    return tuple(dict.fromkeys(features))
+    return tuple(dict.fromkeys(one for name in features for one in PRESETS.get(name, (name,))))
 
 
 def names(features: Sequence[str]) -> list[str]:
     """One name per dense feature, in the order of `dense`."""
     return [
         name for kind in features
-        for name in (descriptors.NAMES if kind == "descriptors" else [f"{kind} {i}" for i in range(WIDTH[kind])])
+        for name in (CONTINUOUS[kind] if kind in CONTINUOUS else _count_names(kind))
     ]  # fmt: skip
+
+
+def _count_names(kind: str) -> Sequence[str]:
+    return pairs.PAIR_NAMES if kind == "pairs" else [f"{kind} {i}" for i in range(WIDTH[kind])]
 
 
 def molecules(texts: Sequence[str | None], policy: Policy, kind: str = "smiles") -> list[Any | None]:
@@ -59,14 +75,27 @@ def molecules(texts: Sequence[str | None], policy: Policy, kind: str = "smiles")
 
 
 def read(text: str, policy: Policy, kind: str = "smiles") -> tuple[Any | None, str, tuple[str, ...]]:
-    """One standardised molecule, or None and the reason, and what the policy changed."""
+    """One standardised molecule, or None and the reason, and what the policy changed; the last ones are kept."""
     if kind == "auto":
         kind = "inchi" if text.startswith("InChI=") else "smiles"
+    key = (text, kind, policy)
+    with _LOCK:
+        known = _READ.get(key)
+    if known is not None:
+        return known
     found = parse(text, kind)
     if found.mol is None:
-        return None, found.reason, ()
-    mol, changes = standardise(found.mol, policy)
-    return (mol, "", changes) if mol is not None else (None, MIXTURE, ())
+        answer = (None, found.reason, ())
+    elif is_standard(text, kind, policy):
+        answer = (found.mol, "", ())
+    else:
+        mol, changes = standardise(found.mol, policy)
+        answer = (mol, "", changes) if mol is not None else (None, MIXTURE, ())
+    with _LOCK:
+        _READ[key] = answer
+        while len(_READ) > MAX_MOLECULES:
+            _READ.popitem(last=False)
+    return answer
 
 
 def facts(texts: Sequence[str | None], policy: Policy, kind: str = "smiles") -> list[tuple[str, tuple[str, ...], int]]:
@@ -105,9 +134,9 @@ def dense(texts: Sequence[str | None], features: Sequence[str], policy: Policy, 
                 _keep((text, kind, policy, feature), np.empty(0, np.uint8))
         elif parts and all(part.size for part in parts):
             out[places] = np.concatenate(parts)
-    for start in range(0, len(lacking), 1000):
-        batch = lacking[start : start + 1000]
-        parts = _computed([mol for _, mol in batch], features)
+    for start in range(0, len(lacking), _BATCH):
+        batch = lacking[start : start + _BATCH]
+        parts = computed([mol for _, mol in batch], features)
         for row, (text, _) in enumerate(batch):
             for feature, part in zip(features, parts):
                 _keep((text, kind, policy, feature), part[row].copy())
@@ -149,11 +178,19 @@ def forget() -> None:
     global _held
     with _LOCK:
         _KEPT.clear()
+        _READ.clear()
         _held = 0
 
 
-def _computed(mols: list[Any], features: Sequence[str]) -> list[np.ndarray]:
-    return [descriptors.describe(mols) if f == "descriptors" else fingerprints.counts(mols, (f,))[f] for f in features]
+def computed(mols: Sequence[Any], features: Sequence[str]) -> list[np.ndarray]:
+    """(n, width) per set of features, in small types, of n molecules."""
+    made: dict[str, np.ndarray] = {}
+    if {"pairs", "basics"} & set(features):
+        made["pairs"], made["basics"] = pairs.both(mols)
+    if "descriptors" in features:
+        made["descriptors"] = descriptors.describe(mols)
+    made |= fingerprints.counts(mols, [f for f in features if f not in made])
+    return [made[f] for f in features]
 
 
 def _recall(key: tuple[Any, ...]) -> Any:

@@ -18,7 +18,8 @@ from osler.errors import OptionError, nearest
 from osler.registry import optional
 
 #: Features per fingerprint.
-WIDTH = {"ecfp": 1024, "ecfp6": 1024, "avalon": 1024, "erg": 315, "maccs": 167}
+WIDTH = {"ecfp": 1024, "ecfp2": 1024, "ecfp6": 1024, "avalon": 1024, "erg": 315, "maccs": 167}
+_RADIUS = {"ecfp": 2, "ecfp2": 1, "ecfp6": 3}
 #: What Avalon counts for a molecule (all classes but those for queries), as RDKit does for its own molecules.
 _AVALON_CLASSES = 0x7FFF
 _USUAL = re.compile(r"\[(?:nH|n\+|N\+|NH\d?\+|O-|S\+)\]")
@@ -28,8 +29,8 @@ _RARE = re.compile(r"[\[<>$]")
 def counts(mols: Sequence[Any], kinds: Sequence[str] = ("ecfp",)) -> dict[str, np.ndarray]:
     """Counted fingerprints of n molecules: kind → (n, width).
 
-    `ecfp` (Morgan radius 2), `ecfp6` (radius 3), `avalon` and `maccs` are uint8, counts above 255 being 255; `erg` is
-    float32.
+    `ecfp` (Morgan radius 2), `ecfp2` (radius 1), `ecfp6` (radius 3), `avalon` and `maccs` are uint8, counts above 255
+    being 255; `erg` is float32.
 
     Raises:
         OptionError: a kind that is none of `WIDTH`.
@@ -50,7 +51,7 @@ def bits(mols: Sequence[Any], kind: str = "ecfp", width: int = 2048) -> np.ndarr
 
     Args:
         mols: n molecules.
-        kind: "ecfp" (radius 2), "ecfp6" (radius 3), "avalon" or "maccs".
+        kind: "ecfp" (radius 2), "ecfp2" (radius 1), "ecfp6" (radius 3), "avalon" or "maccs".
         width: bits, a multiple of 64; MACCS keys have 167 bits and take three words.
 
     Raises:
@@ -71,8 +72,8 @@ def bits(mols: Sequence[Any], kind: str = "ecfp", width: int = 2048) -> np.ndarr
 def _maker(kind: str) -> Callable[[Any], np.ndarray]:
     if kind not in WIDTH:
         raise OptionError(f"fingerprint must be one of {', '.join(WIDTH)}, was '{kind}': {nearest(kind, WIDTH)}")
-    if kind in ("ecfp", "ecfp6"):
-        morgan = _morgan(3 if kind == "ecfp6" else 2, WIDTH[kind])
+    if kind in _RADIUS:
+        morgan = _morgan(_RADIUS[kind], WIDTH[kind])
         return lambda mol: np.minimum(morgan.GetCountFingerprintAsNumPy(mol), 255)
     if kind == "erg":
         return optional("rdkit.Chem.rdReducedGraphs", "molecules").GetErGFingerprint
@@ -83,14 +84,14 @@ def _maker(kind: str) -> Callable[[Any], np.ndarray]:
 
 @cache
 def _bit_maker(kind: str, width: int) -> Callable[[Any], np.ndarray]:
-    if kind in ("ecfp", "ecfp6"):
-        return _morgan(3 if kind == "ecfp6" else 2, width).GetFingerprintAsNumPy
+    if kind in _RADIUS:
+        return _morgan(_RADIUS[kind], width).GetFingerprintAsNumPy
     if kind == "maccs":
         return _maccs
     if kind == "avalon":
         avalon = optional("rdkit.Avalon.pyAvalonTools", "molecules")
         return lambda mol: _array(avalon.GetAvalonFP(mol, width), width)
-    raise OptionError(f"binary fingerprint must be ecfp, ecfp6, avalon or maccs, was '{kind}'")
+    raise OptionError(f"binary fingerprint must be ecfp, ecfp2, ecfp6, avalon or maccs, was '{kind}'")
 
 
 @cache

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from osler.adapters.rdkit import descriptors, fingerprints
+from osler.adapters.rdkit import features, fingerprints
 from osler.registry import optional
 
 #: Radius of the fingerprints that tell which atoms each count comes from.
-_RADIUS = {"ecfp": 2, "ecfp6": 3}
+_RADIUS = {"ecfp": 2, "ecfp2": 1, "ecfp6": 3}
 
 
 def spelled(mol: Any) -> tuple[str, tuple[int, ...]]:
@@ -112,9 +112,7 @@ def _remade(mol: Any, copies: list[Any], feature: str) -> np.ndarray:
 
 
 def _computed(mol: Any, feature: str) -> np.ndarray:
-    if feature == "descriptors":
-        return descriptors.describe([mol])
-    return fingerprints.counts([mol], (feature,))[feature]
+    return features.computed([mol], (feature,))[0]
 
 
 def _environments_without(mol: Any, feature: str, masks: np.ndarray) -> np.ndarray:

@@ -98,6 +98,14 @@ def standardise(mol: Any, policy: Policy) -> tuple[Any | None, tuple[str, ...]]:
     return mol, tuple(changes)
 
 
+def is_standard(text: str, kind: str, policy: Policy) -> bool:
+    """Whether a SMILES shows at a glance that the policy has nothing to change in it: one part, no charges, and a
+    policy that asks for no more. True for most molecules of a library, which are then spared the questions.
+    """
+    more = policy.isotopes, policy.stereo, policy.tautomer
+    return kind == "smiles" and more == ("keep",) * 3 and not any(mark in text for mark in ".+-")
+
+
 def parent(mol: Any) -> Any:
     """The substance itself: without counter-ions, the largest part of a mixture, neutral."""
     return standardise(mol, Policy())[0]
