@@ -163,22 +163,46 @@ def test_counts_are_compared_by_what_they_share(rng):
     assert error["gaussian_process"] < 0.5 * error["boosting"]
 
 
-def test_out_of_fold_answers_are_those_of_fits_on_the_other_folds(rng):
-    data = table("regression", n=90)
-    codes = data.groups % 3
-    plan = [(np.flatnonzero(codes != k), np.flatnonzero(codes == k)) for k in range(3)]
-    model = models.get("gaussian_process:learn_rows=1000")
-    params, answers = model.fit_out_of_fold(data, plan, np.random.default_rng(0))
-    singly = [model.predict(model.fit(data.take(a), np.random.default_rng(1)), data.take(b).blocks).value for a, b in plan]
-    assert answers.value == pytest.approx(np.concatenate(singly), abs=1e-6)
-    assert params.meta["rows_used"] == 90
+def test_out_of_bag_answers_come_from_other_groups(rng):
+    """A group's outcomes, moved far away, move its own answers no more than the means that all rows share."""
+    data = table("regression", n=120)
+    model = models.get("gaussian_process")
+    _, before = model.fit_out_of_bag(data, np.random.default_rng(0))
+    y, held = data.target.y.copy(), data.groups == 7
+    y[held] = -y[held]
+    _, after = model.fit_out_of_bag(replace(data, target=replace(data.target, y=y)), np.random.default_rng(0))
+    assert before.value[held] == pytest.approx(after.value[held], abs=0.15)
+    error = np.mean((before.value[:, 0] - data.target.y) ** 2)
+    assert error < 0.8 * data.target.y.var()
+    seen = model.predict(model.fit(data, np.random.default_rng(0)), data.blocks).value[:, 0]
+    assert error > 1.1 * np.mean((seen - data.target.y) ** 2)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_out_of_bag_chances_are_neither_sure_nor_blind(kind, rng):
+    data = table(kind, n=240)
+    model, task = models.get("gaussian_process"), tasks.get(kind)
+    params, answer = model.fit_out_of_bag(data, rng)
+    assert answer.value.sum(axis=1) == pytest.approx(1.0)
+    loss = task.loss(data.target, answer).mean()
+    same = np.bincount(data.target.y) / len(data)
+    assert loss < 0.95 * task.loss(data.target, replace(answer, value=np.tile(same, (240, 1)))).mean()
+    assert loss > 0.9 * task.loss(data.target, model.predict(params, data.blocks)).mean()
+
+
+def test_rows_beyond_the_most_are_answered_out_of_bag_too(rng):
+    data = table("regression", n=200)
+    params, answer = models.get("gaussian_process:max_rows=80").fit_out_of_bag(data, rng)
+    assert params.meta["rows_used"] <= 100
+    assert len(answer.value) == 200
+    assert np.isfinite(answer.value).all()
 
 
 def test_what_it_leaves_to_folds_outside(rng):
-    data = table("binary", n=90)
-    plan = [(np.arange(45), np.arange(45, 90))]
-    assert models.get("gaussian_process").fit_out_of_fold(data, plan, rng) is None
-    assert models.get("gaussian_process:max_rows=50").fit_out_of_fold(table("regression", n=90), plan, rng) is None
+    assert models.get("gaussian_process").fit_out_of_bag(table("multilabel", n=90), rng) is None
+    data = table("regression", n=60)
+    one = replace(data, groups=np.zeros(60, dtype=np.int64))
+    assert models.get("gaussian_process").fit_out_of_bag(one, rng) is None
 
 
 def test_it_says_that_it_stores_rows_and_how_many_it_used(rng):

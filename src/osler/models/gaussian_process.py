@@ -8,7 +8,6 @@ Platt's line; what is held out comes from the same inverse as the fit, without f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -66,40 +65,34 @@ class GaussianProcess(Estimator):
         data = batches.all()
         if data.target.kind == "multilabel":
             return fit_per_label(data, rng, self.fit)
-        folds = inner_folds(data, self.options.folds, rng, self.options.max_rows)
-        used = np.flatnonzero(folds >= 0) if folds.max(initial=-1) >= 1 else np.arange(len(data))
-        part = data.take(used)
-        design = KernelDesign.fit(part.blocks)
-        rows = design.rows(part.blocks)
-        process = _Process.learn(
-            design.names, kernels.between(design.names, rows, rows), _numbers(part), case_weights(part.target, self.options.weights),
-            rng.permutation(len(part))[: self.options.learn_rows], self.options.steps,
-        )  # fmt: skip
-        return self._params(design, rows, process, part, folds[used])
+        rows = _Training.of(data, self.options, rng)
+        process = rows.learn(rng.permutation(len(rows.data)), self.options)
+        return rows.params(process, process.held_out(rows.folds))
 
-    def fit_out_of_fold(
-        self, batches: Batches, plan: Sequence[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator
-    ) -> tuple[Params, Prediction] | None:
-        """As `Estimator.fit_out_of_fold`: what counts share, which no fold changes, is computed once."""
+    def fit_out_of_bag(self, batches: Batches, rng: np.random.Generator) -> tuple[Params, Prediction] | None:
+        """As `Estimator.fit_out_of_bag`. The kernel is learnt twice, on rows of two halves of the groups; each group's rows are
+        answered from all other groups' by the kernel of the half that it is not in.
+        """
         data = batches.all()
-        if data.target.kind != "regression" or len(data) > self.options.max_rows:
+        rows = _Training.of(data, self.options, rng)
+        groups = np.unique(rows.data.groups, return_inverse=True)[1]
+        half = (rng.permutation(int(groups.max()) + 1) % 2)[groups]
+        if data.target.kind == "multilabel" or min(np.bincount(half, minlength=2)) < 2:
             return None
-        whole = KernelDesign.fit(data.blocks)
-        counts = whole.counts(data.blocks)
-        alike = [kernels.minmax(c, c) for c in counts]
-        y, w = _numbers(data), case_weights(data.target, self.options.weights)
-        parts = []
-        for train, test in plan:
-            design = KernelDesign.fit(data.take(train).blocks)
-            number = design.numbers(data.blocks)
-            bases = _of_part(design, number[train], number[train], [a[np.ix_(train, train)] for a in alike])
-            process = _Process.learn(
-                design.names, bases, y[train], w[train], rng.permutation(len(train))[: self.options.learn_rows],
-                self.options.steps,
-            )  # fmt: skip
-            crossed = _of_part(design, number[test], number[train], [a[np.ix_(test, train)] for a in alike])
-            parts.append(Prediction(process.mean(crossed)))
-        return self.fit(data, rng), Prediction.concat(parts)
+        order = rng.permutation(len(groups))
+        first, second = (rows.learn(order[half[order] == k], self.options) for k in (0, 1))
+        unseen = np.where(half[:, None] == 1, first.held_out(groups), second.held_out(groups))
+        answer = unseen
+        if rows.classes:
+            lines = [_platt_lines(rows.data, unseen, half == k) for k in (0, 1)]
+            answer = np.where(half[:, None] == 1, _chance(unseen, lines[0]), _chance(unseen, lines[1]))
+        params = rows.params(first, unseen)
+        whole = np.empty((len(data), max(data.target.n_outputs, 1)))
+        whole[rows.used] = _prediction(answer, rows.classes).value
+        rest = np.setdiff1d(np.arange(len(data)), rows.used)
+        if len(rest):
+            whole[rest] = self.predict(params, data.take(rest).blocks).value
+        return params, Prediction(whole)
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Class or label probabilities, or the mean and its spread."""
@@ -115,25 +108,55 @@ class GaussianProcess(Estimator):
             means.append(process.mean(bases))
             spreads.append(process.spread(bases, _of_self(process.names, part)))
         out = np.concatenate(means) if means else np.zeros((0, len(process.centre)))
-        if not params.meta["classes"]:
-            return Prediction(out, spread=np.concatenate(spreads) if spreads else np.zeros(0))
-        lines = params.arrays["platt"]
-        p = sigmoid(out * lines[:, 0] + lines[:, 1])
-        return probabilities(p[:, 0]) if params.meta["classes"] == 2 else Prediction(p / p.sum(axis=1, keepdims=True))
+        if params.meta["classes"]:
+            return _prediction(_chance(out, params.arrays["platt"]), params.meta["classes"])
+        return Prediction(out, spread=np.concatenate(spreads) if spreads else np.zeros(0))
 
-    @staticmethod
-    def _params(design: KernelDesign, rows: Rows, process: _Process, data: Encoded, folds: np.ndarray) -> Params:
-        meta, arrays = design.to_params()
+
+@dataclass(frozen=True)
+class _Training:
+    """Training rows as the kernel sees them.
+
+    Attributes:
+        data: the rows that are used. used: their positions. folds: (n,) whole groups together; -1 if there are no folds.
+        classes: 0 for a number. bases: (n, n) per kernel. weights: (n,) case weights.
+    """
+
+    data: Encoded
+    used: np.ndarray
+    folds: np.ndarray
+    classes: int
+    design: KernelDesign
+    rows: Rows
+    bases: list[np.ndarray]
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, data: Encoded, options: GaussianProcessOptions, rng: np.random.Generator) -> _Training:
+        """At most about `options.max_rows` of the rows."""
+        folds = inner_folds(data, options.folds, rng, options.max_rows)
+        used = np.flatnonzero(folds >= 0) if folds.max(initial=-1) >= 1 else np.arange(len(data))
+        part = data.take(used)
+        design = KernelDesign.fit(part.blocks)
+        rows = design.rows(part.blocks)
         classes = len(data.target.classes) if data.target.kind != "regression" else 0
-        facts = {"classes": classes, "stores_rows": True, "rows_used": len(rows), **process.meta()}
-        arrays |= {f"counts/{i}": counts for i, counts in enumerate(rows.counts)} | process.arrays() | {"numbers": rows.numbers}
-        if classes:
-            arrays["platt"] = _platt_lines(process, data, folds)
+        bases = kernels.between(design.names, rows, rows)
+        return cls(part, used, folds[used], classes, design, rows, bases, case_weights(part.target, options.weights))
+
+    def learn(self, order: np.ndarray, options: GaussianProcessOptions) -> _Process:
+        """A process whose kernel is learnt on the first of these rows."""
+        some = order[: options.learn_rows]
+        return _Process.learn(self.design.names, self.bases, _numbers(self.data), self.weights, some, options.steps)
+
+    def params(self, process: _Process, unseen: np.ndarray | None) -> Params:
+        """Everything that answers: `unseen` (n, c) are means of rows from others, for the probabilities of classes."""
+        meta, arrays = self.design.to_params()
+        facts = {"classes": self.classes, "stores_rows": True, "rows_used": len(self.rows), **process.meta()}
+        arrays |= {f"counts/{i}": counts for i, counts in enumerate(self.rows.counts)}
+        arrays |= process.arrays() | {"numbers": self.rows.numbers}
+        if self.classes:
+            arrays["platt"] = _platt_lines(self.data, unseen, np.ones(len(self.data), dtype=bool))
         return Params({**meta, **facts}, arrays)
-
-
-def _of_part(design: KernelDesign, x: np.ndarray, y: np.ndarray, alike: list[np.ndarray]) -> list[np.ndarray]:
-    return (kernels.of_numbers(x, y) if kernels.NUMBERS[0] in design.names else []) + alike
 
 
 def _of_self(names: tuple[str, ...], rows: Rows) -> list[np.ndarray]:
@@ -153,18 +176,29 @@ def _numbers(data: Encoded) -> np.ndarray:
     return (np.asarray(y)[:, None] == ([1] if k == 2 else np.arange(k))).astype(np.float64)
 
 
-def _platt_lines(process: _Process, data: Encoded, folds: np.ndarray) -> np.ndarray:
-    """(c, 2) slope and constant per class, from margins of folds that were left out; the prior odds if there are none."""
-    wanted, margins = _numbers(data), process.held_out(folds)
+def _platt_lines(data: Encoded, unseen: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    """(c, 2) slope and constant per class, from means (n, c) of some rows (mask) that come from others; prior odds without."""
+    wanted, w = _numbers(data)[rows], case_weights(data.target, "none")[rows]
     lines = []
     for k in range(wanted.shape[1]):
-        y, w = wanted[:, k].astype(np.int64), case_weights(data.target, "none")
-        if margins is None or len(np.unique(y)) < 2:
+        y = wanted[:, k].astype(np.int64)
+        if unseen is None or len(np.unique(y)) < 2:
             p = (float(w @ y) + 0.5) / (float(w.sum()) + 1.0)
             lines.append([0.0, float(np.log(p / (1 - p)))])
         else:
-            lines.append(solvers.platt_line(margins[:, k], y, w))
+            lines.append(solvers.platt_line(unseen[rows, k], y, w))
     return np.array(lines)
+
+
+def _chance(means: np.ndarray, lines: np.ndarray) -> np.ndarray:
+    return sigmoid(means * lines[:, 0] + lines[:, 1])
+
+
+def _prediction(value: np.ndarray, classes: int) -> Prediction:
+    """From (n, c) numbers, the chance of the second of two classes, or of each of several before they sum to one."""
+    if classes == 2:
+        return probabilities(value[:, 0])
+    return Prediction(value / value.sum(axis=1, keepdims=True) if classes else value)
 
 
 @dataclass(frozen=True)
@@ -233,9 +267,8 @@ class _Process:
         """
         if folds.max(initial=-1) < 1:
             return None
-        out = np.empty_like(self.y)
-        for fold in range(folds.max() + 1):
-            held = np.flatnonzero(folds == fold)
+        out, order = np.empty_like(self.y), np.argsort(folds, kind="stable")
+        for held in np.split(order, np.flatnonzero(np.diff(folds[order])) + 1):
             out[held] = self.y[held] - np.linalg.solve(self.inverse[np.ix_(held, held)], self.alpha[held])
         return out * self.scale + self.centre
 
