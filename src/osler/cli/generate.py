@@ -58,7 +58,7 @@ def _train(library: Path, out: Path | None, most: int, quiet: bool, options: Gen
 
 def _line(event: dict[str, Any]) -> None:
     """One line per measurement, on the error output."""
-    shown = ("validity", "unique_1k", "novelty", "internal_diversity", "scaffold_similarity", "fcd", "sa", "qed")
+    shown = ("validity", "unique_1k", "unique_10k", "novelty", "internal_diversity", "scaffold_similarity", "fragment_similarity", "fcd", "sa", "qed")
     parts = [f"{name} {event['measures'][name]['value']:.3f}" for name in shown if name in event["measures"]]
     parts += [f"{name} loss {value:.3f}" if name != "loss" else f"loss {value:.3f}" for name, value in event["losses"].items()]
     print(f"step {event['step']}/{event['total']}: {', '.join(parts)}", file=sys.stderr, flush=True)
