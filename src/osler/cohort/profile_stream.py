@@ -119,7 +119,7 @@ def stream(path: Path, form: str, options: dict[str, Any]) -> Profile:
     first: dict[str, int] = {}
     n_used = 0
     declared = dict(options.get("columns") or {})
-    for table, refused in _csv(path) if form == "csv" else _parquet(path):
+    for table, refused in csv_blocks(path) if form == "csv" else parquet_blocks(path):
         for row, why in refused:
             reasons[why] += 1
             first.setdefault(why, row)
@@ -154,7 +154,8 @@ def stream(path: Path, form: str, options: dict[str, Any]) -> Profile:
     return Profile(path.name, n_used + n_refused, n_used, n_refused, columns, findings, ledger, min(SAMPLE, n_used))
 
 
-def _csv(path: Path) -> Iterator[tuple[pl.DataFrame, list[tuple[int, str]]]]:
+def csv_blocks(path: Path) -> Iterator[tuple[pl.DataFrame, list[tuple[int, str]]]]:
+    """Consecutive rows of a delimited text, all cells text, with their numbers; and the rows refused among them."""
     found = encoding.decide(limits.unpack(path, 1 << 44), path.name)
     steps = limits.unpack(path, 1 << 44)
     reader = Delimited(path.name, "\t" if path.name.lower().removesuffix(".gz").endswith((".tsv", ".tab")) else "")
@@ -163,7 +164,8 @@ def _csv(path: Path) -> Iterator[tuple[pl.DataFrame, list[tuple[int, str]]]]:
         yield table.with_columns(pl.Series(ROW, block.rows)), block.refused
 
 
-def _parquet(path: Path) -> Iterator[tuple[pl.DataFrame, list[tuple[int, str]]]]:
+def parquet_blocks(path: Path) -> Iterator[tuple[pl.DataFrame, list[tuple[int, str]]]]:
+    """Consecutive rows of a Parquet file in its own types, with their numbers; none is refused."""
     at = 0
     while True:
         with sources.native(path.name, "Parquet file"):

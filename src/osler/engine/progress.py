@@ -37,15 +37,15 @@ class Progress:
             self._bar.stop()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Report that `done` of `total` steps of a stage are finished."""
+        """Report that `done` of `total` steps of a stage are finished; a total of 0 is not known."""
         if self._silent:
             return
         if self._bar is not None:
             if stage not in self._tasks:
-                self._tasks[stage] = self._bar.add_task(stage, total=total)
-            self._bar.update(self._tasks[stage], completed=done, total=total)
+                self._tasks[stage] = self._bar.add_task(stage, total=total or None)
+            self._bar.update(self._tasks[stage], completed=done, total=total or None)
             return
         now = time.monotonic()
         if done in (0, total) or now - self._last.get(stage, 0.0) > 5.0:
             self._last[stage] = now
-            print(f"{stage}: {done}/{total}", file=sys.stderr, flush=True)
+            print(f"{stage}: {done}/{total}" if total else f"{stage}: {done}", file=sys.stderr, flush=True)

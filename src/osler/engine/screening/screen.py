@@ -64,7 +64,7 @@ def screen(
     Args:
         library: a file that `osler.engine.screening.library.entries` reads.
         out: folder to make. The same library, options and folder continue from what is finished.
-        progress: called with (stage, done, total); the total of a stream is not known and is what is done.
+        progress: called with (stage, done, total); the total of a stream is not known and is 0.
 
     Raises:
         InputError: library, options, runs or actives are not what they must be, or no molecule could be read.
@@ -83,7 +83,7 @@ def screen(
         for block in blocks(stream, options.block):
             state.add(block, stages.passed(block), options.keep)
             if progress is not None:
-                progress("molecules", state.done, state.done)
+                progress("molecules", state.done, 0)
         if not state.counts["readable"]:
             shutil.rmtree(work)
             raise ReadError(
