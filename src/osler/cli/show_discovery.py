@@ -10,7 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from osler.engine.discovery.drugs import Drugs
     from osler.engine.discovery.known import Known
+    from osler.engine.discovery.profile import Profile
+    from osler.engine.discovery.reference import Reference
+    from osler.engine.discovery.repurpose import Judged
     from osler.engine.discovery.targets import Evaluation
 
 
@@ -76,3 +80,49 @@ def write_rows(rows: Sequence[dict[str, Any]], out: Path) -> None:
 
     write_atomic(out, defused(pl.DataFrame(list(rows), infer_schema_length=None)).write_csv().encode())
     print(f"written: {out}")
+
+
+def show_profiles(profiles: Sequence[Profile], reference: Reference, most: int = 5) -> None:
+    """The first profiles, line by line."""
+    for one in profiles[:most]:
+        print(f"\n{one.query.name or one.query.smiles}")
+        print("  " + ", ".join(f"{n['name']} {n['value']:.4g} {n['unit']}".rstrip() for n in one.plain if n["value"] is not None))
+        broken = [f"{v['name']} ({v['met']})" for v in one.verdicts if not v["passes"]]
+        print(f"  rules and alerts met: {', '.join(broken) if broken else 'none'}")
+        rows = []
+        for line in one.lines:
+            k = 2 if line["kind"] == "number" else 3
+            limits = f"{line['low']:.{k}f} to {line['high']:.{k}f}" if line["low"] is not None else ""
+            seen = f"in its table; left out {line['out_of_fold']:.{k}f}" if line["in_training"] and line["out_of_fold"] is not None else ""
+            percentile = "" if line["percentile"] is None else f"{line['percentile']:.0f}"
+            rows.append((
+                line["endpoint"], f"{line['value']:.{k}f} {line['unit']}".strip(), limits, percentile, "inside" if line["in_domain"] else "outside",
+                f"{line['n']:,}", line["certificate"], seen,
+            ))  # fmt: skip
+        grid(("endpoint", "answer", "interval", "percentile", "domain", "n", "certificate", ""), rows, ("percentile", "n"))
+    if len(profiles) > most:
+        print(f"{len(profiles) - most:,} more: see --out")
+    if reference.n:
+        print(f"percentile: among {reference.n:,} {reference.what}")
+
+
+def show_drugs(rows: Sequence[dict[str, Any]], drugs: Drugs) -> None:
+    """One line per drug, with the drug that it is most like by each source."""
+    found = [s for s in drugs.similarity if rows and s in rows[0]]
+    lines = [
+        (str(r["rank"]), r["name"], "already used" if r["already_used"] else "", f"{r['score']:.3f}",
+         *(f"{r[s]:.2f} {r[f'{s}_like']}".strip() if r[s] > 0 else "" for s in found))
+        for r in rows
+    ]  # fmt: skip
+    grid(("rank", "drug", "", "score", *(f"{s}, like" for s in found)), lines, ("rank", "score"))
+    print(f"out of {len(drugs):,} drugs; a ranking for research by likeness to drugs in use, no advice on treatment")
+
+
+def show_judged(found: Judged) -> None:
+    """How rankings of left-out drugs did, by method."""
+    facts = found.facts
+    print(f"{facts['drugs']:,} drugs ({facts['drawn']:,} drawn), {facts['uses']:,} uses, {facts['judged']} of {facts['indications']} indications have enough drugs to judge")
+    names = tuple(next(iter(found.scores.values())))
+    grid(("method", *names), [(m, *(within(s[n]) for n in names)) for m, s in found.scores.items()], names)
+    print(f"left out at a time: {facts['left_out']} ({facts['groups']:,} groups); hits: share of hidden uses in the first 10 and 50 of all drugs")
+    print(f"certificate: {found.certificate['verdict']}")
