@@ -64,6 +64,19 @@ def test_new_molecules_are_answered_through_the_folder(run, tmp_path):
     assert found[2] - found[0] == pytest.approx(5, abs=3)
 
 
+def test_the_encoder_itself_learns_where_the_model_says_so(tmp_path):
+    save_encoder(tmp_path / "tiny")
+    chains(12).write_csv(tmp_path / "t.csv")
+    found = fit(
+        tmp_path / "t.csv", tmp_path / "run", target="size", folds=2, repeats=1, boot=200, explain=False, workers=1,
+        column=(f"smiles=molecule:features=none,encoder={tmp_path / 'tiny'},spellings=2",), silent=True,
+        model=(f"pretrained:folder={tmp_path / 'tiny'},epochs=2,width=8",),
+    )  # fmt: skip
+    assert overlap(found.certificate)["detail"].startswith("unknown: the encoder of 'smiles' holds no list")
+    answered = predict(found.folder, tmp_path / "t.csv").table["size_pred"]
+    assert answered.null_count() == 0
+
+
 def test_options_of_a_column_are_given_in_its_flag():
     found = declared(["smiles=molecule:features=ecfp+maccs,spellings=3", "a=b=number", "zip:code=category"])
     assert found == {

@@ -39,6 +39,10 @@ _TOKENISER = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "tokeni
 MAX_KEPT = 256 << 20
 _KEPT: OrderedDict[tuple[str, str], np.ndarray] = OrderedDict()
 _LOCK = Lock()
+#: Kinds of encoders that can be trained further.
+TRAINED = ("bert", "roberta", "electra")
+#: Keys of a configuration that say where it came from, not what it is.
+_ABOUT = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "auto_map", "attn_implementation"}
 _INDEX = "model.safetensors.index.json"
 
 
@@ -127,6 +131,41 @@ def token_ids(encoder: Encoder, texts: Sequence[str]) -> list[list[int]]:
 def loaded(encoder: Encoder) -> tuple[Any, Any]:
     """The tokeniser and the network (a torch module, without gradients, not in training); kept in the process."""
     return _loaded(str(encoder.folder), encoder.sha256)
+
+
+def description(encoder: Encoder) -> dict[str, Any]:
+    """What `build` needs to make the same network without the folder: the numbers and names of its configuration.
+
+    Raises:
+        OptionError: it is of a kind that can be read but not trained further.
+    """
+    if encoder.kind not in TRAINED:
+        raise OptionError(
+            f"encoder '{encoder.folder.name}' must be of {', '.join(TRAINED)} to be trained further, it is {encoder.kind}: take its "
+            "numbers as features of the column instead"
+        )
+    config = _config(encoder.folder)
+    return {k: v for k, v in config.items() if isinstance(v, (bool, int, float, str)) and k not in _ABOUT}
+
+
+def build(description: dict[str, Any]) -> Any:
+    """A network (a torch module) of this description with random weights.
+
+    Raises:
+        OptionError: transformers knows no such network.
+    """
+    transformers = optional("transformers", "pretrained")
+    kind = description.get("model_type", "")
+    try:
+        config = transformers.AutoConfig.for_model(**description)
+        return transformers.AutoModel.from_config(config, trust_remote_code=False)
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise OptionError(f"a pre-trained network must be of a kind that transformers has, was '{kind}'") from error
+
+
+def weights(encoder: Encoder) -> dict[str, Any]:
+    """Name → weight (a torch tensor) of the encoder in the folder; the pooling layer, which nothing reads, is left out."""
+    return {k: v for k, v in loaded(encoder)[1].state_dict().items() if not k.startswith("pooler.")}
 
 
 # -- the folder -----------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ _WHY = {
     "survival_boosting": "boosted trees on the partial likelihood",
     "mlp": "a residual network with piecewise-linear number embeddings",
     "network": "one encoder per column and a fusion",
+    "pretrained": "a pre-trained encoder of molecules, trained on with the labels of this table",
     "smiles_rnn": "a recurrent network over several spellings of each molecule",
     "dmpnn": "messages between the atoms of a molecule, learnt with everything else",
     "ensemble": "a weighted mean of the others, the weights learnt from out-of-fold predictions of training rows",

@@ -13,6 +13,7 @@ from osler.models.boosting import nodes_of_text
 from osler.models.nodes import FIELDS as NODES
 
 #: Most of anything that makes a network large (width, depth, members, ...).
+LARGEST_VOCABULARY = 1 << 20
 LARGEST_NETWORK = 4096
 
 _HEADER = frozenset({
@@ -240,7 +241,13 @@ def _network(meta: dict[str, Any]) -> None:
         isinstance(meta.get("branches"), list) and 0 < len(meta["branches"]) <= LARGEST_NETWORK,
         "a network must have branches",
     )
-    for value in _numbers([meta["architecture"], meta["head"].get("n_outputs", 0)]):
+    read_by = meta["architecture"].get("pretrained") or {}
+    _want(
+        isinstance(read_by, dict) and 0 <= read_by.get("vocab_size", 0) <= LARGEST_VOCABULARY,
+        "a pre-trained network must know as many tokens as are seen",
+    )
+    known = {**meta["architecture"], "pretrained": {k: v for k, v in read_by.items() if k != "vocab_size"}}
+    for value in _numbers([known, meta["head"].get("n_outputs", 0)]):
         _want(abs(value) <= LARGEST_NETWORK, "a network must be of a size that is seen")
 
 

@@ -23,6 +23,7 @@ INDEX = {
     "network": "osler.models.neural.network:Network",
     "dmpnn": "osler.models.neural.dmpnn:Dmpnn",
     "smiles_rnn": "osler.models.neural.smiles_rnn:SmilesRnn",
+    "pretrained": "osler.models.neural.pretrained:Pretrained",
 }
 
 #: Scores that clinicians already use: fixed published coefficients; `applicable(cohort)` says whether its columns are there.

@@ -220,6 +220,7 @@ _SHAPE = {
     "graph": ("width", "graph_steps"),
     "dmpnn": ("width", "hidden", "aggregation"),
     "tokens": ("width", "hidden"),
+    "pretrained": ("width", "pretrained"),
 }
 
 

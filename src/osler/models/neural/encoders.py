@@ -6,6 +6,7 @@
     GraphEncoder      message passing with edge features (GINE), mean and sum over nodes
     MessageEncoder    directed message passing, in `messages`
     TokenEncoder      texts of tokens in several spellings, in `spelled`
+    PretrainedEncoder texts read by a pre-trained network, in `transformer`
 
 Encoders normalise per row (LayerNorm, GroupNorm) and never over the batch: a row's answer does not depend on the rows
 beside it, and a missing row disturbs nobody.
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from osler.models.neural.inputs import Branch, Tensors
 from osler.models.neural.messages import MessageEncoder
 from osler.models.neural.spelled import TokenEncoder
+from osler.models.neural.transformer import PretrainedEncoder
 
 
 class Residual(nn.Module):
@@ -195,6 +197,7 @@ ENCODERS = {
     "graph": GraphEncoder,
     "dmpnn": MessageEncoder,
     "tokens": TokenEncoder,
+    "pretrained": PretrainedEncoder,
 }
 
 

@@ -75,7 +75,7 @@ def plan_branches(
     max_length: int,
     rng: np.random.Generator,
     rounds: int = -1,
-    codes: bool = False,
+    codes: int = 0,
 ) -> list[Branch]:
     """Branches of the columns of some training rows, with scales learnt from (a sample of) these rows.
 
@@ -86,7 +86,8 @@ def plan_branches(
         max_length: a sequence keeps its last `max_length` steps.
         rng: draws the sample if there are more rows than are needed.
         rounds: of directed message passing over graph columns; -1: they have the layout's usual encoder.
-        codes: sequences hold codes of tokens, one spelling per feature, and are read by `tokens`.
+        codes: sequences hold codes of tokens, one spelling per feature, and are read by `tokens`; above 1: of so many
+            tokens of a pre-trained encoder, and are read by `pretrained`.
 
     Raises:
         ColumnError: there is no usable column, or one holds an infinite number.
@@ -201,7 +202,7 @@ class _Sums:
             self.most = max(self.most, values.max(initial=0.0))
             self.sums[key] += np.stack([known.sum(axis=0), values.sum(axis=0), (values**2).sum(axis=0)])
 
-    def branch(self, name: str, max_length: int, rounds: int, codes: bool) -> Branch:
+    def branch(self, name: str, max_length: int, rounds: int, codes: int) -> Branch:
         """The branch of this column."""
         arrays = {}
         for key, (n, total, squares) in self.sums.items():
@@ -215,7 +216,8 @@ class _Sums:
         spec: dict[str, Any] = {"p": len(arrays[f"{self.keys[0]}_center"])}
         if self.layout == "sequence":
             spec |= {"gaps": self.gaps, "max_length": max_length}
-            spec |= {"encoder": "tokens", "tokens": int(self.most)} if codes else {}
+            spec |= {"encoder": "tokens", "tokens": int(self.most)} if codes == 1 else {}
+            spec |= {"encoder": "pretrained", "tokens": codes - 1} if codes > 1 else {}
         elif self.layout == "grid":
             spec |= {"channels": spec["p"], "dims": len(self.shapes["values"]) - 2}
         else:
@@ -249,7 +251,7 @@ def branch_arrays(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.ndar
         return environments_of(branch, blocks).arrays()
     for name in branch.columns:
         check_column(branch, name, blocks)
-    if branch.encoder == "tokens":
+    if branch.encoder in ("tokens", "pretrained"):
         return token_arrays(branch, blocks[branch.name])
     return make[branch.layout](branch, blocks)
 
@@ -335,7 +337,7 @@ def token_arrays(branch: Branch, block: Block) -> dict[str, np.ndarray]:
     kept = np.where(block.present, np.minimum(np.diff(offsets), branch.spec["max_length"]), 0)
     step = np.arange(max(int(kept.max(initial=0)), 1))
     real = step < kept[:, None]
-    x = np.zeros((*real.shape, values.shape[1]), dtype=np.int16)
+    x = np.zeros((*real.shape, values.shape[1]), dtype=np.int16 if branch.spec["tokens"] < 32_000 else np.int32)
     codes = values[(offsets[:-1, None] + step)[real]]
     x[real] = np.where(codes < 0, 0, np.where(codes > branch.spec["tokens"], 0, codes) + 1)
     return {"x": x, "present": kept > 0}

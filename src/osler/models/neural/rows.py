@@ -38,7 +38,7 @@ class Rows:
     @staticmethod
     def fit(branches: Sequence[Branch]) -> bool:
         """Whether all rows of these inputs may be kept."""
-        return all(b.encoder in ("dense", "dmpnn", "tokens") for b in branches)
+        return all(b.encoder in ("dense", "dmpnn", "tokens", "pretrained") for b in branches)
 
     def take(self, rows: np.ndarray) -> list[Tensors]:
         """What `tensors` gives, for some rows (positions)."""
@@ -48,7 +48,7 @@ class Rows:
         if branch.encoder == "dmpnn":
             found = environments_of(branch, blocks)
             return lambda rows: put(self.device, found.take(rows).arrays())
-        if branch.encoder == "tokens":
+        if branch.encoder in ("tokens", "pretrained"):
             check_column(branch, branch.name, blocks)
             block = blocks[branch.name]
             return lambda rows: put(self.device, token_arrays(branch, block.take(rows)))
