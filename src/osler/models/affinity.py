@@ -40,7 +40,7 @@ class AffinityOptions:
     """Options of `affinity`.
 
     Attributes:
-        rounds: trees per setting; 0 lets inner folds decide.
+        rounds: trees for pairs of known things, and most trees for pairs with new ones; 0 lets inner folds decide.
         learning_rate: how much of each tree is kept.
         leaves: most leaves of a tree.
         folds: parts in which pairs (and things) are held out to make the features of training rows, at least 2.
@@ -92,7 +92,8 @@ class Affinity(Estimator):
                 continue
             block = _held_out(known, pairs, y, setting, plan)
             child = np.random.default_rng(rng.integers(2**63))
-            parts[setting] = self._booster().fit(Encoded({"pair": block, **rest}, seen.target, seen.groups), child)
+            units = _units(pairs, seen.groups, setting)
+            parts[setting] = self._booster(setting).fit(Encoded({"pair": block, **rest}, seen.target, units), child)
         table, duals = _learnt(known, pairs, y)
         mean = float(np.average(data.target.y, weights=data.target.weight))
         nested = Params.nest(parts, {"names": list(names), "kind": data.target.kind, "mean": mean})
@@ -129,14 +130,17 @@ class Affinity(Estimator):
             pairs = tuple(side.code[rows] for side in sides)
             block = _features(learnt, asked, pairs, setting)
             rest = {name: b.take(rows) for name, b in blocks.items() if name not in names}
-            value[rows] = self._booster().predict(params.part(setting), {"pair": block, **rest}).value
+            value[rows] = self._booster(setting).predict(params.part(setting), {"pair": block, **rest}).value
         return Prediction(value)
 
-    def _booster(self) -> Boosting:
+    def _booster(self, setting: str) -> Boosting:
+        """For pairs of known things with the rounds that were asked for; for new things inner folds of things decide when
+        to stop before, as trees soon learn the things of training by heart.
+        """
         o = self.options
-        return Boosting(
-            BoostingOptions(learning_rate=o.learning_rate, leaves=o.leaves, min_leaf=20, rounds=o.rounds, features=0.3)
-        )
+        rounds = o.rounds if setting == "seen" else 0
+        shape = {"leaves": o.leaves, "min_leaf": 20, "features": 0.3, "learning_rate": o.learning_rate}
+        return Boosting(BoostingOptions(**shape, rounds=rounds, max_rounds=o.rounds or 1000))
 
     def _plan(
         self, pairs: tuple[np.ndarray, np.ndarray], groups: np.ndarray, setting: str, rng: np.random.Generator
@@ -228,6 +232,15 @@ def _dealt(codes: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarra
     _, code = np.unique(codes, return_inverse=True)
     n = int(code.max(initial=-1)) + 1
     return (rng.permutation(n) % max(min(folds, n), 1))[code] if n else np.empty(0, dtype=np.int64)
+
+
+def _units(pairs: tuple[np.ndarray, np.ndarray], groups: np.ndarray, setting: str) -> np.ndarray:
+    """(n,) what inner folds keep together: the things that are new (of both columns those that are fewer), or the units."""
+    if setting == "seen":
+        return groups
+    if setting == "new_both":
+        return min(pairs, key=lambda code: len(np.unique(code)))
+    return pairs[SETTINGS.index(setting) - 1]
 
 
 def _within(cell: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -24,8 +24,9 @@ AVERAGED, SHOWN = 10, 3
 PRIOR = 3.0
 #: Common pairs at which two profiles count half.
 HALF = 5.0
-#: The ridge: per side the weight of being the same thing and of being a thing at all, the noise, and the steps.
-SAME, ANY, NOISE, STEPS = (0.3, 0.1), (0.1, 0.3), 0.1, 60
+#: The ridge: per side the weight of being the same thing and of being a thing at all, the noise, the most steps, and the
+#: share of the values left to explain at which they end.
+SAME, ANY, NOISE, STEPS, ENOUGH = (0.15, 0.05), (0.05, 0.05), 0.1, 60, 1e-3
 
 _CHUNK = 8192
 
@@ -207,7 +208,7 @@ def ridge(
     dual = np.zeros(len(y))
     left = np.array(y, dtype=np.float64)
     step, norm = left.copy(), float(left @ left)
-    enough = 1e-8 * norm
+    enough = ENOUGH**2 * norm
     for _ in range(steps):
         if norm <= enough:
             break
