@@ -14,7 +14,7 @@ from osler.errors import ColumnError, OptionError, nearest
 from osler.models.ensemble import Ensemble
 
 _CHOICES = {"imbalance": ("none", "balanced")}
-_LEAST = {"folds": 0, "repeats": 0, "tune": 0, "boot": 0, "seed": 0, "horizon": 0}
+_LEAST = {"folds": 0, "repeats": 0, "tune": 0, "boot": 0, "seed": 0, "horizon": 0, "examples": 0}
 _SHARES = ("coverage", "level")
 
 

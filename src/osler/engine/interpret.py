@@ -10,7 +10,7 @@ import numpy as np
 
 from osler.blocks import Block
 from osler.engine.batches import encode
-from osler.engine.explain import answer_on, background_of, explain_blocks, family_of
+from osler.engine.explain import answer_on, background_of, explain_blocks, family_of, is_molecules_alone
 from osler.engine.predictor import Predictor
 from osler.engine.prepare import Prepared
 from osler.engine.train import FoldResult
@@ -36,12 +36,17 @@ def interpret(
     Returns:
         `importance`: column → {"value", "low", "high", "n"}, from the cross-validation's test rows (first repeat), the
         strongest first; `effects` and `attribution` of the final model on training rows, with `effects_of` and
-        `attribution_of` saying on which scale, rows and way.
+        `attribution_of` saying on which scale, rows and way; `molecules` where rows are molecules (see `examples`).
     """
     found = _importance(prepared, folds, predictor, rng)
     train = prepared.splits[-1].train
+    if prepared.study.examples and any(c.modality == "molecule" for c in predictor.inputs):
+        from osler.engine.examples import molecule_examples
+
+        found |= {"molecules": molecule_examples(prepared, folds, predictor, prepared.study.examples)}
     if not predictor.background:
-        note = {"reason": "not computed: fewer than 5 units"}
+        alone = is_molecules_alone(predictor)
+        note = {"reason": "not computed: molecules have no averages" if alone else "not computed: fewer than 5 units"}
         return {**found, "effects": {}, "effects_of": note, "attribution": {}, "attribution_of": note}
     rows = np.sort(rng.permutation(len(train))[:EFFECT_ROWS])
     blocks = encode(prepared.cohort.take(train[rows]), predictor.states)

@@ -19,13 +19,16 @@ SIZE, SCALE = (300, 200), 34
 NUMBERED = 3
 
 
-def picture(name: str, told: dict[str, Any], title: str, caption: Child = "", top: float = 0.0) -> Figure | None:
+def picture(
+    name: str, told: dict[str, Any], title: str, caption: Child = "", top: float = 0.0, keyed: bool = True
+) -> Figure | None:
     """One molecule, its atoms and bonds coloured; None where it cannot be drawn.
 
     Args:
         name: of the figure. title: what it shows. caption: beneath it.
         told: `osler.engine.parts.Explained.to_json`, or `{"smiles": ...}` for a molecule without colours.
         top: the value of the deepest colour; 0 takes the largest of this molecule.
+        keyed: with the colour scale beneath.
     """
     values, bonds = told.get("values", []), told.get("bond_values", [])
     noted = strongest(values, NUMBERED)
@@ -43,7 +46,7 @@ def picture(name: str, told: dict[str, Any], title: str, caption: Child = "", to
     parts += [tag("path", d=d, class_="letter") for d in lines.letters]
     parts += [tag("path", d=d, class_="atomnote") for d in lines.notes]
     tall = SIZE[1]
-    if values and top:
+    if values and top and keyed:
         parts.append(scale(top, 12, tall + 6, SIZE[0] - 24))
         tall += SCALE
     return Figure(name, title, description(told), caption, join(parts), SIZE[0], tall)

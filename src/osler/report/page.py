@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from osler.report import figures, flow, tables
+from osler.report import chemistry, figures, flow, tables
 from osler.report.charts import Figure
 from osler.report.cold import whats_new
 from osler.report.equation import Equation, digest, equation
@@ -146,6 +146,10 @@ def _rank(m: Material) -> Html | None:
     )
 
 
+def _molecules(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:
+    return chemistry.section(m, drawn)
+
+
 def _model(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:
     found = equation(m.folder)
     weights = m.get("facts", "ensemble_weights", default={})
@@ -256,6 +260,6 @@ def _choices(m: Material) -> Html | None:
 
 _SECTIONS: tuple[tuple[str, Callable[[Material, list[Filled], list[Figure]], list[Child]]], ...] = (
     ("Certificate", _certificate), ("Who is in it", _people), ("How good", _performance), ("Thresholds", _thresholds), ("For whom and where", _whom),
-    ("How sure", _sure), ("What it leans on", _why), ("The full model", _model), ("Noticed in the data", _noticed), ("Limits and risk of bias", _limits),
+    ("How sure", _sure), ("What it leans on", _why), ("Molecules", _molecules), ("The full model", _model), ("Noticed in the data", _noticed), ("Limits and risk of bias", _limits),
     ("TRIPOD+AI", _tripod), ("Once more", _again),
 )  # fmt: skip

@@ -26,7 +26,7 @@ svg .d2{stroke-dasharray:7 3}svg .d3{stroke-dasharray:2 2}svg .d4{stroke-dasharr
 svg .f1{fill:var(--c1)}svg .f2{fill:var(--c2)}svg .f3{fill:var(--c3)}svg .f4{fill:var(--c4)}
 svg .f5{fill:var(--c5)}svg .band{opacity:.16;stroke:none}svg .whisker{stroke:var(--c1);stroke-width:1.5}svg .over{stroke:var(--ink);stroke-width:1.5}svg .box{fill:var(--raised);stroke:var(--rule)}
 svg .mol{stroke:var(--ink);fill:none;stroke-width:1.6;stroke-linecap:round}svg .wedge{stroke:var(--ink);fill:var(--ink);stroke-width:.5}
-svg .letter{fill:var(--ink)}svg .atomnote{fill:var(--soft)}svg .none{fill:var(--raised)}
+svg .wave{stroke-width:.7}svg .letter{fill:var(--ink)}svg .atomnote{fill:var(--soft)}svg .none{fill:var(--raised)}
 svg .low1{fill:var(--low1)}svg .low2{fill:var(--low2)}svg .low3{fill:var(--low3)}svg .low4{fill:var(--low4)}svg .low5{fill:var(--low5)}
 svg .up1{fill:var(--up1)}svg .up2{fill:var(--up2)}svg .up3{fill:var(--up3)}svg .up4{fill:var(--up4)}svg .up5{fill:var(--up5)}
 svg .arrow{stroke:var(--soft);fill:none}svg .tip{fill:var(--soft)}svg .end{text-anchor:end}svg .mid{text-anchor:middle}
@@ -56,12 +56,18 @@ caption{text-align:left;font-weight:600;padding:.2rem 0 .4rem}th,td{padding:.32r
 vertical-align:top}thead th{border-bottom:1.5px solid var(--soft);font-weight:600;vertical-align:bottom}tbody th{font-weight:400;overflow-wrap:break-word;max-width:20rem}
 td{overflow-wrap:break-word;max-width:34rem}tbody th{min-width:7.5rem}td small{display:block;color:var(--soft);font-size:.82em}.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}tr.chosen th,tr.chosen td{font-weight:600}
 .note{color:var(--soft);font-size:.85rem;margin:.2rem 0 1rem}.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:1rem 2rem}
+.compounds{display:grid;grid-template-columns:repeat(auto-fill,minmax(14.5rem,1fr));gap:1px;background:var(--rule);border:1px solid var(--rule);margin:.6rem 0}
+.compounds figure{margin:0;padding:.6rem .8rem .8rem;background:var(--ground)}.compounds figcaption{font-size:.82rem;line-height:1.45;overflow-wrap:anywhere}
+.compounds code{font-size:.72rem;color:var(--soft)}.compounds.cliff{grid-template-columns:1fr 9rem 1fr;max-width:52rem}
+.exchange{background:var(--ground);display:flex;flex-direction:column;justify-content:center;align-items:center;text-align:center;padding:.4rem}.exchange p{margin:.2rem 0;font-size:.82rem;color:var(--soft)}
+svg.part{width:8rem;height:auto;display:block}span.part{display:inline-block;padding:.6rem 1rem;font-weight:600}table.exchanges td,table.exchanges th{vertical-align:middle}
+.key{max-width:20rem;margin:.2rem 0 1.2rem}.key svg{width:100%;height:auto}
 figure{margin:.8rem 0}figure svg{width:100%;height:auto;max-width:40rem;display:block}figure.wide svg{max-width:52rem}
 figcaption{font-size:.88rem;color:var(--soft);max-width:40rem}figcaption strong{color:var(--ink)}
 details{margin:.6rem 0}summary{cursor:pointer;color:var(--c1)}code,pre{font:.85em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
 pre{background:var(--raised);padding:.8rem 1rem;overflow-x:auto;white-space:pre-wrap;overflow-wrap:anywhere;max-width:60rem}
 dl.facts{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1.2rem;margin:.6rem 0}dl.facts dt{color:var(--soft)}dl.facts dd{margin:0}
-@media screen and (max-width:40rem){header,main,footer{padding-left:1rem;padding-right:1rem}td:last-child:not(.num){min-width:15rem}ul{padding-left:1.3rem}
+@media screen and (max-width:40rem){.compounds.cliff{grid-template-columns:1fr}header,main,footer{padding-left:1rem;padding-right:1rem}td:last-child:not(.num){min-width:15rem}ul{padding-left:1.3rem}
 figure.wide{overflow-x:auto}figure.wide svg{min-width:40rem}figure.wide figcaption{position:sticky;left:0}}
 footer{color:var(--soft);font-size:.85rem;padding-top:2rem;padding-bottom:3rem}.ask{color:var(--unsure)}.id{white-space:nowrap}
 @media print{details::details-content{content-visibility:visible;block-size:auto}:root{--ground:#fff;--raised:#f3f3f3;--ink:#000;--soft:#444;--rule:#bbb;--c1:#1f5a8a;--c2:#a34a00;--c3:#1d6b57;--c4:#7a3b78;--c5:#6a5a10;

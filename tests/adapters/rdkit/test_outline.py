@@ -32,10 +32,16 @@ def test_stereo_is_a_wedge_and_notes_are_told_apart():
     assert len(found.notes) == 1 and len(found.letters) == 2
 
 
-def test_path_data_holds_numbers_and_four_commands_only():
-    found = outline("O=C(N[C@@H]1CCN(C1)S(=O)(=O)c1ccccc1)[n+]1ccccc1")
-    for data in (*found.lines, *found.wedges, *found.letters):
-        assert data.startswith("M ") and set(data) <= set("MLQZ0123456789.,- ")
+def test_path_data_holds_numbers_and_five_commands_only():
+    for smiles in ("O=C(N[C@@H]1CCN(C1)S(=O)(=O)c1ccccc1)[n+]1ccccc1", "*C(=O)N*"):
+        found = outline(smiles)
+        for data in (*found.lines, *found.wedges, *found.letters):
+            assert data.startswith("M") and set(data) <= set("MLQCZ0123456789.,- ")
+
+
+def test_a_joint_ends_in_a_wave():
+    assert any("C" in data for data in outline("*CC").lines)
+    assert not any("C" in data for data in outline("CCC").lines)
 
 
 def test_a_large_molecule_is_drawn_smaller_and_one_atom_is_drawn():

@@ -11,9 +11,9 @@ from osler.registry import optional
 
 _PATH = re.compile(r"<path\b([^>]*)/>", re.DOTALL)
 _ATTRIBUTE = re.compile(r"([\w-]+)='([^']*)'", re.DOTALL)
-_DATA = re.compile(r"^[MLQZ\d\s.,-]+$")
-#: Pixels of an ångström over the width of a picture, at most.
-_LONGEST = 0.062
+_DATA = re.compile(r"^[MLQCZ\d\s.,-]+$")
+#: Pixels of an ångström at most.
+LARGEST = 18.6
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Outline:
 
 
 def outline(smiles: str, size: tuple[int, int] = (300, 200), notes: Sequence[int] = ()) -> Outline | None:
-    """The shapes of a molecule whose atoms are in the order of its text; None for a text that is no molecule.
+    """The shapes of a molecule whose atoms are in the order of its text; None for a text that is no molecule. Wildcards
+    are joints: their bond ends in a wave.
 
     Args:
         size: width and height. notes: atoms (from 0) beside which their number (from 1) is written.
@@ -56,8 +57,8 @@ def outline(smiles: str, size: tuple[int, int] = (300, 200), notes: Sequence[int
         canvas = drawing.MolDraw2DSVG(*size)
         options = canvas.drawOptions()
         options.useBWAtomPalette()
-        options.clearBackground, options.fixedScale, options.padding = False, _LONGEST, 0.07
-        options.annotationFontScale = 0.75
+        options.clearBackground, options.fixedScale, options.padding = False, LARGEST / size[0], 0.07
+        options.annotationFontScale, options.dummiesAreAttachments = 0.75, True
         canvas.DrawMolecule(drawing.PrepareMolForDrawing(mol, kekulize=True, addChiralHs=False))
         canvas.FinishDrawing()
         places = tuple((p.x, p.y) for p in (canvas.GetDrawCoords(i) for i in range(mol.GetNumAtoms())))
