@@ -75,14 +75,13 @@ def of_panel(folder: str | Path, members: Sequence[Member], path: str = "") -> R
 
     Molecules that a run has in its own table count with their cross-validated answers, so that it is not asked what it has learnt.
     """
-    place = Path(folder) / FILE
-    queries, what = molecules(path)
-    if not queries:
-        return Reference("", 0, {})
-    mark = _mark(members, queries)
+    place, mark = Path(folder) / FILE, _mark(members, path)
     held = _held(place, mark)
     if held is not None:
         return held
+    queries, what = molecules(path)
+    if not queries:
+        return Reference("", 0, {})
     made: dict[tuple[str, str], np.ndarray] = {}
     values = numbers([q.mol for q in queries])
     for k, name in enumerate(NUMBERS):
@@ -106,9 +105,11 @@ def _quantiles(values: np.ndarray) -> np.ndarray:
     return np.quantile(there, np.linspace(0, 1, _POINTS)) if len(there) else there
 
 
-def _mark(members: Sequence[Member], queries: Sequence[Query]) -> str:
+def _mark(members: Sequence[Member], path: str) -> str:
+    """A hash of the runs and of the file of reference molecules, so that neither is worked through again unless it changed."""
     seals = sorted((m.name, str(m.run.certificate.get("seal", ""))) for m in members)
-    return hashlib.sha256(json.dumps([FORMAT, seals, [q.smiles for q in queries]]).encode()).hexdigest()
+    source = hashlib.sha256(Path(path).read_bytes()).hexdigest() if Path(path).is_file() else catalogue.entry(APPROVED[0]).sha256
+    return hashlib.sha256(json.dumps([FORMAT, seals, source]).encode()).hexdigest()
 
 
 def _held(place: Path, mark: str) -> Reference | None:
