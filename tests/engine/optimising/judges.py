@@ -42,7 +42,7 @@ def forest() -> Predictor:
 
 def tiny_generator(folder: Path) -> Path:
     """A run folder with a generator of drugs that has learnt a little."""
-    options = GeneratorOptions(width=32, batch_size=16, epochs=15.0, learning_rate=0.01, rarest=1)
+    options = GeneratorOptions(width=32, batch_size=16, epochs=4.0, learning_rate=0.01, rarest=1)
     made = get("generator_gru").learn_from(DRUGS, options)[0]
     for number in range(made.total):
         made.step(number)
