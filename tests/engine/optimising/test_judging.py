@@ -112,7 +112,7 @@ def test_what_is_not_worth_asking_about(runs: dict[str, str], more: dict[str, An
     ("more", "kind", "match"),
     [({"lead": "C1CC"}, OptionError, "lead must be a molecule"), ({"minimise": ("sise_pred",)}, ColumnError, "size_pred"),
      ({"keep": ("lokp:1",)}, ColumnError, "logp"), ({"keep": ("logp:x",)}, OptionError, "COLUMN:WIDTH"), ({"keep": ("logp:-1",)}, OptionError, "above 0"),
-     ({"keep": ("ring_pred:1",)}, OptionError, "numbers"), ({"want": ("nonsense",)}, OptionError, "want must be")],
+     ({"keep": ("ring_pred:1",)}, OptionError, "column of numbers"), ({"want": ("nonsense",)}, OptionError, "want must be")],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(runs: dict[str, str], more: dict[str, Any], kind: type, match: str):
     with pytest.raises(kind, match=match):

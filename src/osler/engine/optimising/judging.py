@@ -173,12 +173,14 @@ def smiles_of(mol: Any) -> str:
 
 def _kept(text: str, probe: Mapping[str, Any]) -> tuple[str, float]:
     name, _, width = text.rpartition(":")
-    if name not in probe:
-        raise ColumnError(f"a kept column must be one that the runs make, was '{name or text}': {nearest(name or text, list(probe))}")
     try:
         found = float(width)
     except ValueError:
         found = math.nan
-    if not found > 0 or isinstance(probe[name], (str, bool)):
-        raise OptionError(f"keep must be COLUMN:WIDTH with a column of numbers and a width above 0, was '{text}'")
+    if not name or not found > 0:
+        raise OptionError(f"keep must be COLUMN:WIDTH with a width above 0, was '{text}'")
+    if name not in probe:
+        raise ColumnError(f"a kept column must be one that the runs make, was '{name}': {nearest(name, list(probe))}")
+    if isinstance(probe[name], (str, bool)):
+        raise OptionError(f"keep must name a column of numbers, '{name}' holds words")
     return name, found
