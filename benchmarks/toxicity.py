@@ -2,8 +2,8 @@
 
     OSLER_DATA_MIRROR=FOLDER python benchmarks/toxicity.py herg mutagenicity clintox tox21 sider [--out FOLDER]
 
-Each set is fitted as a user would: `osler fit TABLE --target ... --unit scaffold --input smiles --no-explain`, one worker, the default
-model. AUROC is of the out-of-fold answers of the five-fold cross-validation with its 95 % interval over scaffolds; of several labels it is the
+Each set is fitted as a user would: `osler fit TABLE --target ... --unit scaffold --input smiles --model boosting --no-explain`, one
+worker, as `osler admet train` does. AUROC is of the out-of-fold answers of the five-fold cross-validation with its 95 % interval over scaffolds; of several labels it is the
 mean over labels, missing labels left out. The peer is scikit-learn's RandomForestClassifier (200 trees, min_samples_leaf 1, one per
 label, seed 0) on 2,048 ECFP4 bits, trained and asked on the folds that the run wrote to splits.parquet. CPU seconds: of the whole fit
 (features, five folds, the final model, intervals, certificate, report), and of the peer's features and folds.

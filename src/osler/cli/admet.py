@@ -13,7 +13,7 @@ def admet(
     runs: Annotated[Path, typer.Option("--runs", help="folder of runs; train writes them there")] = Path("runs/admet"),
     out: Annotated[Path | None, typer.Option("--out", help="folder for admet.json, admet.csv and admet.html")] = None,
     reference: Annotated[str, typer.Option("--reference", help="file of molecules to compare with; default the approved drugs of the catalogue")] = "",
-    model: Annotated[list[str], typer.Option("--model", help="model of the runs (train), as for osler fit (may be repeated)")] = [],  # noqa: B006
+    model: Annotated[list[str], typer.Option("--model", help="model of the runs (train), as for osler fit; default boosting (may be repeated)")] = [],  # noqa: B006
     seed: Annotated[int, typer.Option("--seed", help="everything random follows from it (train)")] = 0,
     workers: Annotated[int, typer.Option("--workers", help="processes (train); 0 is one per core")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,

@@ -31,6 +31,8 @@ from osler.errors import ColumnError, InputError, OptionError, OslerError, neare
 
 #: Kinds of questions that a panel can answer.
 KINDS = ("binary", "multilabel", "multiclass", "regression")
+#: Model of a run unless others are asked for: one that 27 labels do not make too slow.
+MODEL = ("boosting",)
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ def _of_endpoint(endpoint: Endpoint, path: Path) -> Wanted:
 
 
 def train(
-    texts: Sequence[str], out: str | Path, *, workers: int = 0, seed: int = 0, model: Sequence[str] = (), silent: bool = False,
+    texts: Sequence[str], out: str | Path, *, workers: int = 0, seed: int = 0, model: Sequence[str] = MODEL, silent: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> list[Run]:  # fmt: skip
     """Make the runs of a panel, scaffolds kept apart; a run that is there already for the same table, target and seed is kept.
@@ -244,7 +246,7 @@ def train(
         folder = Path(out) / one.name
         options: Mapping[str, Any] = {
             "target": one.targets, "unit": ("scaffold",), "input": (one.molecule,), "column": (f"{one.molecule}=molecule",),
-            "explain": False, "seed": seed, "model": tuple(model),
+            "explain": False, "seed": seed, "model": tuple(model) or MODEL,
         }  # fmt: skip
         run = _there(folder, one, options)
         if run is None:
@@ -264,8 +266,7 @@ def _there(folder: Path, one: Wanted, options: Mapping[str, Any]) -> Run | None:
     study = run.study
     sha = table_sha256(one.source) if isinstance(one.source, (str, Path)) else cohort_sha256(one.source)
     same = study.source_sha256 == sha and study.seed == options["seed"] and set(study.target) == set(one.targets)
-    same = same and (not options["model"] or tuple(study.model) == options["model"])
-    return run if same else None
+    return run if same and tuple(study.model) == options["model"] else None
 
 
 def _told(run: Run) -> str:
