@@ -17,6 +17,7 @@ _WHY = {
     "forest": "many bagged trees: interactions without much tuning",
     "boosting": "trees that correct one another: strong where there are many rows",
     "affinity": "boosted trees over what like pairs of things gave, one model per way in which a pair is new",
+    "affinity_network": "an encoder per thing and attention from each to the parts of the other",
     "svm": "a smooth margin in kernel space",
     "gaussian_process": "the training rows answer, by how alike they are: strong on few rows and on molecules",
     "tree": "one tree that can be read",

@@ -14,6 +14,7 @@ INDEX = {
     "forest": "osler.models.trees:Forest",
     "boosting": "osler.models.boosting:Boosting",
     "affinity": "osler.models.affinity:Affinity",
+    "affinity_network": "osler.models.neural.affinity:AffinityNetwork",
     "ebm": "osler.models.ebm:ExplainableBoosting",
     "cox": "osler.models.cox:Cox",
     "survival_forest": "osler.models.survival_trees:SurvivalForest",

@@ -31,8 +31,8 @@ def whats_new(material: Material) -> Html | None:
         ])  # fmt: skip
     heads = ["What is new", "n", *[label(m) for m in shown], *[f"{label(m)}, same for everyone" for m in shown[:1]]]
     note = (
-        f"Value (95% interval) of {material.chosen}. Read the row of the question that will be asked: a model that knows both "
-        "things of a pair says little about how it does on new ones. Intervals of the last rows count things, not pairs."
+        f"Value (95% interval) of {material.chosen}. Read the row of the question that is asked: how a model does on "
+        "pairs of known things says little about new ones. Intervals of the last rows count things, not pairs."
     )
     return table("Pairs and things that training did not have", heads, rows, note=note)
 
