@@ -8,6 +8,7 @@ set of bins that are not zero, by the similarity of Jaccard (Tanimoto's, in chem
 from __future__ import annotations
 
 import base64
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from osler.blocks import Block
 MOST, FAR_SHARE = 1000, 0.02
 #: Words of 64 count features that a stored row may have at most.
 WIDEST = 4096
+#: Rows from which they are compared by compiled code, where there is Numba.
+MANY = 500
 
 
 def learn(block: Block) -> dict[str, Any]:
@@ -40,7 +43,14 @@ def seen(block: Block, learnt: dict[str, Any]) -> np.ndarray:
     if not learnt:
         return np.ones(len(block), dtype=bool)
     kept = np.frombuffer(base64.b64decode(learnt["bits"]), dtype=np.uint64).reshape(-1, learnt["width"])
-    return ~block.present | (nearest(packed(block), kept) >= learnt["least"] - 1e-12)
+    bits = packed(block)
+    if len(bits) >= MANY and find_spec("numba"):
+        from osler.adapters.tanimoto.search import nearest as compiled
+
+        similarity = compiled(bits, kept)[0]
+    else:
+        similarity = nearest(bits, kept)
+    return ~block.present | (similarity >= learnt["least"] - 1e-12)
 
 
 def is_whole(learnt: Any) -> bool:
@@ -64,7 +74,8 @@ def is_whole(learnt: Any) -> bool:
 def packed(block: Block) -> np.ndarray:
     """(n, words) uint64: which of the block's count features are not zero."""
     counts = np.array([kind == "count" for kind in block.kinds])
-    bits = np.packbits(np.nan_to_num(block.values[:, counts]) != 0, axis=1)
+    values = block.values if counts.all() else block.values[:, counts]
+    bits = np.packbits((values != 0) & ~np.isnan(values), axis=1)
     room = -bits.shape[1] % 8
     return np.ascontiguousarray(np.pad(bits, ((0, 0), (0, room)))).view(np.uint64)
 

@@ -31,8 +31,8 @@ from osler.errors import OptionError, ReadError
 
 #: Modalities whose cells are understood one by one.
 BY_CELL = frozenset({"molecule", "protein"})
-#: Rows answered together, rows and refusals kept to be shown, and rows between two words of progress.
-ROWS, SHOWN = 2000, 20
+#: Rows answered together, and rows and refusals kept to be shown.
+ROWS, SHOWN = 1000, 20
 
 Table = tuple[pl.DataFrame, list[tuple[int, str]]]
 

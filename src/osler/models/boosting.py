@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from osler.adapters import tree_walk
 from osler.blocks import Block
 from osler.models import held_out, nodes
 from osler.models.base import Batches, Encoded, Estimator, Params
@@ -35,8 +36,8 @@ ALL_FOLDS_BELOW = (5000, 500)
 #: Rounds that lower the held-out loss by less than this share of the first round's are not worth their trees.
 LEAST_GAIN = 1e-4
 
-#: Rows up to which the node arrays are quicker than the library.
-FEW_ROWS = 16
+#: Rows up to which the node arrays are quicker than the library, and from which compiled ones are, where there is Numba.
+FEW_ROWS, MANY_ROWS = 16, 500
 
 _BOOSTERS: OrderedDict[str, Any] = OrderedDict()
 
@@ -305,6 +306,11 @@ def margins(params: Params, X: np.ndarray) -> np.ndarray:
     """(n, 1) or (n, k) sums of leaf values for rows of the design's matrix: log odds, logits or the mean itself."""
     classes = params.meta["classes"]
     width = classes if classes > 2 else 1
+    if len(X) >= MANY_ROWS and tree_walk.is_here():
+        trees = Nodes.from_params(params)
+        arrays = {"feature": trees.feature, "threshold": trees.threshold, "children": trees.children}
+        arrays |= {"missing_left": trees.missing_left, "value": trees.value[:, 0]}
+        return np.column_stack([tree_walk.total(X, arrays, trees.roots[k::width]) for k in range(width)])
     if len(X) > FEW_ROWS:
         out = booster(params.meta["text"]).predict(X, raw_score=True, num_threads=1)
         return np.asarray(out).reshape(len(X), width)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -78,7 +79,7 @@ def read(text: str, policy: Policy, kind: str = "smiles") -> tuple[Any | None, s
     """One standardised molecule, or None and the reason, and what the policy changed; the last ones are kept."""
     if kind == "auto":
         kind = "inchi" if text.startswith("InChI=") else "smiles"
-    key = (text, kind, policy)
+    key = (text, _setting(kind, policy))
     with _LOCK:
         known = _READ.get(key)
     if known is not None:
@@ -104,7 +105,7 @@ def facts(texts: Sequence[str | None], policy: Policy, kind: str = "smiles") -> 
     """
     out = []
     for text in texts:
-        key = (text, kind, policy, "facts")
+        key = (text, _setting(kind, policy), "facts")
         found = ("", (), 0) if text is None else _recall(key)
         if found is None:
             mol, reason, changes = read(text, policy, kind)
@@ -121,34 +122,42 @@ def dense(texts: Sequence[str | None], features: Sequence[str], policy: Policy, 
     for i, text in enumerate(texts):
         if text is not None:
             rows.setdefault(text, []).append(i)
+    setting = _setting(kind, policy)
     lacking: list[tuple[str, Any]] = []
     for text, places in rows.items():
-        parts = [_recall((text, kind, policy, feature)) for feature in features]
+        parts = [_recall((text, setting, feature)) for feature in features]
         if any(part is None for part in parts):
             mol, reason, changes = read(text, policy, kind)
-            _keep((text, kind, policy, "facts"), (reason, changes, mol.GetNumHeavyAtoms() if mol is not None else 0))
+            _keep((text, setting, "facts"), (reason, changes, mol.GetNumHeavyAtoms() if mol is not None else 0))
             if mol is not None:
                 lacking.append((text, mol))
                 continue
             for feature in features:
-                _keep((text, kind, policy, feature), np.empty(0, np.uint8))
+                _keep((text, setting, feature), np.empty(0, np.uint8))
         elif parts and all(part.size for part in parts):
             out[places] = np.concatenate(parts)
     for start in range(0, len(lacking), _BATCH):
         batch = lacking[start : start + _BATCH]
         parts = computed([mol for _, mol in batch], features)
-        for row, (text, _) in enumerate(batch):
-            for feature, part in zip(features, parts):
-                _keep((text, kind, policy, feature), part[row].copy())
-            out[rows[text]] = np.concatenate([part[row] for part in parts])
+        places = [rows[text] for text, _ in batch]
+        out[[place for own in places for place in own]] = np.hstack(parts).repeat([len(own) for own in places], axis=0)
+        for feature, part in zip(features, parts):
+            for (text, _), row in zip(batch, part):
+                _keep((text, setting, feature), row.copy())
     return out
+
+
+@lru_cache
+def _setting(kind: str, policy: Policy) -> str:
+    """How texts are read, in one short key."""
+    return f"{kind} {policy}"
 
 
 def smiles(text: str | None, policy: Policy, kind: str = "smiles") -> str:
     """The canonical SMILES of the standardised molecule, "" where there is none."""
     if text is None:
         return ""
-    key = (text, kind, policy, "smiles")
+    key = (text, _setting(kind, policy), "smiles")
     found = _recall(key)
     if found is None:
         mol = read(text, policy, kind)[0]
@@ -162,7 +171,7 @@ def identities(texts: Sequence[str | None], policy: Policy, kind: str = "smiles"
     out: dict[str, list[str | None]] = {sense: [] for sense in identity.SENSES}
     nothing = (None,) * len(out)
     for text in texts:
-        key = (text, kind, policy, "identities")
+        key = (text, _setting(kind, policy), "identities")
         found = nothing if text is None else _recall(key)
         if found is None:
             mol = read(text, policy, kind)[0]

@@ -14,7 +14,7 @@ MAX_ATOMS = 1_000
 #: Longest text of one molecule in characters, by kind.
 MAX_TEXT = {"smiles": 10_000, "inchi": 10_000, "mol": 1 << 19, "mol2": 1 << 19}
 #: Beyond these a molecule is read in a process apart: atoms, ring bonds, depth of branches.
-ODD_ATOMS, ODD_RINGS, ODD_DEPTH = 200, 16, 24
+ODD_ATOMS, ODD_RINGS, ODD_DEPTH = 400, 16, 24
 #: Up to this length and number of digits nothing more is counted: it can hold no more than that.
 _PLAIN_LENGTH, _PLAIN_DIGITS = ODD_ATOMS, 2 * ODD_RINGS
 

@@ -25,6 +25,8 @@ SALT, PART, CHARGE, ISOTOPE, STEREO, TAUTOMER = CHANGES = (
     "counter-ion or solvent removed", "largest part kept", "charge neutralised", "isotope removed", "stereo removed",
     "canonical tautomer taken",
 )  # fmt: skip
+#: The one charged group that is drawn in no other way.
+_NITRO = "[N+](=O)[O-]"
 #: Why a molecule is refused by its policy.
 MIXTURE = "a mixture of several molecules, which the option mixtures=refuse does not take"
 
@@ -92,18 +94,19 @@ def standardise(mol: Any, policy: Policy) -> tuple[Any | None, tuple[str, ...]]:
     for field, value, is_there, act, word in _ACTS:
         if getattr(policy, field) == value and is_there(mol):
             changed = act(mol)
-            if _name(changed) != _name(mol):
+            if (field != "charges" or _charges(changed) != _charges(mol)) and _name(changed) != _name(mol):
                 mol = changed
                 changes.append(word)
     return mol, tuple(changes)
 
 
 def is_standard(text: str, kind: str, policy: Policy) -> bool:
-    """Whether a SMILES shows at a glance that the policy has nothing to change in it: one part, no charges, and a
-    policy that asks for no more. True for most molecules of a library, which are then spared the questions.
+    """Whether a SMILES shows at a glance that the policy has nothing to change in it: one part, no charges but those of
+    nitro groups, and a policy that asks for no more. True for most molecules of a library, which are then spared the questions.
     """
     more = policy.isotopes, policy.stereo, policy.tautomer
-    return kind == "smiles" and more == ("keep",) * 3 and not any(mark in text for mark in ".+-")
+    plain = text.replace(_NITRO, "")
+    return kind == "smiles" and more == ("keep",) * 3 and not any(mark in plain for mark in ".+-")
 
 
 def parent(mol: Any) -> Any:
@@ -154,6 +157,10 @@ def _counter_ions() -> frozenset[str]:
     with optional("rdkit.rdBase", "molecules").BlockLogs():
         found = [read(text) for text in _COUNTER_IONS]
     return frozenset(_plain_name(mol) for mol in found if mol is not None)
+
+
+def _charges(mol: Any) -> list[int]:
+    return [atom.GetFormalCharge() for atom in mol.GetAtoms()]
 
 
 def _plain_name(mol: Any) -> str:
