@@ -362,3 +362,15 @@ def test_a_person_displaced_as_unit_is_no_input():
     table = plain().with_columns(pl.Series("patient_id", [i // 2 for i in range(N)]))
     cohort = cohort_of(table).declare(unit="ward")
     assert (cohort.column("ward").role, cohort.column("patient_id").role) == ("unit", "id")
+
+
+@pytest.mark.parametrize("modality", ["molecule", "protein"])
+def test_molecules_that_never_repeat_are_no_identifiers(modality):
+    """The same column as text is one, as its header and its values say."""
+    chains = [a + b + c for a in "CNO" for b in ("C", "CC", "N") for c in ("O", "F", "Cl")]
+    frame = pl.DataFrame({"sample_id": chains, "y": [i % 2 for i in range(len(chains))]})
+    cohort = cohort_of(frame, target="y")
+    taken = cohort.declare(columns={"sample_id": {"modality": modality, "role": "input"}})
+    as_text = cohort.declare(columns={"sample_id": {"modality": "text", "role": "input"}})
+    assert "id-input" not in codes(taken, "sample_id")
+    assert "id-input" in codes(as_text, "sample_id")

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from osler.cohort import dates, physiology
-from osler.cohort.column import Column
+from osler.cohort.column import STRUCTURES, Column
 from osler.cohort.facts import Facts
 from osler.cohort.finding import Finding, count
 from osler.cohort.roles import role_of
@@ -70,7 +70,7 @@ def _identity(column: Column, facts: Facts) -> list[Finding]:
     if looks == "id" and why.startswith("names a person directly"):
         message = f"column '{name}' {why}"
         return [Finding("direct-identifier", "warning", name, facts.n_present, message, "remove it from the file")]
-    if column.role == "input" and looks in ("id", "unit"):
+    if column.role == "input" and looks in ("id", "unit") and column.modality not in STRUCTURES:
         message = f"column '{name}' is an input but identifies rows or persons: {why}"
         return [
             Finding("id-input", "warning", name, facts.n_present, message, f"--unit {name}, or leave it out of --input")

@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 
 from osler.cohort import dates, molecules, physiology, proteins
-from osler.cohort.column import ROW, Column
+from osler.cohort.column import ROW, STRUCTURES, Column
 from osler.cohort.columnchecks import structure_of
 from osler.cohort.facts import FALSE_WORDS, MANY, MISSING_WORDS, TRUE_WORDS, Facts, facts_of, is_missing_word
 from osler.cohort.finding import Finding
@@ -83,7 +83,7 @@ def infer(table: pl.DataFrame) -> tuple[list[Column], list[Finding]]:
 
 def _column(values: pl.Series, facts: Facts) -> Column:
     column = _modality(values, facts)
-    if column.modality in ("molecule", "protein") and facts.distinct > 1:
+    if column.modality in STRUCTURES and facts.distinct > 1:
         return column
     role, why = role_of(facts, column)
     if not role:

@@ -61,6 +61,17 @@ def test_an_ensemble_adds_what_its_members_disagree_about(rows: Encoded):
     assert spread.own("ensemble", params, new).spread == pytest.approx(trees.spread)
 
 
+def test_a_gaussian_process_says_itself_how_unsure_it_is(rows: Encoded):
+    params = models.get("gaussian_process").fit(rows, np.random.default_rng(0))
+    new = blocks(np.array([0.5, 2.0, 6.0]))
+    said = models.get("gaussian_process").predict(params, new)
+    found = spread.own("gaussian_process", params, new)
+    assert np.array_equal(found.spread, said.spread)
+    assert np.array_equal(found.mean, said.value[:, 0])
+    assert found.source == "what gaussian_process says of each row"
+    assert found.spread[2] > found.spread[0]
+
+
 def test_a_straight_line_has_no_spread_of_its_own_but_copies_have(rows: Encoded):
     one = replace(predictor(), models={"linear": ("linear", models.get("linear").fit(rows, np.random.default_rng(0)))})
     spec, params = one.models["linear"]

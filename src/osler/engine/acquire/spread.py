@@ -44,15 +44,16 @@ class Belief:
 
 
 def own(spec: str, params: Params, blocks: dict[str, Block]) -> Belief | None:
-    """The spread that a model brings itself: trees of a forest, weighted members of an ensemble (a forest among them with its
-    trees); None for any other model.
+    """The spread that a model brings itself: trees of a forest, what a Gaussian process or a network says of each row,
+    weighted members of an ensemble (each with its own); None for any other model.
     """
     name = spec.partition(":")[0]
     if name == "forest" and "labels" not in params.meta:
         mean, variance = _trees(params, blocks)
         return Belief(mean, np.sqrt(variance), f"{len(Nodes.from_params(params).roots)} trees of the forest")
     if name != "ensemble":
-        return None
+        said = models.get(spec).predict(params, blocks)
+        return None if said.spread is None else Belief(number_of(said), said.spread, f"what {name} says of each row")
     found = [
         (weight, *_member(member, params.part(str(i)), blocks))
         for i, (member, weight) in enumerate(zip(params.meta["members"], params.meta["weights"], strict=True)) if weight > 0
