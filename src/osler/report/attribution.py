@@ -131,7 +131,8 @@ def sum_text(told: dict[str, Any]) -> str:
     rest = f" {signed(told['rest'])} (features that no atom carries, other columns)" if told["rest"] else ""
     off = "" if told["adds_up"] else "; they do NOT add up"
     sums = f"{number(told['base'], 3)} {signed(of_parts)}{rest} = {number(told['prediction'], 3)} on the scale {told['scale']}"
-    return f"{sums}, off by {abs(told['gap']):.1g}{off}. {WAYS[told['way']]}"
+    gap = abs(told["gap"])
+    return f"{sums}, off by {f'{gap:.1g}' if gap > 1e-6 else 'less than 1e-6'}{off}. {WAYS[told['way']]}"
 
 
 #: What each way's numbers mean.

@@ -26,7 +26,7 @@ svg .d2{stroke-dasharray:7 3}svg .d3{stroke-dasharray:2 2}svg .d4{stroke-dasharr
 svg .f1{fill:var(--c1)}svg .f2{fill:var(--c2)}svg .f3{fill:var(--c3)}svg .f4{fill:var(--c4)}
 svg .f5{fill:var(--c5)}svg .band{opacity:.16;stroke:none}svg .whisker{stroke:var(--c1);stroke-width:1.5}svg .over{stroke:var(--ink);stroke-width:1.5}svg .box{fill:var(--raised);stroke:var(--rule)}
 svg .mol{stroke:var(--ink);fill:none;stroke-width:1.6;stroke-linecap:round}svg .wedge{stroke:var(--ink);fill:var(--ink);stroke-width:.5}
-svg .wave{stroke-width:.7}svg .letter{fill:var(--ink)}svg .atomnote{fill:var(--soft)}svg .none{fill:var(--raised)}
+svg .wave{stroke-width:.7}svg .letter{fill:var(--ink)}svg .atomnote{fill:var(--ink)}svg .none{fill:var(--raised)}
 svg .low1{fill:var(--low1)}svg .low2{fill:var(--low2)}svg .low3{fill:var(--low3)}svg .low4{fill:var(--low4)}svg .low5{fill:var(--low5)}
 svg .up1{fill:var(--up1)}svg .up2{fill:var(--up2)}svg .up3{fill:var(--up3)}svg .up4{fill:var(--up4)}svg .up5{fill:var(--up5)}
 svg .arrow{stroke:var(--soft);fill:none}svg .tip{fill:var(--soft)}svg .end{text-anchor:end}svg .mid{text-anchor:middle}

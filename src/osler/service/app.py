@@ -23,7 +23,7 @@ from osler.errors import OslerError
 from osler.service.audit import Audit
 from osler.service.guard import COOKIE, Guard
 from osler.service.openapi import described_by, secured
-from osler.service.pages import form_page
+from osler.service.pages import Drawing, form_page
 from osler.service.problems import Problem
 from osler.service.served import Served
 from osler.service.strict_json import parse
@@ -167,19 +167,22 @@ class _Calls:
             row = {
                 c.name: _typed(given[c.name], c.modality, c.name) for c in self.one.predictor.inputs if given[c.name]
             }
-            answer = (await self.one.batcher.submit(self.one.rows.rows({"rows": [row]})))[0]
+            rows = self.one.rows.rows({"rows": [row]})
+            answer = (await self.one.batcher.submit(rows))[0]
+            drawings = await self.one.drawn(rows)
         except Problem as problem:
             self.audit.write(**line, status=problem.status, code=problem.code)
             return self._page(request, given, None, problem.message, problem.status)
         self.audit.write(**line, status=200, code="")
-        return self._page(request, given, answer, "")
+        return self._page(request, given, answer, "", drawings=drawings)
 
     def _page(
-        self, request: Request, given: dict[str, str], answer: dict[str, Any] | None, problem: str, status: int = 200
+        self, request: Request, given: dict[str, str], answer: dict[str, Any] | None, problem: str, status: int = 200,
+        drawings: Sequence[Drawing] = (),
     ) -> Response:
         key = self.door.form_key(request.scope["osler.session"])
         others = {s.name: f"/models/{s.name}/" for s in self.served if s is not self.one}
-        page, policy = form_page(self.one.predictor, request.scope["path"], key, given, answer, problem, others)
+        page, policy = form_page(self.one.predictor, request.scope["path"], key, given, answer, problem, others, drawings)
         return Response(page, status, {"content-security-policy": policy}, "text/html; charset=utf-8")
 
 

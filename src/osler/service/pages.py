@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -15,6 +17,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from osler.cohort.column import Column
 from osler.engine.predictor import Predictor
 from osler.modalities.category import OTHER
+from osler.report.markup import Html
 from osler.service.rowmodel import described, unit_of
 
 
@@ -47,16 +50,24 @@ def login_page() -> tuple[str, str]:
     return _page("login.html")
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """A molecule of the row, its atoms coloured: safe markup, and how the colours add up to the answer."""
+
+    svg: Html
+    words: str
+
+
 def form_page(
     predictor: Predictor, path: str, key: str, given: dict[str, str], answer: dict[str, Any] | None, problem: str,
-    others: dict[str, str],
+    others: dict[str, str], drawings: Sequence[Drawing] = (),
 ) -> tuple[str, str]:
     """The form of a model, filled with what was given, and the answer if there is one.
 
     Args:
         path: where the form is sent. key: what the form must carry back. given: column → text as typed.
         answer: one row's prediction columns, or None. problem: why there is no answer, "" if nothing was asked.
-        others: names and addresses of the other models.
+        others: names and addresses of the other models. drawings: of the molecules of the row.
     """
     fields = [_field(c, predictor.states[c.name]["state"], given.get(c.name, "")) for c in predictor.inputs]
     return _page(
@@ -64,6 +75,7 @@ def form_page(
         shown=[] if answer is None else shown_answer(predictor, answer),
         inside=None if answer is None else answer["in_domain"],
         refusals=[] if answer is None else answer["refusals"], rows=predictor.card.get("rows"),
+        drawings=drawings,
     )  # fmt: skip
 
 

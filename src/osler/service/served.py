@@ -11,15 +11,17 @@ from typing import Any
 
 import polars as pl
 
+from osler.engine.parts import molecule_columns, parts_of_rows
 from osler.engine.predict import rows_cohort
 from osler.engine.predictor import Predictor
 from osler.engine.quick import QuickAnswers
 from osler.engine.run import Run
-from osler.errors import InputError
+from osler.errors import InputError, OslerError
 from osler.registry import load
-from osler.report.attribution import picture
+from osler.report.attribution import picture, sum_text
 from osler.report.markup import anchor
 from osler.service.batching import Batcher
+from osler.service.pages import Drawing
 from osler.service.rowmodel import RowModel
 
 Row = Mapping[str, Any]
@@ -77,6 +79,25 @@ class Served:
                     drawn = picture(f"row-{i}-{anchor(column)}", told, f"Row {i}: what the atoms of {column} add")
                     told["svg"] = "" if drawn is None else str(drawn.svg(alone=True))
             return found
+
+        return await self.batcher.aside(work)
+
+    async def drawn(self, rows: Sequence[Row]) -> list[Drawing]:
+        """The molecules of one row, atoms and bonds coloured; none where there is none or it cannot be explained."""
+        if not molecule_columns(self.predictor):
+            return []
+
+        def work() -> list[Drawing]:
+            cohort = rows_cohort(self.predictor, list(rows))
+            try:
+                told = parts_of_rows(self.predictor, cohort, whole=False)[0]["parts"]
+            except OslerError:
+                return []
+            pictures = {
+                column: picture(f"molecule-{i}", one, f"What the atoms of {column} add")
+                for i, (column, one) in enumerate(told.items(), 1)
+            }
+            return [Drawing(drawn.svg(), sum_text(told[c])) for c, drawn in pictures.items() if drawn is not None]
 
         return await self.batcher.aside(work)
 
