@@ -15,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
+from osler.adapters.rdkit import features
 from osler.cohort import molecules, proteins, sources
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW, Column
@@ -88,7 +89,7 @@ def predict_stream(
     if out is not None and Path(out).suffix not in (".csv", ".parquet"):
         raise OptionError(f"out must end in .csv or .parquet, was '{Path(out).suffix}'")
     answered = Streamed(written=None if out is None else Path(out))
-    with _Writer(answered.written) as writer:
+    with features.passing(), _Writer(answered.written) as writer:
         for table, refused in _blocks(source, predictor):
             answered.refused += len(refused)
             _note(answered, [refusals([row], "", why, "row refused") for row, why in refused[:SHOWN]])
@@ -120,19 +121,15 @@ def _blocks(path: Path, predictor: Predictor) -> Iterator[Table]:
 
 
 def _lists(path: Path, predictor: Predictor) -> Iterator[Table]:
-    """Lines of a list of SMILES as rows: a molecule, in the column that the predictor reads, and its name; a line that
-    cannot be read is refused.
-    """
+    """Lines of a list of SMILES as rows: a molecule, in the column that the predictor reads, and its name."""
     column = predictor.inputs[0].with_(name=predictor.inputs[0].name if len(predictor.inputs) == 1 else "smiles")
     schema = {ROW: pl.Int64(), column.name: pl.String(), "name": pl.String()}
     for part in blocks(entries(path), ROWS):
-        table = pl.DataFrame([(e.place, e.text, e.name) for e in part], schema=schema, orient="row")
-        table, bad = molecules.readable(table, [column])
-        yield table.drop_nulls(column.name), list(zip(bad["row"], bad["reason"]))
+        yield pl.DataFrame([(e.place, e.text, e.name) for e in part], schema=schema, orient="row"), []
 
 
 def _cohort(predictor: Predictor, table: pl.DataFrame, source: Path) -> Cohort:
-    """Some rows in the predictor's terms, with the cells emptied that cannot be read."""
+    """Some rows in the predictor's terms, with the cells emptied that cannot be read; of a list, without those rows."""
     known = {c.name: c for c in predictor.inputs}
     columns = tuple(
         known.get(name, Column(name, "category", "ignore", reason="carried along")) for name in table.columns if name != ROW
@@ -141,6 +138,8 @@ def _cohort(predictor: Predictor, table: pl.DataFrame, source: Path) -> Cohort:
         table = table.with_columns(pl.col(name).cast(pl.String))
     table, unreadable = molecules.readable(table, columns)
     table, no_proteins = proteins.readable(table, columns, source.parent)
+    if _form(source) == "lines":
+        table = table.drop_nulls(list(known.keys() & set(table.columns)))
     cohort = Cohort(table, columns, (), source.parent, pl.concat([unreadable, no_proteins]))
     with typed("reading a table in its terms"):
         return as_trained(predictor, cohort)
@@ -148,13 +147,15 @@ def _cohort(predictor: Predictor, table: pl.DataFrame, source: Path) -> Cohort:
 
 def _answer(predictor: Predictor, cohort: Cohort, answered: Streamed) -> pl.DataFrame:
     """The rows with their answers, which are counted."""
+    answered.refused += cohort.refusals.height
+    _note(answered, [cohort.refusals])
+    if not len(cohort):
+        return cohort.table.drop(ROW)
     result = predictor.predict(cohort)
     frame = result.table
     answered.names = answered.names or tuple(c.name for c in result.role("prediction"))
     answered.rows += frame.height
     answered.inside += int(frame["in_domain"].sum())
-    answered.refused += cohort.refusals.height
-    _note(answered, [cohort.refusals])
     if answered.head.height < SHOWN:
         answered.head = pl.concat([answered.head, frame.head(SHOWN - answered.head.height)], how="diagonal")
     return frame.drop(ROW)
@@ -180,7 +181,7 @@ class _Writer:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Write some rows."""
-        if self._path is None:
+        if self._path is None or not frame.height:
             return
         frame = frame if self._path.suffix == ".parquet" else defused(frame)
         self._file.write(frame.write_csv(include_header=not self._schema).encode())

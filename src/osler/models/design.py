@@ -279,7 +279,9 @@ class TreeDesign:
     def matrix(self, blocks: dict[str, Block]) -> np.ndarray:
         """(n, p) float64; NaN where a value is missing and trees decide where it goes."""
         a = self.arrays
-        out = raw(blocks, self.sources)[:, a["column"]]
+        out = raw(blocks, self.sources)
+        if not np.array_equal(a["column"], np.arange(out.shape[1])):
+            out = out[:, a["column"]]
         missing = np.isnan(out)
         hot = ~np.isnan(a["code"])
         if hot.any():

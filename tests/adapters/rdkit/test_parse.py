@@ -143,8 +143,8 @@ def test_odd_molecules_are_read_apart():
     assert not screen.is_odd(cube, "smiles")
     assert screen.is_odd(FULLERENE, "smiles")
     assert parse(FULLERENE).mol.GetNumAtoms() == 60
-    assert screen.is_odd("C" * 250, "smiles")
-    assert parse("C" * 250).mol.GetNumAtoms() == 250
+    assert screen.is_odd("C" * 450, "smiles")
+    assert parse("C" * 450).mol.GetNumAtoms() == 450
 
 
 def test_a_process_that_dies_is_started_again():

@@ -7,8 +7,8 @@ in small types, within a bound of memory; the least recently used goes first.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -38,7 +38,7 @@ _BATCH = 500
 _KEPT: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 _READ: OrderedDict[tuple[Any, ...], tuple[Any | None, str, tuple[str, ...]]] = OrderedDict()
 _LOCK = Lock()
-_held = 0
+_held = _passing = 0
 
 
 def known(features: Sequence[str]) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def read(text: str, policy: Policy, kind: str = "smiles") -> tuple[Any | None, s
     """One standardised molecule, or None and the reason, and what the policy changed; the last ones are kept."""
     if kind == "auto":
         kind = "inchi" if text.startswith("InChI=") else "smiles"
-    key = (text, _setting(kind, policy))
+    key = (text, kind, policy.words)
     with _LOCK:
         known = _READ.get(key)
     if known is not None:
@@ -104,8 +104,9 @@ def facts(texts: Sequence[str | None], policy: Policy, kind: str = "smiles") -> 
     atoms.
     """
     out = []
+    setting = f"{kind} {policy.words}"
     for text in texts:
-        key = (text, _setting(kind, policy), "facts")
+        key = (text, setting, "facts")
         found = ("", (), 0) if text is None else _recall(key)
         if found is None:
             mol, reason, changes = read(text, policy, kind)
@@ -122,7 +123,7 @@ def dense(texts: Sequence[str | None], features: Sequence[str], policy: Policy, 
     for i, text in enumerate(texts):
         if text is not None:
             rows.setdefault(text, []).append(i)
-    setting = _setting(kind, policy)
+    setting = f"{kind} {policy.words}"
     lacking: list[tuple[str, Any]] = []
     for text, places in rows.items():
         parts = [_recall((text, setting, feature)) for feature in features]
@@ -141,23 +142,17 @@ def dense(texts: Sequence[str | None], features: Sequence[str], policy: Policy, 
         parts = computed([mol for _, mol in batch], features)
         places = [rows[text] for text, _ in batch]
         out[[place for own in places for place in own]] = np.hstack(parts).repeat([len(own) for own in places], axis=0)
-        for feature, part in zip(features, parts):
+        for feature, part in zip(features, () if _passing else parts):
             for (text, _), row in zip(batch, part):
                 _keep((text, setting, feature), row.copy())
     return out
-
-
-@lru_cache
-def _setting(kind: str, policy: Policy) -> str:
-    """How texts are read, in one short key."""
-    return f"{kind} {policy}"
 
 
 def smiles(text: str | None, policy: Policy, kind: str = "smiles") -> str:
     """The canonical SMILES of the standardised molecule, "" where there is none."""
     if text is None:
         return ""
-    key = (text, _setting(kind, policy), "smiles")
+    key = (text, f"{kind} {policy.words}", "smiles")
     found = _recall(key)
     if found is None:
         mol = read(text, policy, kind)[0]
@@ -171,7 +166,7 @@ def identities(texts: Sequence[str | None], policy: Policy, kind: str = "smiles"
     out: dict[str, list[str | None]] = {sense: [] for sense in identity.SENSES}
     nothing = (None,) * len(out)
     for text in texts:
-        key = (text, _setting(kind, policy), "identities")
+        key = (text, f"{kind} {policy.words}", "identities")
         found = nothing if text is None else _recall(key)
         if found is None:
             mol = read(text, policy, kind)[0]
@@ -210,8 +205,21 @@ def _recall(key: tuple[Any, ...]) -> Any:
         return found
 
 
+@contextmanager
+def passing() -> Iterator[None]:
+    """While it lasts no rows are kept: molecules stream past and none is asked for again."""
+    global _passing
+    _passing += 1
+    try:
+        yield
+    finally:
+        _passing -= 1
+
+
 def _keep(key: tuple[Any, ...], value: Any) -> None:
     global _held
+    if _passing:
+        return
     with _LOCK:
         old = _KEPT.pop(key, None)
         _held += _bytes(key, value) - (_bytes(key, old) if old is not None else 0)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from osler.errors import OptionError
@@ -71,6 +71,11 @@ class Policy:
     isotopes: str = "keep"
     stereo: str = "keep"
     tautomer: str = "keep"
+
+    @cached_property
+    def words(self) -> str:
+        """The policy in one text, a key for what was kept."""
+        return " ".join(getattr(self, f.name) for f in fields(self))
 
     def __post_init__(self) -> None:
         for name in (f.name for f in fields(self)):
