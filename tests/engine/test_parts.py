@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from osler.engine.parts import explain_parts, molecule_columns
 from osler.engine.batches import encode
 from osler.errors import ColumnError, OptionError
 from osler.explanation.scales import Scale
-from tests.molecule_predictors import SMILES, cohort_of, drug_like, planted, points_at, predictor_of, small
+from tests.molecule_predictors import SMILES, VALUES, cohort_of, drug_like, planted, points_at, predictor_of, small
 
 FAMILIES = {
     "boosting:rounds=20": ((), "shapley"), "linear": ((), "masking"), "forest:n_trees=10": ((), "masking"),
@@ -101,14 +100,21 @@ def test_wrong_questions_are_refused():
         explain_parts(predictor, cohort.take(np.array([0])), way="gradients")
     with pytest.raises(ColumnError, match="column must be one of molecules, was 'y': the predictor has smiles"):
         explain_parts(predictor, cohort, column="y")
-    state = predictor.states["smiles"]
-    state = {**state, "state": {**state["state"], "encoder": {"folder": "x"}}}
-    plain = replace(predictor, states={"smiles": predictor.states["smiles"]})
-    assert molecule_columns(plain) == ["smiles"]
-    from osler.engine.parts import Apart
+    assert molecule_columns(predictor) == ["smiles"]
 
-    with pytest.raises(OptionError, match="a pre-trained encoder reads them"):
-        Apart.of(SMILES[0], state)
+
+def test_molecules_that_a_pre_trained_encoder_reads(tmp_path: Path):
+    pytest.importorskip("transformers")
+    from tests.adapters.tiny_encoder import save_encoder
+
+    options = {"encoder": str(save_encoder(tmp_path / "tiny")), "features": ("none",)}
+    cohort = cohort_of(SMILES, VALUES).declare(columns={"smiles": {"options": options}})
+    predictor = predictor_of(cohort, "linear")
+    some = cohort.take(np.array([7, 19]))
+    for one, prediction in zip(explain_parts(predictor, some), predictor.raw(some).value[:, 0]):
+        assert one.found.way == "masking" and one.found.adds_up
+        assert one.found.prediction == pytest.approx(prediction, abs=1e-4)
+        assert np.abs(one.of_atoms).max() > 0 and np.abs(one.of_bonds).max() < 1e-12  # a text names no bond
 
 
 @pytest.mark.parametrize(("spec", "layouts", "way"), [

@@ -18,7 +18,7 @@ from osler.engine.validate import typed
 from osler.errors import ColumnError, OptionError, nearest
 from osler.explanation.parts import PartValues, masking_values, shared_values, tree_contributions
 from osler.explanation.scales import Scale, scale_of
-from osler.modalities.molecule import UNKNOWN, tokens
+from osler.modalities.molecule import coded, embedded
 
 #: Ways that a person may ask for; "auto" takes the first that fits of gradients, shapley and masking.
 WAYS = ("auto", "shapley", "gradients", "masking")
@@ -218,11 +218,6 @@ class Apart:
         from osler.adapters.rdkit import features, parts
 
         state = entry["state"]
-        if state.get("encoder"):
-            raise OptionError(
-                f"atoms of column '{state['column']}' must be read by fingerprints, a graph or tokens to be explained, "
-                "a pre-trained encoder reads them: explain a run without it"
-            )
         mol = None if text is None else features.read(text.strip(), policy_of(state), state["notation"])[0]
         return None if mol is None else Apart(mol, entry, *parts.spelled(mol), parts.ends(mol))
 
@@ -236,15 +231,25 @@ class Apart:
         state, k = self.entry["state"], len(masks)
         made = replace(block, views={}).take(np.zeros(k, dtype=np.int64))
         numbers = parts.numbers_without(self.mol, state["features"], masks)
+        if state.get("encoder"):
+            numbers = np.hstack([numbers, embedded(self.texts(masks), state)])
         made = replace(made, arrays={"values": numbers})
         views = {}
         for layout, view in block.views.items():
             if layout == "graph":
                 arrays = parts.graphs_without(graphs.graphs([self.mol]), self.ends, masks)
             else:
-                arrays = _codes(parts.texts_without(self.mol, masks), state)
+                arrays = coded(self.texts(masks), state)
             views[layout] = replace(view, arrays=arrays, present=np.ones(k, dtype=bool))
         return replace(made, views=views)
+
+    def texts(self, masks: np.ndarray) -> list[str]:
+        """k SMILES without what the masks leave out; the column's own text where nothing is."""
+        from osler.adapters.rdkit import parts
+
+        left_out = masks[:, : len(self.order)].any(axis=1)
+        found = iter(parts.texts_without(self.mol, masks[left_out]))
+        return [next(found) if some else self.smiles for some in left_out]
 
     def explained(self, row: int, column: str, found: PartValues, scale: Scale, output: str) -> Explained:
         """The values with atoms in the order of the text."""
@@ -290,20 +295,6 @@ def _values(
         return answer(every)
 
     return masking_values(worth, len(apart), np.random.default_rng(SEED))
-
-
-def _codes(texts: Sequence[str], state: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Texts as the ragged codes of tokens that the column's sequence holds (see `osler.modalities.molecule`)."""
-    from osler.adapters.rdkit.spellings import spellings
-
-    places = {token: i + 1 for i, token in enumerate(state["tokens"])}
-    rows = [[[places.get(t, UNKNOWN) for t in tokens(one)] for one in spellings(x, state["spellings"])] for x in texts]
-    offsets = np.cumsum([0, *(max(map(len, row)) for row in rows)]).astype(np.int64)
-    flat = np.full((offsets[-1], state["spellings"]), -1.0)
-    for start, row in zip(offsets, rows):
-        for j, one in enumerate(row):
-            flat[start : start + len(one), j] = one
-    return {"values": flat, "offsets": offsets}
 
 
 def _gradients(

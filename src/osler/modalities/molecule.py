@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ class Molecule(Modality):
         ]
         names = [f"{state['column']}: {name}" for name in features.names(state["features"])]
         if state.get("encoder"):
-            learnt = self._embedding(values, state)
+            learnt = embedded(_written(values, state), state)
             numbers = np.concatenate([numbers, learnt], axis=1)
             kinds += ["continuous"] * learnt.shape[1]
             names += [f"{state['column']}: {state['encoder']['kind']} {i}" for i in range(learnt.shape[1])]
@@ -157,31 +158,11 @@ class Molecule(Modality):
             return self._sequence(values, state)
         return super().encode_as(layout, values, state, root)
 
-    def _embedding(self, values: pl.Series, state: dict[str, Any]) -> np.ndarray:
-        """(n, width) the encoder's numbers of each standardised molecule, NaN where there is none."""
-        written = _written(values, state)
-        there = [i for i, smiles in enumerate(written) if smiles]
-        out = np.full((len(written), state["encoder"]["width"]), np.nan)
-        out[there] = _pretrained().embed_kept(_encoder(state), [written[i] for i in there])
-        return out
-
     def _sequence(self, values: pl.Series, state: dict[str, Any]) -> Block:
         written, k = _written(values, state), state["spellings"]
-        spelled = [one for smiles in written if smiles for one in _spellings(smiles, k)]
-        if state.get("encoder"):
-            coded = iter(_pretrained().token_ids(_encoder(state), spelled))
-        else:
-            places = {token: i + 1 for i, token in enumerate(state["tokens"])}
-            coded = iter([places.get(token, UNKNOWN) for token in tokens(one)] for one in spelled)
-        codes = [[next(coded) for _ in range(k)] if smiles else [] for smiles in written]
-        offsets = np.cumsum([0, *(max(map(len, row), default=0) for row in codes)]).astype(np.int64)
-        flat = np.full((offsets[-1], k), -1.0)
-        for start, row in zip(offsets, codes):
-            for j, one in enumerate(row):
-                flat[start : start + len(one), j] = one
         present = np.array([bool(smiles) for smiles in written], dtype=bool)
         names = tuple(f"{state['column']}: token" + (f" of spelling {j + 1}" if j else "") for j in range(k))
-        return Block("sequence", {"values": flat, "offsets": offsets}, present, names)
+        return Block("sequence", coded(written, state), present, names)
 
     def units(self, kind: str, values: pl.Series) -> pl.Series:
         """(n,) the scaffold's SMILES (kind "scaffold"), or the name of the cluster of similar molecules (kind
@@ -255,6 +236,36 @@ def _written(values: pl.Series, state: dict[str, Any]) -> list[str]:
     """The canonical SMILES of each standardised molecule, "" where there is none."""
     policy = _policy(state)
     return [_features().smiles(text, policy, state["notation"]) for text in _texts(values).to_list()]
+
+
+def embedded(written: Sequence[str], state: dict[str, Any]) -> np.ndarray:
+    """(n, width) the numbers of the column's encoder for n canonical SMILES, NaN where one is "".
+
+    Raises:
+        OptionError: the encoder of the training is not there.
+    """
+    there = [i for i, smiles in enumerate(written) if smiles]
+    out = np.full((len(written), state["encoder"]["width"]), np.nan)
+    out[there] = _pretrained().embed_kept(_encoder(state), [written[i] for i in there])
+    return out
+
+
+def coded(written: Sequence[str], state: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of a ragged sequence of tokens (see `Molecule.encode_as`) of n canonical SMILES, none where one is ""."""
+    k = state["spellings"]
+    spelled = [one for smiles in written if smiles for one in _spellings(smiles, k)]
+    if state.get("encoder"):
+        each = iter(_pretrained().token_ids(_encoder(state), spelled))
+    else:
+        places = {token: i + 1 for i, token in enumerate(state["tokens"])}
+        each = iter([places.get(token, UNKNOWN) for token in tokens(one)] for one in spelled)
+    codes = [[next(each) for _ in range(k)] if smiles else [] for smiles in written]
+    offsets = np.cumsum([0, *(max(map(len, row), default=0) for row in codes)]).astype(np.int64)
+    flat = np.full((offsets[-1], k), -1.0)
+    for start, row in zip(offsets, codes):
+        for j, one in enumerate(row):
+            flat[start : start + len(one), j] = one
+    return {"values": flat, "offsets": offsets}
 
 
 def _encoder(state: dict[str, Any]) -> Any:

@@ -61,7 +61,7 @@ def numbers_without(mol: Any, features: Sequence[str], masks: np.ndarray) -> np.
     Args:
         masks: (k, v + e) bool, true where an atom or bond is left out.
     """
-    parts, atoms = [], masks[:, : mol.GetNumAtoms()]
+    parts, atoms = [np.zeros((len(masks), 0))], masks[:, : mol.GetNumAtoms()]
     different, which = np.unique(atoms, axis=0, return_inverse=True)
     copies = [masked(mol, np.flatnonzero(row)) for row in different] if set(features) - set(_RADIUS) else []
     for feature in features:
