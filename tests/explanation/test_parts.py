@@ -65,6 +65,7 @@ def test_gradients_may_miss_a_hundredth_and_others_nothing():
     near = PartValues(np.array([0.995]), 0.0, 0.0, 1.0, 0.0, "gradients")
     assert near.adds_up and near.gap == pytest.approx(0.005)
     assert not PartValues(np.array([0.98]), 0.0, 0.0, 1.0, 0.0, "gradients").adds_up
+    assert PartValues(np.array([1.98, -1.0]), 0.0, 0.0, 1.0, 0.0, "gradients").adds_up  # of 2.98 in size
     assert not PartValues(np.array([0.995]), 0.0, 0.0, 1.0, 0.0, "shapley").adds_up
 
 

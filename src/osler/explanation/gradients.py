@@ -54,16 +54,18 @@ def gradient_values(params: Params, blocks: dict[str, Block], column: str, scale
     start = {k: torch.from_numpy(zero[k]) for k in whole}
     others = [put("cpu", branch_arrays(b, blocks)) if i != at else None for i, b in enumerate(branches)]
 
+    fixed = _fixed(branches[at], graph)
+
     def answer(nodes: Tensor, edges: Tensor) -> Tensor:
         inputs = list(others)
-        inputs[at] = _inputs(branches[at], graph, nodes, edges)
+        inputs[at] = {**fixed, "nodes": nodes, "edges": edges}
         return _on_scale([net(inputs) for net in nets], head, scale)
 
     base = float(answer(start["nodes"], start["edge_values"]).detach())
     steps = STEPS
     while True:
         values = _walk(answer, start, whole, steps)
-        if abs(prediction - base - values.sum()) <= 0.5 * LOOSE * abs(prediction - base) or steps >= MOST_STEPS:
+        if abs(prediction - base - values.sum()) <= 0.5 * LOOSE * np.abs(values).sum() or steps >= MOST_STEPS:
             return PartValues(values, base, 0.0, prediction, 0.0, "gradients")
         steps *= 2
 
@@ -90,15 +92,13 @@ def _empty(block: Block) -> Block:
     return Block(block.layout, arrays, block.present, block.names)
 
 
-def _inputs(branch: Branch, graph: dict[str, np.ndarray], nodes: Tensor, edges: Tensor) -> Tensors:
-    """What the encoder of a graph branch reads, with these features of nodes and edges."""
-    present = torch.ones(1, dtype=torch.bool)
+def _fixed(branch: Branch, graph: dict[str, np.ndarray]) -> Tensors:
+    """What the encoder of a graph branch reads besides the features of nodes and edges."""
     if branch.encoder == "dmpnn":
-        fixed = put("cpu", each(graph, branch.spec["rounds"]).arrays())
-        return {**fixed, "nodes": nodes, "edges": edges}
+        return put("cpu", each(graph, branch.spec["rounds"]).arrays())
     source, target = (torch.from_numpy(ends.astype(np.int64)) for ends in graph["edges"])
-    row = torch.zeros(len(nodes), dtype=torch.int64)
-    return {"nodes": nodes, "source": source, "target": target, "edges": edges, "row": row, "present": present}
+    row, present = torch.zeros(len(graph["nodes"]), dtype=torch.int64), torch.ones(1, dtype=torch.bool)
+    return {"source": source, "target": target, "row": row, "present": present}
 
 
 def _on_scale(logits: list[Tensor], head: Head, scale: Scale) -> Tensor:

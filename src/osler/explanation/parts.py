@@ -24,7 +24,7 @@ from osler.models.design import TreeDesign
 
 #: Orders in which parts come in, each also walked backwards.
 ROUNDS = 4
-#: Share of what is explained that the values of gradients may miss.
+#: Share of the sizes of all values that the sum of gradients may miss.
 LOOSE = 0.01
 
 
@@ -55,12 +55,12 @@ class PartValues:
 
     @property
     def adds_up(self) -> bool:
-        """Whether the sum gives the prediction within 1e-6 (gradients, which are a sum over steps: within 1 % of what is
-        explained).
+        """Whether the sum gives the prediction within 1e-6 (gradients, which are a sum over steps: within 1 % of the
+        sizes of all values together).
         """
         near = TOLERANCE * max(1.0, abs(self.prediction))
         if self.way == "gradients":
-            near = max(LOOSE * abs(self.prediction - self.base), 10 * near)
+            near = max(LOOSE * float(np.abs(self.values).sum()), 10 * near)
         return abs(self.gap) <= near
 
 
