@@ -1,15 +1,22 @@
-"""Toxicity and side effects by `osler fit` on the real files, scaffolds kept apart, beside a random forest on the very same folds.
+"""Toxicity and side effects by `osler fit` on the real files, scaffolds kept apart, beside a random forest on the
+very same folds.
 
     OSLER_DATA_MIRROR=FOLDER python benchmarks/toxicity.py herg mutagenicity clintox tox21 sider [--out FOLDER]
 
-Each set is fitted as a user would: `osler fit TABLE --target ... --unit scaffold --input smiles --model boosting --no-explain`, one
-worker, as `osler admet train` does. AUROC is of the out-of-fold answers of the five-fold cross-validation with its 95 % interval over scaffolds; of several labels it is the
-mean over labels, missing labels left out. The peer is scikit-learn's RandomForestClassifier (200 trees, min_samples_leaf 1, one per
-label, seed 0) on 2,048 ECFP4 bits, trained and asked on the folds that the run wrote to splits.parquet. CPU seconds: of the whole fit
+Each set is fitted as a user would: `osler fit TABLE --target ... --unit scaffold --input smiles --model boosting
+--no-explain`, one
+worker, as `osler admet train` does. AUROC is of the out-of-fold answers of the five-fold cross-validation with its 95
+% interval over scaffolds; of several labels it is the
+mean over labels, missing labels left out. The peer is scikit-learn's RandomForestClassifier (200 trees,
+min_samples_leaf 1, one per
+label, seed 0) on 2,048 ECFP4 bits, trained and asked on the folds that the run wrote to splits.parquet. CPU seconds:
+of the whole fit
 (features, five folds, the final model, intervals, certificate, report), and of the peer's features and folds.
 
-No published figure stands beside these: MapLight and the leaderboards give AUROC on TDC's own scaffold splits of other tables
-(hERG of 648 molecules, Ames of 7,255), whose training parts are not at hand; MoleculeNet's figures for Tox21, ClinTox and SIDER are of random or of
+No published figure stands beside these: MapLight and the leaderboards give AUROC on TDC's own scaffold splits of
+other tables
+(hERG of 648 molecules, Ames of 7,255), whose training parts are not at hand; MoleculeNet's figures for Tox21, ClinTox
+and SIDER are of random or of
 one ordered scaffold split. Lines are added to benchmarks/logs/toxicity.txt.
 """
 
@@ -101,8 +108,12 @@ def one(name: str, out: Path) -> None:
     shares = [float(frame[c].drop_nulls().mean()) for c in frame.columns]
     known = sum(frame[c].len() - frame[c].null_count() for c in frame.columns) / (frame.width * frame.height)
     facts = run.json("facts.json")
-    say(f"\n{name}: {facts['rows_used']:,} rows used of {facts['rows_read']:,}, {facts['units']:,} scaffolds, {frame.width} label(s), {known:.0%} of labels known, "
-        f"prevalence {np.mean(shares):.3f} (labels {min(shares):.3f} to {max(shares):.3f}); certificate {run.certificate['verdict']}")  # fmt: skip
+    say(
+        f"\n{name}: {facts['rows_used']:,} rows used of {facts['rows_read']:,}, {facts['units']:,} scaffolds, "
+        f"{frame.width} label(s), {known:.0%} of labels known, "
+        f"prevalence {np.mean(shares):.3f} (labels {min(shares):.3f} to {max(shares):.3f}); "
+        f"certificate {run.certificate['verdict']}"
+    )
     cpu = f"{seconds:.0f} CPU s" if fitted else "fitted before"
     say(f"  osler fit ({run.chosen}): AUROC {scores['value']:.3f} ({scores['low']:.3f}-{scores['high']:.3f}), {cpu}")
     found, seconds = peer(name, run)

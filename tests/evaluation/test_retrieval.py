@@ -26,7 +26,9 @@ def test_equal_scores_are_in_random_order(rng: np.random.Generator):
     places = [first_right(np.ones(4), np.array([False, False, True, False]), rng) for _ in range(4000)]
     assert np.bincount(places, minlength=5)[1:] / 4000 == pytest.approx([0.25] * 4, abs=0.03)
     two = [first_right(np.ones(4), np.array([True, False, True, False]), rng) for _ in range(4000)]
-    assert np.mean(np.array(two) == 1) == pytest.approx(0.5, abs=0.03)  # one of two right answers among four comes first
+    assert np.mean(np.array(two) == 1) == pytest.approx(
+        0.5, abs=0.03
+    )  # one of two right answers among four comes first
 
 
 def test_hit_rates_by_hand(rng: np.random.Generator):

@@ -1,4 +1,6 @@
-"""Bins that are worked out once for all labels: the same boosters as one by one, and only a label's own rows are learnt from."""
+"""Bins that are worked out once for all labels: the same boosters as one by one, and only a label's own rows are
+learnt from.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,16 @@ from osler.models.labels import fit_per_label
 from osler.tasks.base import Target
 
 SETTINGS = {
-    "objective": "binary", "max_bin": 15, "feature_pre_filter": False, "force_row_wise": True, "num_threads": 1, "verbosity": -1,
-    "deterministic": True, "seed": 3, "min_data_in_leaf": 5,
-}  # fmt: skip
+    "objective": "binary",
+    "max_bin": 15,
+    "feature_pre_filter": False,
+    "force_row_wise": True,
+    "num_threads": 1,
+    "verbosity": -1,
+    "deterministic": True,
+    "seed": 3,
+    "min_data_in_leaf": 5,
+}
 
 
 def _labels(n: int = 240, missing: bool = False) -> Encoded:
@@ -26,7 +35,9 @@ def _labels(n: int = 240, missing: bool = False) -> Encoded:
         y[rng.random((n, 3)) < 0.4] = np.nan
         y[0] = (0.0, 1.0, 0.0)
     names = ("a", "b", "c")
-    return Encoded({"x": dense(X, [f"f{i}" for i in range(6)])}, Target("multilabel", names, y, classes=names), np.arange(n))
+    return Encoded(
+        {"x": dense(X, [f"f{i}" for i in range(6)])}, Target("multilabel", names, y, classes=names), np.arange(n)
+    )
 
 
 def _trees(table: Table, rows: np.ndarray, y: np.ndarray) -> str:

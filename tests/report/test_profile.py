@@ -1,4 +1,6 @@
-"""The page of ADMET profiles: what it says, where its dots lie, that it holds nothing that acts, and how a browser takes it."""
+"""The page of ADMET profiles: what it says, where its dots lie, that it holds nothing that acts, and how a browser
+takes it.
+"""
 
 from __future__ import annotations
 
@@ -16,28 +18,69 @@ pytest.importorskip("rdkit")
 
 def _line(**changes: Any) -> dict[str, Any]:
     line = {
-        "run": "herg", "group": "toxicity", "endpoint": "hERG block", "label": "hERG", "kind": "probability", "unit": "", "wanted": "low", "n": 9673,
-        "certificate": "clean", "value": 0.3214, "low": 0.28, "high": 0.37, "in_domain": True, "percentile": 40.0, "in_training": False,
+        "run": "herg",
+        "group": "toxicity",
+        "endpoint": "hERG block",
+        "label": "hERG",
+        "kind": "probability",
+        "unit": "",
+        "wanted": "low",
+        "n": 9673,
+        "certificate": "clean",
+        "value": 0.3214,
+        "low": 0.28,
+        "high": 0.37,
+        "in_domain": True,
+        "percentile": 40.0,
+        "in_training": False,
         "out_of_fold": None,
-    }  # fmt: skip
+    }
     return {**line, **changes}
 
 
 def _found(*lines: dict[str, Any], smiles: str = "CC(=O)Oc1ccccc1C(=O)O", name: str = "aspirin") -> dict[str, Any]:
     molecule = {
-        "place": 1, "name": name, "smiles": smiles, "lines": list(lines),
+        "place": 1,
+        "name": name,
+        "smiles": smiles,
+        "lines": list(lines),
         "numbers": [{"name": "weight", "what": "molecular weight", "unit": "Da", "value": 180.16, "percentile": 10.0}],
         "verdicts": [
             {"name": "ro5", "what": "Lipinski", "kind": "rule", "passes": True, "met": ""},
             {"name": "brenk", "what": "groups", "kind": "alert", "passes": False, "met": "phenol_ester"},
         ],
-    }  # fmt: skip
+    }
     return {"reference": {"what": "approved drugs (ClinTox)", "n": 1384}, "molecules": [molecule], "not_read": []}
 
 
 def test_the_page_says_every_line():
-    text = page(_found(_line(), _line(endpoint="logD", kind="number", unit="log", value=1.234, low=0.5, high=2.0, in_domain=False, percentile=None)))
-    for words in ("hERG block", "0.321", "0.280 to 0.370", "9,673", "1.23 log", "0.50 to 2.00", "outside", "inside", "phenol_ester", "180.16 Da"):
+    text = page(
+        _found(
+            _line(),
+            _line(
+                endpoint="logD",
+                kind="number",
+                unit="log",
+                value=1.234,
+                low=0.5,
+                high=2.0,
+                in_domain=False,
+                percentile=None,
+            ),
+        )
+    )
+    for words in (
+        "hERG block",
+        "0.321",
+        "0.280 to 0.370",
+        "9,673",
+        "1.23 log",
+        "0.50 to 2.00",
+        "outside",
+        "inside",
+        "phenol_ester",
+        "180.16 Da",
+    ):
         assert words in text
     assert "1,384 approved drugs (ClinTox)" in text
     assert text.count("<h1") == 1

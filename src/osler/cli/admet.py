@@ -9,16 +9,28 @@ import typer
 
 
 def admet(
-    what: Annotated[list[str], typer.Argument(help="SMILES, InChI or files of molecules; or train, then endpoints, files or FILE:TARGET")],
+    what: Annotated[
+        list[str],
+        typer.Argument(help="SMILES, InChI or files of molecules; or train, then endpoints, files or FILE:TARGET"),
+    ],
     runs: Annotated[Path, typer.Option("--runs", help="folder of runs; train writes them there")] = Path("runs/admet"),
     out: Annotated[Path | None, typer.Option("--out", help="folder for admet.json, admet.csv and admet.html")] = None,
-    reference: Annotated[str, typer.Option("--reference", help="file of molecules to compare with; default the approved drugs of the catalogue")] = "",
-    model: Annotated[list[str], typer.Option("--model", help="model of the runs (train), as for osler fit; default boosting (may be repeated)")] = [],  # noqa: B006
+    reference: Annotated[
+        str,
+        typer.Option(
+            "--reference", help="file of molecules to compare with; default the approved drugs of the catalogue"
+        ),
+    ] = "",
+    model: Annotated[
+        list[str],
+        typer.Option("--model", help="model of the runs (train), as for osler fit; default boosting (may be repeated)"),
+    ] = [],  # noqa: B006
     seed: Annotated[int, typer.Option("--seed", help="everything random follows from it (train)")] = 0,
     workers: Annotated[int, typer.Option("--workers", help="processes (train); 0 is one per core")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="no progress")] = False,
 ) -> int:
-    """ADMET profile of molecules from your own runs, rules and alerts; with `train` first, make those runs from tables at hand.
+    """ADMET profile of molecules from your own runs, rules and alerts; with `train` first, make those runs from
+    tables at hand.
 
     Example: osler admet "CC(=O)Oc1ccccc1C(=O)O" --runs runs/admet --out aspirin
 

@@ -15,9 +15,17 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 def _repurpose(
-    indication: str, known: str, drug: str, indication_column: str, feature: list[str], structures: str, out: Path | None, options: Any
-) -> int:  # fmt: skip
-    """Rank known drugs for an indication by likeness to drugs used for it; with `evaluate` in its place, judge such rankings on drugs whose
+    indication: str,
+    known: str,
+    drug: str,
+    indication_column: str,
+    feature: list[str],
+    structures: str,
+    out: Path | None,
+    options: Any,
+) -> int:
+    """Rank known drugs for an indication by likeness to drugs used for it; with `evaluate` in its place, judge such
+    rankings on drugs whose
     uses are hidden. A ranking for research, no advice on treatment.
 
     Example: osler repurpose "rheumatoid arthritis" --top 20 --out candidates.csv
@@ -65,12 +73,26 @@ repurpose = flags_from(
     _repurpose,
     [
         _given("indication", str, typer.Argument(..., help="an indication of the table, or evaluate")),
-        _given("known", str, typer.Option("", "--known", help="table of drugs and what they are used for; default DrugCentral of the catalogue")),
+        _given(
+            "known",
+            str,
+            typer.Option(
+                "", "--known", help="table of drugs and what they are used for; default DrugCentral of the catalogue"
+            ),
+        ),
         _given("drug", str, typer.Option("drug", "--drug", help="column of drugs, in all of your tables")),
-        _given("indication_column", str, typer.Option("indication", "--indication-column", help="column of indications")),
-        _given("feature", list[str], typer.Option([], "--feature", help="FILE:COLUMN by which drugs are alike, such as targets.csv:gene (may be repeated)")),
+        _given(
+            "indication_column", str, typer.Option("indication", "--indication-column", help="column of indications")
+        ),
+        _given(
+            "feature",
+            list[str],
+            typer.Option(
+                [], "--feature", help="FILE:COLUMN by which drugs are alike, such as targets.csv:gene (may be repeated)"
+            ),
+        ),
         _given("structures", str, typer.Option("", "--structures", help="FILE:COLUMN of SMILES")),
         _given("out", Path | None, typer.Option(None, "--out", help="CSV file to write; JSON file (evaluate)")),
     ],
-)  # fmt: skip
+)
 repurpose.__name__ = "repurpose"

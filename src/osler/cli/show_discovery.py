@@ -39,12 +39,18 @@ def within(entry: dict[str, Any]) -> str:
 def show_retrieval(found: Evaluation, known: Known) -> None:
     """Hit rates by method, certificate, what was read."""
     facts = found.facts
-    print(f"{known.n_read:,} lines read = {facts['pairs']:,} pairs of {facts['molecules']:,} molecules and {facts['targets']:,} targets + {sum(known.refused.values()):,} left out")
+    print(
+        f"{known.n_read:,} lines read = {facts['pairs']:,} pairs of {facts['molecules']:,} molecules and "
+        f"{facts['targets']:,} targets + {sum(known.refused.values()):,} left out"
+    )
     for reason, n in known.refused.items():
         print(f"  {n:,}: {reason}")
     names = ("hit_1", "hit_5", "hit_10", "mrr")
     grid(("method", *names), [(m, *(within(s[n]) for n in names)) for m, s in found.scores.items()], names)
-    print(f"{facts['asked']:,} molecules of left-out scaffolds asked about; of {facts['every_target_left_out']:,} every target was left out too")
+    print(
+        f"{facts['asked']:,} molecules of left-out scaffolds asked about; "
+        f"of {facts['every_target_left_out']:,} every target was left out too"
+    )
     print(f"certificate: {found.certificate['verdict']}")
 
 
@@ -52,13 +58,35 @@ def show_targets(rows: Sequence[dict[str, Any]], known: Known) -> None:
     """One line per listed target."""
     lines, has_right = [], any("right" in row for row in rows)
     for row in rows:
-        held = f"{row['right']:.0%} ({row['right_low']:.0%} to {row['right_high']:.0%})" if row.get("right") is not None else ""
-        lines.append((
-            row["name"] or str(row["place"]), str(row["rank"]), row["target"], "already known" if row["already_known"] else "",
-            f"{row['similarity']:.2f}", row["nearest_ligand"] or row["nearest_smiles"][:40], f"{row['ligands']:,}", f"{row['q_value']:.1e}",
-            *((held,) if has_right else ()),
-        ))  # fmt: skip
-    headings = ("molecule", "rank", "target", "", "similarity", "nearest ligand", "ligands", "q", *(("right when so similar",) if has_right else ()))
+        held = (
+            f"{row['right']:.0%} ({row['right_low']:.0%} to {row['right_high']:.0%})"
+            if row.get("right") is not None
+            else ""
+        )
+        lines.append(
+            (
+                row["name"] or str(row["place"]),
+                str(row["rank"]),
+                row["target"],
+                "already known" if row["already_known"] else "",
+                f"{row['similarity']:.2f}",
+                row["nearest_ligand"] or row["nearest_smiles"][:40],
+                f"{row['ligands']:,}",
+                f"{row['q_value']:.1e}",
+                *((held,) if has_right else ()),
+            )
+        )
+    headings = (
+        "molecule",
+        "rank",
+        "target",
+        "",
+        "similarity",
+        "nearest ligand",
+        "ligands",
+        "q",
+        *(("right when so similar",) if has_right else ()),
+    )
     grid(headings, lines, ("rank", "similarity", "ligands", "q"))
     print(f"out of {len(known.targets):,} targets with {len(known):,} known ligands; a list to test, not a finding")
 
@@ -86,20 +114,41 @@ def show_profiles(profiles: Sequence[Profile], reference: Reference, most: int =
     """The first profiles, line by line."""
     for one in profiles[:most]:
         print(f"\n{one.query.name or one.query.smiles}")
-        print("  " + ", ".join(f"{n['name']} {n['value']:.4g} {n['unit']}".rstrip() for n in one.plain if n["value"] is not None))
+        print(
+            "  "
+            + ", ".join(
+                f"{n['name']} {n['value']:.4g} {n['unit']}".rstrip() for n in one.plain if n["value"] is not None
+            )
+        )
         broken = [f"{v['name']} ({v['met']})" for v in one.verdicts if not v["passes"]]
         print(f"  rules and alerts met: {', '.join(broken) if broken else 'none'}")
         rows = []
         for line in one.lines:
             k = 2 if line["kind"] == "number" else 3
             limits = f"{line['low']:.{k}f} to {line['high']:.{k}f}" if line["low"] is not None else ""
-            seen = f"in its table; left out {line['out_of_fold']:.{k}f}" if line["in_training"] and line["out_of_fold"] is not None else ""
+            seen = (
+                f"in its table; left out {line['out_of_fold']:.{k}f}"
+                if line["in_training"] and line["out_of_fold"] is not None
+                else ""
+            )
             percentile = "" if line["percentile"] is None else f"{line['percentile']:.0f}"
-            rows.append((
-                line["endpoint"], f"{line['value']:.{k}f} {line['unit']}".strip(), limits, percentile, "inside" if line["in_domain"] else "outside",
-                f"{line['n']:,}", line["certificate"], seen,
-            ))  # fmt: skip
-        grid(("endpoint", "answer", "interval", "percentile", "domain", "n", "certificate", ""), rows, ("percentile", "n"))
+            rows.append(
+                (
+                    line["endpoint"],
+                    f"{line['value']:.{k}f} {line['unit']}".strip(),
+                    limits,
+                    percentile,
+                    "inside" if line["in_domain"] else "outside",
+                    f"{line['n']:,}",
+                    line["certificate"],
+                    seen,
+                )
+            )
+        grid(
+            ("endpoint", "answer", "interval", "percentile", "domain", "n", "certificate", ""),
+            rows,
+            ("percentile", "n"),
+        )
     if len(profiles) > most:
         print(f"{len(profiles) - most:,} more: see --out")
     if reference.n:
@@ -110,10 +159,15 @@ def show_drugs(rows: Sequence[dict[str, Any]], drugs: Drugs) -> None:
     """One line per drug, with the drug that it is most like by each source."""
     found = [s for s in drugs.similarity if rows and s in rows[0]]
     lines = [
-        (str(r["rank"]), r["name"], "already used" if r["already_used"] else "", f"{r['score']:.3f}",
-         *(f"{r[s]:.2f} {r[f'{s}_like']}".strip() if r[s] > 0 else "" for s in found))
+        (
+            str(r["rank"]),
+            r["name"],
+            "already used" if r["already_used"] else "",
+            f"{r['score']:.3f}",
+            *(f"{r[s]:.2f} {r[f'{s}_like']}".strip() if r[s] > 0 else "" for s in found),
+        )
         for r in rows
-    ]  # fmt: skip
+    ]
     grid(("rank", "drug", "", "score", *(f"{s}, like" for s in found)), lines, ("rank", "score"))
     print(f"out of {len(drugs):,} drugs; a ranking for research by likeness to drugs in use, no advice on treatment")
 
@@ -121,8 +175,14 @@ def show_drugs(rows: Sequence[dict[str, Any]], drugs: Drugs) -> None:
 def show_judged(found: Judged) -> None:
     """How rankings of left-out drugs did, by method."""
     facts = found.facts
-    print(f"{facts['drugs']:,} drugs ({facts['drawn']:,} drawn), {facts['uses']:,} uses, {facts['judged']} of {facts['indications']} indications have enough drugs to judge")
+    print(
+        f"{facts['drugs']:,} drugs ({facts['drawn']:,} drawn), {facts['uses']:,} uses, "
+        f"{facts['judged']} of {facts['indications']} indications have enough drugs to judge"
+    )
     names = tuple(next(iter(found.scores.values())))
     grid(("method", *names), [(m, *(within(s[n]) for n in names)) for m, s in found.scores.items()], names)
-    print(f"left out at a time: {facts['left_out']} ({facts['groups']:,} groups); hits: share of hidden uses in the first 10 and 50 of all drugs")
+    print(
+        f"left out at a time: {facts['left_out']} ({facts['groups']:,} groups); "
+        "hits: share of hidden uses in the first 10 and 50 of all drugs"
+    )
     print(f"certificate: {found.certificate['verdict']}")

@@ -15,13 +15,24 @@ from osler.engine.discovery.targets import TargetOptions
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
-def _targets(what: list[str], known: list[str], structures: list[str], out: Path | None, most: int, quiet: bool, columns: Columns, options: Any) -> int:
-    """Rank targets for a molecule (SMILES, InChI or a file) by known ligands; with `train` first, read tables of known ligands once and
+def _targets(
+    what: list[str],
+    known: list[str],
+    structures: list[str],
+    out: Path | None,
+    most: int,
+    quiet: bool,
+    columns: Columns,
+    options: Any,
+) -> int:
+    """Rank targets for a molecule (SMILES, InChI or a file) by known ligands; with `train` first, read tables of
+    known ligands once and
     judge such lists on left-out scaffolds.
 
     Example: osler targets "CC(=O)Oc1ccccc1C(=O)O" --known drugcentral --top 10
 
-    Example: osler targets train assays.csv --molecule smiles --target target --affinity pki --least 6 --out runs/targets
+    Example: osler targets train assays.csv --molecule smiles --target target --affinity pki --least 6 --out
+    runs/targets
 
     Example: osler targets new.smi --known runs/targets --out targets.csv
     """
@@ -34,7 +45,15 @@ def _targets(what: list[str], known: list[str], structures: list[str], out: Path
     return _rank(what, known, structures, out, columns, options)
 
 
-def _train(tables: list[str], structures: list[str], out: Path, most: int, quiet: bool, columns: Columns, options: TargetOptions) -> int:
+def _train(
+    tables: list[str],
+    structures: list[str],
+    out: Path,
+    most: int,
+    quiet: bool,
+    columns: Columns,
+    options: TargetOptions,
+) -> int:
     from dataclasses import asdict
 
     from osler.cli.show_discovery import show_retrieval
@@ -43,13 +62,17 @@ def _train(tables: list[str], structures: list[str], out: Path, most: int, quiet
 
     with Progress(quiet) as progress:
         known = known_of(tables, columns, structures)
-        found = train(known, out, options, about={"tables": tables, "columns": asdict(columns)}, most=most, progress=progress)
+        found = train(
+            known, out, options, about={"tables": tables, "columns": asdict(columns)}, most=most, progress=progress
+        )
     show_retrieval(found, known)
     print(f"written: {out}")
     return 0 if found.certificate["verdict"] == "clean" else 1
 
 
-def _rank(what: list[str], known: list[str], structures: list[str], out: Path | None, columns: Columns, options: TargetOptions) -> int:
+def _rank(
+    what: list[str], known: list[str], structures: list[str], out: Path | None, columns: Columns, options: TargetOptions
+) -> int:
     from osler.cli.show_discovery import show_refused, show_targets, write_rows
     from osler.engine.discovery import target_folder
     from osler.engine.discovery.molecules import asked
@@ -75,20 +98,48 @@ def _given(name: str, kind: Any, default: Any) -> inspect.Parameter:
 
 targets = flags_from(
     TargetOptions,
-    lambda molecule, target, name, affinity, least, **rest: _targets(columns=Columns(molecule, target, name, affinity, least), **rest),
+    lambda molecule, target, name, affinity, least, **rest: _targets(
+        columns=Columns(molecule, target, name, affinity, least), **rest
+    ),
     [
-        _given("what", list[str], typer.Argument(..., help="SMILES, InChI or files of molecules; or train, then tables of known ligands")),
-        _given("known", list[str], typer.Option([], "--known", help="table of known ligands, folder of osler targets train, or drugcentral, moleculeace, davis, kiba; default drugcentral")),
-        _given("molecule", str, typer.Option("smiles", "--molecule", help="column of SMILES, or of names where --structures is given")),
+        _given(
+            "what",
+            list[str],
+            typer.Argument(..., help="SMILES, InChI or files of molecules; or train, then tables of known ligands"),
+        ),
+        _given(
+            "known",
+            list[str],
+            typer.Option(
+                [],
+                "--known",
+                help="table of known ligands, folder of targets train, or drugcentral, moleculeace, davis, kiba",
+            ),
+        ),
+        _given(
+            "molecule",
+            str,
+            typer.Option("smiles", "--molecule", help="column of SMILES, or of names where --structures is given"),
+        ),
         _given("target", str, typer.Option("target", "--target", help="column of targets")),
         _given("name", str, typer.Option("", "--name", help="column of the molecules' names")),
-        _given("affinity", str, typer.Option("", "--affinity", help="column of affinities; without it every line counts")),
+        _given(
+            "affinity", str, typer.Option("", "--affinity", help="column of affinities; without it every line counts")
+        ),
         _given("least", float, typer.Option(0.0, "--least", help="a line counts from this affinity on")),
-        _given("structures", list[str], typer.Option([], "--structures", help="FILE:NAME_COLUMN:SMILES_COLUMN, for tables that only name molecules (may be repeated)")),
+        _given(
+            "structures",
+            list[str],
+            typer.Option(
+                [],
+                "--structures",
+                help="FILE:NAME_COLUMN:SMILES_COLUMN, for tables that only name molecules (may be repeated)",
+            ),
+        ),
         _given("out", Path | None, typer.Option(None, "--out", help="CSV file to write; folder to write (train)")),
         _given("most", int, typer.Option(2000, "--most", help="left-out molecules that are asked about (train)")),
         _given("quiet", bool, typer.Option(False, "--quiet", help="no progress (train)")),
     ],
-)  # fmt: skip
+)
 targets.__name__ = "targets"
 targets.__doc__ = _targets.__doc__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ HEADS = (1, 5, 10)
 
 
 def first_right(score: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> int:
-    """Place (from 1) of the best-placed right answer of one list; equal scores are in random order; 0 if none can be placed.
+    """Place (from 1) of the best-placed right answer of one list; equal scores are in random order; 0 if none can be
+    placed.
 
     Args:
         score: (k,) larger is better; -inf for what cannot be ranked at all.
@@ -40,7 +42,9 @@ def retrieval(
     """
     columns = {f"hit_{k}": ((places > 0) & (places <= k)).astype(float) for k in heads}
     columns["mrr"] = np.where(places > 0, 1.0 / np.maximum(places, 1), 0.0)
-    drawn = np.concatenate(list(bootstrap_weights(groups, len(places), n_boot, rng))) if len(places) else np.zeros((0, 0))
+    drawn = (
+        np.concatenate(list(bootstrap_weights(groups, len(places), n_boot, rng))) if len(places) else np.zeros((0, 0))
+    )
     found = {}
     for name, values in columns.items():
         value = float(values.mean()) if len(values) else float("nan")
@@ -53,20 +57,30 @@ def retrieval(
 
 
 def reliability(measure: np.ndarray, right: np.ndarray, edges: Sequence[float]) -> list[dict[str, Any]]:
-    """Of answers whose measure lies between two edges, the share that is right, with Wilson's interval; empty bins are left out.
+    """Of answers whose measure lies between two edges, the share that is right, with Wilson's interval; empty bins
+    are left out.
 
     Args:
         measure: (n,) such as the similarity behind each answer. right: (n,) true where it is right.
         edges: ascending; the last bin holds its upper edge.
     """
     found = []
-    for low_edge, high_edge in zip(edges, edges[1:]):
+    for low_edge, high_edge in itertools.pairwise(edges):
         inside = (measure >= low_edge) & ((measure < high_edge) | (high_edge == edges[-1]) & (measure == high_edge))
         n = int(inside.sum())
         if n:
             share = float(right[inside].mean())
             low, high = wilson(share, n)
-            found.append({"from": float(low_edge), "to": float(high_edge), "n": n, "right": share, "low": float(low), "high": float(high)})
+            found.append(
+                {
+                    "from": float(low_edge),
+                    "to": float(high_edge),
+                    "n": n,
+                    "right": share,
+                    "low": float(low),
+                    "high": float(high),
+                }
+            )
     return found
 
 

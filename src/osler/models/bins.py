@@ -1,4 +1,6 @@
-"""A matrix as LightGBM sees it: values in coarse bins, worked out anew for the rows of one question, or once for many questions."""
+"""A matrix as LightGBM sees it: values in coarse bins, worked out anew for the rows of one question, or once for many
+questions.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A small panel that tests of profiles share: a number, a yes or no and two labels about the four families, fitted once."""
+"""A small panel that tests of profiles share: a number, a yes or no and two labels about the four families, fitted
+once.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ def tables(folder: Path) -> list[str]:
     acid = [int("C(=O)O" in s) for s in SMILES]
     sulfur = [None if i % 7 == 3 else int("S" in s or "s" in s) for i, s in enumerate(SMILES)]
     chlorine = [int("Cl" in s) for s in SMILES]
-    for name, columns in {"size": {"size": size}, "acid": {"acid": acid}, "halves": {"sulfur": sulfur, "chlorine": chlorine}}.items():
+    for name, columns in {
+        "size": {"size": size},
+        "acid": {"acid": acid},
+        "halves": {"sulfur": sulfur, "chlorine": chlorine},
+    }.items():
         pl.DataFrame({"smiles": SMILES, **columns}).write_csv(folder / f"{name}.csv")
     return [f"{folder / 'size.csv'}:size", f"{folder / 'acid.csv'}:acid", f"{folder / 'halves.csv'}:sulfur+chlorine"]
 

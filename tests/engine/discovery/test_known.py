@@ -27,18 +27,26 @@ def _csv(folder: Path, **columns: list) -> Path:
 
 def test_every_line_is_a_pair_or_left_out_with_its_reason(tmp_path: Path):
     path = _csv(
-        tmp_path, smiles=["CCO", "OCC", "CCN", "C1CC", None, "CCC", "CCCl"], target=["a", "a", "b", "b", "a", "b", "b"],
+        tmp_path,
+        smiles=["CCO", "OCC", "CCN", "C1CC", None, "CCC", "CCCl"],
+        target=["a", "a", "b", "b", "a", "b", "b"],
         pki=["7.0", "7.2", "6.5", "8.0", "9.0", "5.0", ""],
-    )  # fmt: skip
+    )
     frame, refused, n = pairs_of(path, Columns(affinity="pki", least=6.0), {})
     known = gather([frame], refused, n)
     assert known.smiles == ("CCO", "CCN")  # OCC is CCO
-    assert [(known.smiles[m], known.targets[t]) for m, t in zip(known.molecule, known.target)] == [("CCO", "a"), ("CCN", "b")]
+    assert [(known.smiles[m], known.targets[t]) for m, t in zip(known.molecule, known.target)] == [
+        ("CCO", "a"),
+        ("CCN", "b"),
+    ]
     reasons = dict(known.refused)
     assert reasons.pop("not a molecule: unclosed ring") == 1
     assert reasons == {
-        "molecule or target is missing": 1, "affinity is missing": 1, "affinity is below 6": 1, "the same pair as in an earlier line": 1,
-    }  # fmt: skip
+        "molecule or target is missing": 1,
+        "affinity is missing": 1,
+        "affinity is below 6": 1,
+        "the same pair as in an earlier line": 1,
+    }
     assert known.n_read == 7 == len(known.molecule) + sum(known.refused.values())
 
 
@@ -51,7 +59,9 @@ def test_salts_of_one_substance_are_one_molecule(tmp_path: Path):
 
 def test_named_molecules_are_joined_with_their_structures(tmp_path: Path):
     path = _csv(tmp_path, drug=["Ethanol", "ethylamine ", "unknownium"], gene=["x", "y", "y"])
-    drawn = structures_of([(pl.DataFrame({"n": ["ETHANOL", "Ethylamine", "ethanol"], "s": ["CCO", "CCN", "C"]}), "drawn", "n", "s")])
+    drawn = structures_of(
+        [(pl.DataFrame({"n": ["ETHANOL", "Ethylamine", "ethanol"], "s": ["CCO", "CCN", "C"]}), "drawn", "n", "s")]
+    )
     assert drawn == {"ethanol": "CCO", "ethylamine": "CCN"}  # the first of a name counts
     frame, refused, n = pairs_of(path, Columns("drug", "gene"), drawn)
     assert frame.rows() == [("CCO", "Ethanol", "x"), ("CCN", "ethylamine", "y")]
@@ -63,7 +73,7 @@ def test_columns_that_are_not_there_are_named_with_the_nearest(tmp_path: Path):
     path = table(tmp_path)
     with pytest.raises(ColumnError, match="did you mean 'smiles'"):
         pairs_of(path, Columns(molecule="smile"), {})
-    with pytest.raises(ColumnError, match="affinity must be a column of 'known.csv'"):
+    with pytest.raises(ColumnError, match=r"affinity must be a column of 'known\.csv'"):
         pairs_of(path, Columns(affinity="ki"), {})
 
 

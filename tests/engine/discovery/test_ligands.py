@@ -44,7 +44,7 @@ def test_of_equally_near_ligands_the_earlier_pair_is_named():
 
 def test_fragments_by_hand():
     found = _reference([0, 1, 2, 3], [0, 0, 1, 1], 2).evidence(QUERY)
-    # bits 0 and 1: three of four molecules, two of two ligands of target 0; bits 2 and 3: one molecule, a ligand of target 0
+    # bits 0 and 1: three of four molecules, two of two ligands of target 0; bits 2 and 3: one molecule, a ligand of 0
     expected = 2 * np.log(3 / (3 * 0.5 + 1)) + 2 * np.log(2 / (1 * 0.5 + 1))
     assert found.bayes[0] == pytest.approx(expected)
     expected = 2 * np.log(2 / (3 * 0.5 + 1)) + 2 * np.log(1 / (1 * 0.5 + 1))

@@ -62,12 +62,16 @@ def test_limits_hold_the_answer():
     assert np.ptp(size.high - size.low) < 1e-9  # one conformal width
 
 
-@pytest.mark.parametrize(("written", "inside"), [(SMILES[0], True), (f"{SMILES[0]}.Cl", True), ("CCCCCCc1ccc(CCNS(N)(=O)=O)cc1", False)])
+@pytest.mark.parametrize(
+    ("written", "inside"), [(SMILES[0], True), (f"{SMILES[0]}.Cl", True), ("CCCCCCc1ccc(CCNS(N)(=O)=O)cc1", False)]
+)
 def test_molecules_of_the_table_are_known_with_their_left_out_answer(written: str, inside: bool):
     size = open_panel(panel())[0][2]
     answers, _, known = size.answer(asked(written)[0])
     assert known.tolist() == [inside]
-    held = size.run.predictions.filter((pl.col("row") == 1) & (pl.col("part") == "cv") & (pl.col("model") == size.run.chosen))
+    held = size.run.predictions.filter(
+        (pl.col("row") == 1) & (pl.col("part") == "cv") & (pl.col("model") == size.run.chosen)
+    )
     expected = float(held["value"].mean()) if inside else np.nan
     assert answers[0].out_of_fold[0] == pytest.approx(expected, nan_ok=True)
 
@@ -86,7 +90,10 @@ def test_a_run_of_another_table_is_made_anew(tmp_path: Path):
     path = tmp_path / "size.csv"
     pl.DataFrame({"smiles": SMILES, "size": [float(2 * len(s)) for s in SMILES]}).write_csv(path)
     made = train([f"{path}:size"], tmp_path / "runs", workers=1, model=MODEL, silent=True)
-    assert made[0].scores["parts"]["cv"][made[0].chosen]["mae"]["value"] != open_panel(panel())[0][2].run.scores["parts"]["cv"][made[0].chosen]["mae"]["value"]
+    assert (
+        made[0].scores["parts"]["cv"][made[0].chosen]["mae"]["value"]
+        != open_panel(panel())[0][2].run.scores["parts"]["cv"][made[0].chosen]["mae"]["value"]
+    )
 
 
 def test_what_may_be_asked_for(tmp_path: Path):
@@ -153,7 +160,12 @@ def test_the_table_itself_counts_with_left_out_answers(tmp_path: Path):
     path.write_text("".join(f"{s}\n" for s in SMILES))
     members, _ = open_panel(panel() / "size")
     found = of_panel(panel() / "size", members, str(path)).quantiles["size", "size"]
-    held = members[0].run.predictions.filter((pl.col("part") == "cv") & (pl.col("model") == members[0].run.chosen)).group_by("row").agg(pl.col("value").mean())
+    held = (
+        members[0]
+        .run.predictions.filter((pl.col("part") == "cv") & (pl.col("model") == members[0].run.chosen))
+        .group_by("row")
+        .agg(pl.col("value").mean())
+    )
     assert found[0] == pytest.approx(held["value"].min())
     assert found[-1] == pytest.approx(held["value"].max())
 

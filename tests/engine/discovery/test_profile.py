@@ -83,7 +83,19 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path.write_text(f"{NEW} first\nC1CC broken\n=cmd second\n")
     drugs = tmp_path / "drugs.smi"
     drugs.write_text("CCO\nCCN\nCCCC\n")
-    code = main(["admet", str(path), SMILES[0], "--runs", str(panel()), "--reference", str(drugs), "--out", str(tmp_path / "out")])
+    code = main(
+        [
+            "admet",
+            str(path),
+            SMILES[0],
+            "--runs",
+            str(panel()),
+            "--reference",
+            str(drugs),
+            "--out",
+            str(tmp_path / "out"),
+        ]
+    )
     out = capsys.readouterr().out
     assert code == 0
     assert "not read: broken" in out

@@ -30,7 +30,7 @@ def few() -> Drugs:
 
 
 def many() -> Drugs:
-    """Sixteen drugs of each of four families with a gene of their own; half of each is used for the family's disease."""
+    """Sixteen drugs of each of four families with a gene of their own; half of each is used for the disease."""
     uses, genes, drawn, classes = [], [], {}, []
     for family, members in FAMILIES.items():
         for i, smiles in enumerate(members):
@@ -41,8 +41,12 @@ def many() -> Drugs:
             if i % 2 == 0:
                 uses.append((name, f"disease of {family}"))
     return drugs_of(
-        _frame(uses, "drug", "indication"), {"gene": _frame(genes, "drug", "feature")}, drawn, {}, _frame(classes, "drug", "class")
-    )  # fmt: skip
+        _frame(uses, "drug", "indication"),
+        {"gene": _frame(genes, "drug", "feature")},
+        drawn,
+        {},
+        _frame(classes, "drug", "class"),
+    )
 
 
 def test_likeness_of_features_by_hand():
@@ -91,7 +95,9 @@ def test_unknown_indications_and_sources_are_refused():
 def test_hidden_uses_are_found_and_hidden():
     found = judge(many())
     assert found.certificate["verdict"] == "clean"
-    assert found.scores["all sources"]["auroc"]["value"] > 0.8  # the other half of each family cannot be told from the hidden one
+    assert (
+        found.scores["all sources"]["auroc"]["value"] > 0.8
+    )  # the other half of each family cannot be told from the hidden one
     assert found.scores["popularity"]["auroc"]["value"] == 0.5  # all drugs have one annotation
     assert set(found.scores) == {"all sources", "gene alone", "structure alone", "popularity"}
     assert found.facts["judged"] == 4
@@ -145,14 +151,28 @@ def test_own_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     _frame(used, "name", "disease").write_csv(tmp_path / "uses.csv")
     _frame([(n, n.split()[0]) for n in names], "name", "gene").write_csv(tmp_path / "genes.csv")
     _frame([(n, s) for n, s in zip(names, drugs.smiles)], "name", "smiles").write_csv(tmp_path / "drawn.csv")
-    found = from_tables(str(tmp_path / "uses.csv"), "name", "disease", [f"{tmp_path / 'genes.csv'}:gene"], f"{tmp_path / 'drawn.csv'}:smiles")
+    found = from_tables(
+        str(tmp_path / "uses.csv"),
+        "name",
+        "disease",
+        [f"{tmp_path / 'genes.csv'}:gene"],
+        f"{tmp_path / 'drawn.csv'}:smiles",
+    )
     assert found.ids == drugs.ids
     assert np.array_equal(found.used, drugs.used)
     assert list(found.similarity) == ["gene", "structure"]
     tables = [
-        "--known", str(tmp_path / "uses.csv"), "--drug", "name", "--indication-column", "disease", "--feature", f"{tmp_path / 'genes.csv'}:gene",
-        "--structures", f"{tmp_path / 'drawn.csv'}:smiles",
-    ]  # fmt: skip
+        "--known",
+        str(tmp_path / "uses.csv"),
+        "--drug",
+        "name",
+        "--indication-column",
+        "disease",
+        "--feature",
+        f"{tmp_path / 'genes.csv'}:gene",
+        "--structures",
+        f"{tmp_path / 'drawn.csv'}:smiles",
+    ]
     assert main(["repurpose", "disease of dna", "--top", "12", "--out", str(tmp_path / "out.csv"), *tables]) == 0
     out = capsys.readouterr().out
     assert "already used" in out
@@ -186,7 +206,10 @@ def test_drugcentral(mirror: Path):
     assert drugs.used.sum() == 646  # 671 lines less 25 that are marked NOT
     assert drugs.refused == {"marked as no indication": 25}
     assert list(drugs.similarity) == ["targets", "mechanism", "structure"]
-    assert (len(wide := drugcentral(with_use=True)), list(wide.similarity)) == (1449, ["targets", "mechanism", "use", "structure"])
+    assert (len(wide := drugcentral(with_use=True)), list(wide.similarity)) == (
+        1449,
+        ["targets", "mechanism", "use", "structure"],
+    )
     rows = rank("rheumatoid arthritis", drugs, RepurposeOptions(top=5))
     assert all(r["already_used"] for r in rows)  # glucocorticoids
     found = judge(drugs)

@@ -1,1 +1,3 @@
-"""What is known of molecules elsewhere, turned on a new one: ADMET profiles, likely targets, drugs for another indication."""
+"""What is known of molecules elsewhere, turned on a new one: ADMET profiles, likely targets, drugs for another
+indication.
+"""

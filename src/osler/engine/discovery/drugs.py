@@ -1,7 +1,10 @@
-"""What is known of drugs: what each is used for, and features (targets, classes, structure) by which drugs can be alike."""
+"""What is known of drugs: what each is used for, and features (targets, classes, structure) by which drugs can be
+alike.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,11 +21,16 @@ from osler.errors import ColumnError, OptionError, ReadError
 
 #: Most drugs: similarities of all pairs are held in memory.
 MOST = 8_000
-#: Source of DrugCentral's classes by their type. `use` says what a drug is for, which is what is asked: it is no source unless wanted.
+#: Source of DrugCentral's classes by their type. `use` says what a drug is for, which is what is asked: it is no
+#: source unless wanted.
 CLASS_SOURCES = {
-    "Mechanism of Action": "mechanism", "FDA Established Pharmacologic Class": "mechanism", "Physiologic Effect": "mechanism",
-    "Chemical/Ingredient": "mechanism", "Application": "use", "Pharmacological Action": "use",
-}  # fmt: skip
+    "Mechanism of Action": "mechanism",
+    "FDA Established Pharmacologic Class": "mechanism",
+    "Physiologic Effect": "mechanism",
+    "Chemical/Ingredient": "mechanism",
+    "Application": "use",
+    "Pharmacological Action": "use",
+}
 #: Types of classes that put drugs into one chemical class.
 CHEMICAL = ("FDA Established Pharmacologic Class", "Chemical/Ingredient")
 
@@ -56,14 +64,19 @@ class Drugs:
 
 
 def drugs_of(
-    uses: pl.DataFrame, facts: Mapping[str, pl.DataFrame], drawn: Mapping[str, str], names: Mapping[str, str],
-    chemical: pl.DataFrame | None = None, refused: Mapping[str, int] | None = None,
-) -> Drugs:  # fmt: skip
+    uses: pl.DataFrame,
+    facts: Mapping[str, pl.DataFrame],
+    drawn: Mapping[str, str],
+    names: Mapping[str, str],
+    chemical: pl.DataFrame | None = None,
+    refused: Mapping[str, int] | None = None,
+) -> Drugs:
     """Drugs from tables of pairs.
 
     Args:
         uses: columns drug, indication. facts: source → columns drug, feature. drawn: drug → SMILES. names: drug → name.
-        chemical: columns drug, class: drugs of one class stay together when classes are left out; else drugs of one scaffold do.
+        chemical: columns drug, class: drugs of one class stay together when classes are left out; else drugs of one
+            scaffold do.
 
     Raises:
         ReadError: nothing is left, or more than `MOST` drugs.
@@ -72,9 +85,14 @@ def drugs_of(
     everywhere = [uses["drug"], *(f["drug"] for f in facts.values()), pl.Series(list(drawn), dtype=pl.String)]
     ids = tuple(sorted(set(pl.concat([s.cast(pl.String) for s in everywhere]).drop_nulls())))
     if not uses.height or len(ids) > MOST:
-        raise ReadError(f"drugs must be from 1 to {MOST:,} with at least one use, they are {len(ids):,} with {uses.height} uses", "limit-size")
+        raise ReadError(
+            f"drugs must be from 1 to {MOST:,} with at least one use, they are {len(ids):,} with {uses.height} uses",
+            "limit-size",
+        )
     if not facts and not drawn:
-        raise OptionError("drugs must have something by which they can be alike, they have nothing: add --feature or --structures")
+        raise OptionError(
+            "drugs must have something by which they can be alike, they have nothing: add --feature or --structures"
+        )
     at = {d: i for i, d in enumerate(ids)}
     indications = tuple(sorted(set(uses["indication"])))
     used = np.zeros((len(ids), len(indications)), dtype=bool)
@@ -89,8 +107,16 @@ def drugs_of(
     if drawn:
         similarity["structure"] = _structures(mols)
     return Drugs(
-        ids, tuple(names.get(d, d) for d in ids), indications, used, similarity, counts, smiles, _classes(ids, chemical, mols), dict(refused or {}),
-    )  # fmt: skip
+        ids,
+        tuple(names.get(d, d) for d in ids),
+        indications,
+        used,
+        similarity,
+        counts,
+        smiles,
+        _classes(ids, chemical, mols),
+        dict(refused or {}),
+    )
 
 
 def _alike(table: pl.DataFrame, at: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -143,15 +169,16 @@ def _classes(ids: Sequence[str], chemical: pl.DataFrame | None, mols: Sequence[o
     for i, mol in enumerate(mols):
         if i not in classed and mol is not None:
             held.setdefault(f"scaffold {scaffolds.scaffold(mol)}", []).append(i)
-    links = [(a, b) for members in held.values() for a, b in zip(members, members[1:])]
+    links = [(a, b) for members in held.values() for a, b in itertools.pairwise(members)]
     return components(len(ids), np.array(links, dtype=np.int64).reshape(-1, 2).T)
 
 
-# -- where they come from ------------------------------------------------------------------------------------------------
+# -- where they come from --------------------------------------------------------------------------------------
 
 
 def drugcentral(with_use: bool = False) -> Drugs:
-    """DrugCentral (2016) by its tables in the catalogue: indications that are not marked NOT, targets, classes, structures where some
+    """DrugCentral (2016) by its tables in the catalogue: indications that are not marked NOT, targets, classes,
+    structures where some
     table of the catalogue draws the drug.
 
     Args:
@@ -161,38 +188,47 @@ def drugcentral(with_use: bool = False) -> Drugs:
         InputError: a table is not at hand.
     """
     uses, targets, classes, kinds = (
-        catalogue.table(f"drugcentral_{n}").cast(pl.String) for n in ("indications", "targets", "drug_to_class", "classes")
+        catalogue.table(f"drugcentral_{n}").cast(pl.String)
+        for n in ("indications", "targets", "drug_to_class", "classes")
     )
     known = classes.join(kinds.select("class_id", "class_type"), on="class_id", how="left")
     source = pl.col("class_type").replace_strict(CLASS_SOURCES, default=None)
     facts = {"targets": targets.select(drug="drugbank_id", feature="GeneID")}
     for name in ("mechanism", "use") if with_use else ("mechanism",):
         facts[name] = known.filter(source == name).select(drug="drugbank_id", feature="class_id")
-    chemical = known.filter(pl.col("class_type").is_in(list(CHEMICAL))).select(drug="drugbank_id", **{"class": "class_id"})
+    chemical = known.filter(pl.col("class_type").is_in(list(CHEMICAL))).select(
+        drug="drugbank_id", **{"class": "class_id"}
+    )
     no = (pl.col("category") == "NOT").fill_null(False)
     named = {
-        **dict(classes.select("drugbank_id", "drugbank_name").iter_rows()), **dict(targets.select("drugbank_id", "drugbank_name").iter_rows()),
+        **dict(classes.select("drugbank_id", "drugbank_name").iter_rows()),
+        **dict(targets.select("drugbank_id", "drugbank_name").iter_rows()),
         **dict(uses.select("drugbank_id", "drug").iter_rows()),
-    }  # fmt: skip
+    }
     pairs = uses.filter(~no).select(drug="drugbank_id", indication="disease")
-    return drugs_of(pairs, facts, drug_structures(), named, chemical, {"marked as no indication": int(uses.select(no.sum()).item())})
+    return drugs_of(
+        pairs, facts, drug_structures(), named, chemical, {"marked as no indication": int(uses.select(no.sum()).item())}
+    )
 
 
 def from_tables(known: str, drug: str, indication: str, feature: Sequence[str], structures: str) -> Drugs:
     """Drugs of a user's own tables.
 
     Args:
-        known: table of uses with the columns `drug` and `indication`. feature: FILE:COLUMN each, with a column `drug` too.
+        known: table of uses with the columns `drug` and `indication`. feature: FILE:COLUMN each, with a column `drug`
+            too.
         structures: FILE:COLUMN of SMILES, "" for none.
 
     Raises:
         InputError: a table or a column is not there.
     """
     table = open_table(known)
-    uses = pl.DataFrame({
-        "drug": column_of(table, drug, "drug", known).cast(pl.String).str.strip_chars(),
-        "indication": column_of(table, indication, "indication", known).cast(pl.String).str.strip_chars(),
-    })  # fmt: skip
+    uses = pl.DataFrame(
+        {
+            "drug": column_of(table, drug, "drug", known).cast(pl.String).str.strip_chars(),
+            "indication": column_of(table, indication, "indication", known).cast(pl.String).str.strip_chars(),
+        }
+    )
     whole = uses.drop_nulls()
     facts = {}
     for text in feature:

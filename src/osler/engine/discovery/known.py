@@ -1,6 +1,8 @@
-"""Which molecules are known to bind which targets: tables of pairs, merged by molecule, with every line used or refused.
+"""Which molecules are known to bind which targets: tables of pairs, merged by molecule, with every line used or
+refused.
 
-A table has a column of molecules (SMILES) and one of targets; an affinity column with the least value that counts is optional. A table
+A table has a column of molecules (SMILES) and one of targets; an affinity column with the least value that counts is
+optional. A table
 that names its molecules without drawing them is joined with tables of structures by name.
 """
 
@@ -28,7 +30,8 @@ class Columns:
     """Which columns of a table mean what.
 
     Attributes:
-        molecule: of SMILES, or of names where structures are given. target: of targets. name: of the molecules' names, or "".
+        molecule: of SMILES, or of names where structures are given. target: of targets. name: of the molecules'
+            names, or "".
         affinity: of numbers, or "". least: a pair counts from this affinity on.
     """
 
@@ -86,7 +89,9 @@ def column_of(table: pl.DataFrame, name: str, what: str, path: str | Path) -> pl
         ColumnError: the table has none of this name; the nearest is suggested.
     """
     if name not in table.columns:
-        raise ColumnError(f"{what} must be a column of '{Path(path).name}', was '{name}': {nearest(name, table.columns)}")
+        raise ColumnError(
+            f"{what} must be a column of '{Path(path).name}', was '{name}': {nearest(name, table.columns)}"
+        )
     return table[name]
 
 
@@ -102,7 +107,13 @@ def pairs_of(path: str | Path, columns: Columns, structures: dict[str, str]) -> 
     table = open_table(path)
     molecule = column_of(table, columns.molecule, "molecule", path).cast(pl.String).str.strip_chars()
     target = column_of(table, columns.target, "target", path).cast(pl.String).str.strip_chars()
-    names = column_of(table, columns.name, "name", path).cast(pl.String) if columns.name else molecule if structures else None
+    names = (
+        column_of(table, columns.name, "name", path).cast(pl.String)
+        if columns.name
+        else molecule
+        if structures
+        else None
+    )
     refused: Counter[str] = Counter()
     keep = molecule.is_not_null() & target.is_not_null() & (molecule != "") & (target != "")
     refused["molecule or target is missing"] += int((~keep).sum())
@@ -122,7 +133,8 @@ def pairs_of(path: str | Path, columns: Columns, structures: dict[str, str]) -> 
 
 
 def structures_of(tables: Sequence[tuple[pl.DataFrame, str, str, str]]) -> dict[str, str]:
-    """Lower-case name → SMILES, from (table, what it is called, column of names, column of SMILES); the first table that has a name wins.
+    """Lower-case name → SMILES, from (table, what it is called, column of names, column of SMILES); the first table
+    that has a name wins.
 
     Raises:
         ColumnError: a named column is not in its table.
@@ -156,7 +168,9 @@ def gather(frames: Sequence[pl.DataFrame], refused: Counter[str], n_read: int) -
     pairs = pairs.filter(pl.col("smiles").is_in(list(place)))
     targets = tuple(sorted(set(pairs["target"])))
     if len(targets) < 2:
-        raise ReadError(f"known pairs must be of at least two targets, they are of {len(targets)}: check the columns", "read-empty")
+        raise ReadError(
+            f"known pairs must be of at least two targets, they are of {len(targets)}: check the columns", "read-empty"
+        )
     number = {t: i for i, t in enumerate(targets)}
     both = np.array([(place[s], number[t]) for s, t in pairs.select("smiles", "target").iter_rows()], dtype=np.int64)
     once = np.unique(both, axis=0)
@@ -165,9 +179,16 @@ def gather(frames: Sequence[pl.DataFrame], refused: Counter[str], n_read: int) -
     for text, name in pairs.select("smiles", "name").iter_rows():
         names[place[text]] = names[place[text]] or name
     return Known(
-        tuple(smiles), tuple(names), tuple(scaffolds.scaffold(m) for m in mols), fingerprints.bits(mols), targets,
-        once[:, 0], once[:, 1], dict(+refused), n_read,
-    )  # fmt: skip
+        tuple(smiles),
+        tuple(names),
+        tuple(scaffolds.scaffold(m) for m in mols),
+        fingerprints.bits(mols),
+        targets,
+        once[:, 0],
+        once[:, 1],
+        dict(+refused),
+        n_read,
+    )
 
 
 def _molecules(texts: Sequence[str]) -> tuple[dict[str, int], list[object], list[str], dict[str, str]]:

@@ -1,11 +1,17 @@
-"""How strongly each target's known ligands speak for a new molecule: the nearest one, all together, and a model of fragments.
+"""How strongly each target's known ligands speak for a new molecule: the nearest one, all together, and a model of
+fragments.
 
-- neighbours: the sum over the target's ligands of similarity to the power `POWER`, a vote in which near ligands count most and many
-  count more than one: binary kernel discrimination without inactives, G. Harper et al., J Chem Inf Comput Sci 41:1295 (2001).
+- neighbours: the sum over the target's ligands of similarity to the power `POWER`, a vote in which near ligands count
+most and many
+  count more than one: binary kernel discrimination without inactives, G. Harper et al., J Chem Inf Comput Sci 41:1295
+      (2001).
 - nearest: the largest Tanimoto similarity to a ligand of the target.
-- ensemble: similarities above a threshold, summed over all ligands and held against sums that random sets of molecules of that size
-  give: M. J. Keiser et al., Relating protein pharmacology by ligand chemistry. Nat Biotechnol 25:197 (2007). Here the query is a set of one.
-- bayes: which bits of the fingerprint the target's ligands have more often than all molecules, Laplacian-corrected: X. Xia et al.,
+- ensemble: similarities above a threshold, summed over all ligands and held against sums that random sets of
+molecules of that size
+  give: M. J. Keiser et al., Relating protein pharmacology by ligand chemistry. Nat Biotechnol 25:197 (2007). Here the
+      query is a set of one.
+- bayes: which bits of the fingerprint the target's ligands have more often than all molecules, Laplacian-corrected:
+X. Xia et al.,
   J Med Chem 47:4463 (2004); Nidhi et al., J Chem Inf Model 46:1124 (2006).
 - popularity: how many ligands the target has, whatever the query; a baseline.
 """
@@ -56,7 +62,9 @@ class Reference:
         rng: draws the random sets.
     """
 
-    def __init__(self, bits: np.ndarray, molecule: np.ndarray, target: np.ndarray, n_targets: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, bits: np.ndarray, molecule: np.ndarray, target: np.ndarray, n_targets: int, rng: np.random.Generator
+    ) -> None:
         self._bits = checked(bits)
         order = np.argsort(target, kind="stable")
         self._molecule, self._k = molecule[order], n_targets
@@ -115,7 +123,9 @@ class Reference:
         return np.where(self.sizes > 0, odds, -np.inf)
 
     def _background(self, rng: np.random.Generator) -> tuple[np.polynomial.Polynomial, object]:
-        """Mean and standard deviation of the sum over a random set of a given size: straight lines, the latter in logarithms."""
+        """Mean and standard deviation of the sum over a random set of a given size: straight lines, the latter in
+        logarithms.
+        """
         pool = self._pool
         queries = rng.choice(pool, min(_QUERIES, len(pool)), replace=False)
         sums: dict[int, list[float]] = {size: [] for size in _SIZES}
@@ -139,7 +149,8 @@ def unpacked(bits: np.ndarray) -> np.ndarray:
 
 
 def significance(z: np.ndarray, summed: np.ndarray) -> np.ndarray:
-    """(k,) chance that a random set of ligands gives a sum as large, by an extreme-value distribution (Keiser 2007); 1 where no ligand
+    """(k,) chance that a random set of ligands gives a sum as large, by an extreme-value distribution (Keiser 2007);
+    1 where no ligand
     is similar at all.
     """
     euler = 0.5772156649015329
@@ -150,9 +161,12 @@ def significance(z: np.ndarray, summed: np.ndarray) -> np.ndarray:
 def scores(found: Evidence, sizes: np.ndarray, method: str) -> np.ndarray:
     """(k,) larger for likelier targets, by one of `METHODS`; -inf for targets without ligands."""
     found_by = {
-        "neighbours": found.votes, "nearest": found.similarity, "ensemble": found.z, "bayes": found.bayes,
+        "neighbours": found.votes,
+        "nearest": found.similarity,
+        "ensemble": found.z,
+        "bayes": found.bayes,
         "popularity": sizes.astype(float),
-    }  # fmt: skip
+    }
     return np.where(sizes > 0, found_by[method], -np.inf)
 
 

@@ -52,7 +52,9 @@ def asked(source: str, column: str = "") -> tuple[list[Query], list[tuple[int, s
     if not _is_file(source):
         mol, reason, _ = features.read(source, Policy(), "auto")
         if mol is None:
-            raise ReadError(f"a molecule must be a SMILES, an InChI or a file of them, what was given is none ({reason}): mend it")
+            raise ReadError(
+                f"a molecule must be a SMILES, an InChI or a file of them, what was given is none ({reason}): mend it"
+            )
         return [Query(1, "", fragments.canonical(mol), mol)], []
     found: list[Query] = []
     refused: list[tuple[int, str, str]] = []
@@ -65,10 +67,16 @@ def asked(source: str, column: str = "") -> tuple[list[Query], list[tuple[int, s
         else:
             found.append(Query(entry.place, entry.name, fragments.canonical(mol), mol))
         if len(found) > MOST:
-            raise ReadError(f"a file of molecules must hold at most {MOST:,} here, it holds more: use osler screen, or split it", "limit-size")
+            raise ReadError(
+                f"a file of molecules must hold at most {MOST:,} here, it holds more: use osler screen, or split it",
+                "limit-size",
+            )
     if not found:
         first = f" (first reason: {refused[0][2]})" if refused else ""
-        raise ReadError(f"'{Path(source).name}' must hold molecules, none of its {len(refused)} entries could be read{first}", "read-empty")
+        raise ReadError(
+            f"'{Path(source).name}' must hold molecules, none of its {len(refused)} entries could be read{first}",
+            "read-empty",
+        )
     return found, refused
 
 

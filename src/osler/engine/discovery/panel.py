@@ -1,8 +1,9 @@
-"""A panel: a folder of runs, each of which answers one question about a molecule; made in one command from tables at hand.
+"""A panel: a folder of runs, each of which answers one question about a molecule; made in one command from tables at
+hand.
 
-    FOLDER/
-      herg/ bbb/ ...     runs of `osler fit`
-      reference.json     what each run answers for approved drugs, as quantiles
+FOLDER/
+  herg/ bbb/ ...     runs of `osler fit`
+  reference.json     what each run answers for approved drugs, as quantiles
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import numpy as np
 import polars as pl
 
 from osler import catalogue
-from osler.cohort.names import words
 from osler.cohort.molecules import HEADERS
+from osler.cohort.names import words
 from osler.cohort.read import read
 from osler.cohort.split import pseudonym
 from osler.engine.discovery.endpoints import ENDPOINTS, Endpoint
@@ -41,7 +42,8 @@ class Answer:
 
     Attributes:
         label: the target, or the label or class of several. value: (n,) a number, or a probability.
-        low, high: (n,) limits; NaN where the run gives none. out_of_fold: (n,) the cross-validation's answer for molecules that are in the
+        low, high: (n,) limits; NaN where the run gives none. out_of_fold: (n,) the cross-validation's answer for
+            molecules that are in the
             run's table; NaN for others.
     """
 
@@ -107,9 +109,16 @@ class Member:
         target = self.run.predictor.target[0]
         if self.run.predictor.task == "regression":
             ends = [made[f"{target}_{e}"] if f"{target}_{e}" in made.columns else None for e in ("low", "high")]
-            return tuple(np.full(len(value), np.nan) if s is None else s.cast(pl.Float64).fill_null(np.nan).to_numpy() for s in ends)
+            return tuple(
+                np.full(len(value), np.nan) if s is None else s.cast(pl.Float64).fill_null(np.nan).to_numpy()
+                for s in ends
+            )
         drawn = self.run.json("curves.json").get("parts", {}).get("cv", {})
-        whole = drawn.get("calibration") or drawn.get("calibration_by_class", {}).get(label.removeprefix(f"{target} = ")) or {}
+        whole = (
+            drawn.get("calibration")
+            or drawn.get("calibration_by_class", {}).get(label.removeprefix(f"{target} = "))
+            or {}
+        )
         curve = whole.get("curve")
         if not curve or not curve.get("low"):
             return np.full(len(value), np.nan), np.full(len(value), np.nan)
@@ -132,7 +141,9 @@ class Member:
     def _rows_of(self, query: Query) -> set[int]:
         """Rows of the run's table that are this molecule, in any sense of being the same."""
         key, senses = self._known
-        return {row for sense, text in query.keys.items() for row in senses.get(sense, {}).get(pseudonym(key, text), ())}
+        return {
+            row for sense, text in query.keys.items() for row in senses.get(sense, {}).get(pseudonym(key, text), ())
+        }
 
     def _held_out(self, k: int) -> dict[int, float]:
         """Row → the chosen model's cross-validated answer for the k-th label, the mean over repeats."""
@@ -143,13 +154,18 @@ class Member:
 
 
 def open_panel(folder: str | Path) -> tuple[list[Member], dict[str, str]]:
-    """The runs of a folder (or the one run that it is), by group and name, and name → reason for those that cannot take part.
+    """The runs of a folder (or the one run that it is), by group and name, and name → reason for those that cannot
+    take part.
 
     Raises:
         InputError: there is no run that answers from molecules alone.
     """
     folder = Path(folder)
-    places = [folder] if (folder / "study.json").is_file() else sorted(p for p in folder.glob("[!.]*") if (p / "study.json").is_file())
+    places = (
+        [folder]
+        if (folder / "study.json").is_file()
+        else sorted(p for p in folder.glob("[!.]*") if (p / "study.json").is_file())
+    )
     found, left = [], {}
     for place in places:
         try:
@@ -160,7 +176,8 @@ def open_panel(folder: str | Path) -> tuple[list[Member], dict[str, str]]:
     if not found:
         why = f" ({next(iter(left.items()))[1]})" if left else ""
         raise InputError(
-            f"runs must be a folder with runs of osler fit that read molecules, '{folder.name}' has none{why}: make them with osler admet train",
+            f"runs must be a folder with runs of osler fit that read molecules, '{folder.name}' has none{why}: "
+            "make them with osler admet train",
             "run-missing",
         )
     order = {name: i for i, name in enumerate(ENDPOINTS)}
@@ -170,13 +187,16 @@ def open_panel(folder: str | Path) -> tuple[list[Member], dict[str, str]]:
 def _molecule_column(run: Run) -> str:
     inputs, task = run.predictor.inputs, run.predictor.task
     if len(inputs) != 1 or inputs[0].modality != "molecule":
-        raise ColumnError(f"a run of a panel must answer from one column of molecules, '{run.folder.name}' reads others", "column-kind")
+        raise ColumnError(
+            f"a run of a panel must answer from one column of molecules, '{run.folder.name}' reads others",
+            "column-kind",
+        )
     if task not in KINDS:
         raise OptionError(f"a run of a panel must be of kind {', '.join(KINDS)}, '{run.folder.name}' is of kind {task}")
     return inputs[0].name
 
 
-# -- making one ---------------------------------------------------------------------------------------------------------
+# -- making one ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -190,7 +210,8 @@ class Wanted:
 
 
 def wanted(texts: Sequence[str]) -> list[Wanted]:
-    """What to train: names of endpoints, tables of the catalogue by file name, or FILE:TARGET[+TARGET ...] with a column of SMILES.
+    """What to train: names of endpoints, tables of the catalogue by file name, or FILE:TARGET[+TARGET ...] with a
+    column of SMILES.
 
     No text at all is every known endpoint whose table is at hand.
 
@@ -200,7 +221,10 @@ def wanted(texts: Sequence[str]) -> list[Wanted]:
     if not texts:
         here = [e for e in ENDPOINTS.values() if catalogue.locate(catalogue.entry(e.dataset))]
         if not here:
-            raise InputError("tables for a panel must be at hand, none of the catalogue's is: set OSLER_DATA_MIRROR, or name your own", "data-absent")
+            raise InputError(
+                "tables for a panel must be at hand, none is: set OSLER_DATA_MIRROR, or name your own",
+                "data-absent",
+            )
         return [_of_endpoint(e, catalogue.path(e.dataset)) for e in here]
     return [_wanted(text) for text in texts]
 
@@ -215,7 +239,9 @@ def _wanted(text: str) -> Wanted:
         raise OptionError(f"the target of '{Path(text).name}' must be named: write {Path(text).name}:TARGET")
     path, _, targets = text.rpartition(":")
     if not path:
-        raise OptionError(f"a table to train on must be an endpoint, a file or FILE:TARGET, was '{text}': {nearest(text, ENDPOINTS)}")
+        raise OptionError(
+            f"a table to train on must be an endpoint, a file or FILE:TARGET, was '{text}': {nearest(text, ENDPOINTS)}"
+        )
     columns = [c.name for c in read(path).columns]
     molecule = next((c for c in columns if set(words(c)) & HEADERS), "")
     if not molecule:
@@ -232,10 +258,17 @@ def _of_endpoint(endpoint: Endpoint, path: Path) -> Wanted:
 
 
 def train(
-    texts: Sequence[str], out: str | Path, *, workers: int = 0, seed: int = 0, model: Sequence[str] = MODEL, silent: bool = False,
+    texts: Sequence[str],
+    out: str | Path,
+    *,
+    workers: int = 0,
+    seed: int = 0,
+    model: Sequence[str] = MODEL,
+    silent: bool = False,
     say: Callable[[str], None] | None = None,
-) -> list[Run]:  # fmt: skip
-    """Make the runs of a panel, scaffolds kept apart; a run that is there already for the same table, target and seed is kept.
+) -> list[Run]:
+    """Make the runs of a panel, scaffolds kept apart; a run that is there already for the same table, target and seed
+    is kept.
 
     Args:
         texts: as `wanted` takes them. say: told one line per run.
@@ -245,9 +278,14 @@ def train(
     for one in wanted(texts):
         folder = Path(out) / one.name
         options: Mapping[str, Any] = {
-            "target": one.targets, "unit": ("scaffold",), "input": (one.molecule,), "column": (f"{one.molecule}=molecule",),
-            "explain": False, "seed": seed, "model": tuple(model) or MODEL,
-        }  # fmt: skip
+            "target": one.targets,
+            "unit": ("scaffold",),
+            "input": (one.molecule,),
+            "column": (f"{one.molecule}=molecule",),
+            "explain": False,
+            "seed": seed,
+            "model": tuple(model) or MODEL,
+        }
         run = _there(folder, one, options)
         if run is None:
             run = fit(one.source, folder, workers=workers, silent=silent, **options)
@@ -274,7 +312,8 @@ def _told(run: Run) -> str:
     name = next((n for n in ("auroc", "mae") if n in scores), "log_loss")
     entry = scores[name]
     return (
-        f"{name.upper()} {entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f}), {run.json('facts.json')['rows_used']:,} rows, "
+        f"{name.upper()} {entry['value']:.3f} ({entry['low']:.3f} to {entry['high']:.3f}), "
+        f"{run.json('facts.json')['rows_used']:,} rows, "
         f"certificate {run.certificate['verdict']}"
     )
 

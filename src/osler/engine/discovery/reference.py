@@ -32,7 +32,8 @@ class Reference:
     """Answers for reference molecules.
 
     Attributes:
-        what: the molecules in words. n: how many. quantiles: (run, label) → ascending values; run "" holds numbers that need no model.
+        what: the molecules in words. n: how many. quantiles: (run, label) → ascending values; run "" holds numbers
+            that need no model.
     """
 
     what: str
@@ -40,15 +41,20 @@ class Reference:
     quantiles: Mapping[tuple[str, str], np.ndarray]
 
     def percentile(self, run: str, label: str, value: float) -> float | None:
-        """Share of reference molecules with a smaller answer, in percent, equal ones counting half; None where nothing is known."""
+        """Share of reference molecules with a smaller answer, in percent, equal ones counting half; None where
+        nothing is known.
+        """
         held = self.quantiles.get((run, label))
         if held is None or not len(held) or not np.isfinite(value):
             return None
-        return float(100 * (np.searchsorted(held, value, "left") + np.searchsorted(held, value, "right")) / (2 * len(held)))
+        return float(
+            100 * (np.searchsorted(held, value, "left") + np.searchsorted(held, value, "right")) / (2 * len(held))
+        )
 
 
 def molecules(path: str = "") -> tuple[list[Query], str]:
-    """Reference molecules and what they are: of a file, or the approved drugs of the catalogue; none where neither is at hand.
+    """Reference molecules and what they are: of a file, or the approved drugs of the catalogue; none where neither is
+    at hand.
 
     Raises:
         ReadError: the named file holds no molecules.
@@ -71,9 +77,11 @@ def molecules(path: str = "") -> tuple[list[Query], str]:
 
 
 def of_panel(folder: str | Path, members: Sequence[Member], path: str = "") -> Reference:
-    """The reference of a panel: read from beside its runs where it was made of the same runs and molecules, else made and kept there.
+    """The reference of a panel: read from beside its runs where it was made of the same runs and molecules, else made
+    and kept there.
 
-    Molecules that a run has in its own table count with their cross-validated answers, so that it is not asked what it has learnt.
+    Molecules that a run has in its own table count with their cross-validated answers, so that it is not asked what
+    it has learnt.
     """
     place, mark = Path(folder) / FILE, _mark(members, path)
     held = _held(place, mark)
@@ -89,11 +97,16 @@ def of_panel(folder: str | Path, members: Sequence[Member], path: str = "") -> R
     for member in members:
         answers, _, _ = member.answer(queries)
         for answer in answers:
-            made[member.name, answer.label] = _quantiles(np.where(np.isnan(answer.out_of_fold), answer.value, answer.out_of_fold))
+            made[member.name, answer.label] = _quantiles(
+                np.where(np.isnan(answer.out_of_fold), answer.value, answer.out_of_fold)
+            )
     text: dict[str, Any] = {
-        "format": FORMAT, "mark": mark, "what": what, "n": len(queries),
+        "format": FORMAT,
+        "mark": mark,
+        "what": what,
+        "n": len(queries),
         "quantiles": [[run, label, [float(f"{v:.6g}") for v in q]] for (run, label), q in made.items()],
-    }  # fmt: skip
+    }
     if (Path(folder) / "study.json").is_file():  # one run alone: its folder is not ours to write to
         return Reference(what, len(queries), made)
     files.write_json(place, text)
@@ -106,9 +119,15 @@ def _quantiles(values: np.ndarray) -> np.ndarray:
 
 
 def _mark(members: Sequence[Member], path: str) -> str:
-    """A hash of the runs and of the file of reference molecules, so that neither is worked through again unless it changed."""
+    """A hash of the runs and of the file of reference molecules, so that neither is worked through again unless it
+    changed.
+    """
     seals = sorted((m.name, str(m.run.certificate.get("seal", ""))) for m in members)
-    source = hashlib.sha256(Path(path).read_bytes()).hexdigest() if Path(path).is_file() else catalogue.entry(APPROVED[0]).sha256
+    source = (
+        hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        if Path(path).is_file()
+        else catalogue.entry(APPROVED[0]).sha256
+    )
     return hashlib.sha256(json.dumps([FORMAT, seals, source]).encode()).hexdigest()
 
 

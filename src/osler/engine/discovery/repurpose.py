@@ -1,7 +1,10 @@
-"""The verb `repurpose`: known drugs ranked for an indication by how alike they are to drugs already used for it; and how good that is.
+"""The verb `repurpose`: known drugs ranked for an indication by how alike they are to drugs already used for it; and
+how good that is.
 
-For each source of likeness (targets, mechanism, structure, ...) a drug has two numbers for an indication: the likeness to the nearest drug
-used for it, and the mean over the nearest three; the drug itself is never its own neighbour. A logistic model of these numbers, the same for all
+For each source of likeness (targets, mechanism, structure, ...) a drug has two numbers for an indication: the
+likeness to the nearest drug
+used for it, and the mean over the nearest three; the drug itself is never its own neighbour. A logistic model of
+these numbers, the same for all
 indications, is fitted on known uses.
 """
 
@@ -40,7 +43,9 @@ class RepurposeOptions:
     """Options of `osler repurpose`."""
 
     top: int = _flag(20, "drugs that are listed")
-    source: tuple[str, ...] = _flag((), "sources of likeness to use, such as targets, mechanism, structure; default all")
+    source: tuple[str, ...] = _flag(
+        (), "sources of likeness to use, such as targets, mechanism, structure; default all"
+    )
     with_use: bool = _flag(False, "DrugCentral: take classes that say what a drug is for as a source too")
     leave: str = _flag("drugs", "evaluate: what is left out at a time, drugs or classes (chemical classes)")
     seed: int = _flag(0, "seed of folds and intervals")
@@ -57,7 +62,8 @@ class Judged:
     """How good rankings of left-out drugs are.
 
     Attributes:
-        scores: method → metric → value, low, high, n. certificate: its JSON. weights: source → mean weights. facts: counts.
+        scores: method → metric → value, low, high, n. certificate: its JSON. weights: source → mean weights. facts:
+            counts.
     """
 
     scores: dict[str, dict[str, Any]]
@@ -69,7 +75,8 @@ def rank(indication: str, drugs: Drugs, options: RepurposeOptions | None = None)
     """Drugs for an indication, best first; those already used for it are named as such and ranked as if they were not.
 
     Returns:
-        One row per listed drug: rank, drug, name, already_used, score (0 to 1), and per source the likeness to the nearest drug used and its name.
+        One row per listed drug: rank, drug, name, already_used, score (0 to 1), and per source the likeness to the
+        nearest drug used and its name.
 
     Raises:
         OptionError: an indication or a source that the tables do not have; the nearest is suggested.
@@ -84,8 +91,12 @@ def rank(indication: str, drugs: Drugs, options: RepurposeOptions | None = None)
     rows = []
     for place, i in enumerate(np.lexsort((np.arange(len(drugs)), -score))[: options.top].tolist(), 1):
         row: dict[str, Any] = {
-            "rank": place, "drug": drugs.ids[i], "name": drugs.names[i], "already_used": bool(drugs.used[i, k]), "score": float(score[i]),
-        }  # fmt: skip
+            "rank": place,
+            "drug": drugs.ids[i],
+            "name": drugs.names[i],
+            "already_used": bool(drugs.used[i, k]),
+            "score": float(score[i]),
+        }
         for source in chosen:
             near = drugs.similarity[source][i, users]
             best = int(near.argmax()) if len(near) else -1
@@ -99,7 +110,10 @@ def rank(indication: str, drugs: Drugs, options: RepurposeOptions | None = None)
 def _indication(asked: str, drugs: Drugs) -> int:
     lower = {name.lower(): k for k, name in enumerate(drugs.indications)}
     if asked.strip().lower() not in lower:
-        raise OptionError(f"indication must be one of the {len(lower)} of the table, was '{asked}': {nearest(asked, drugs.indications)}")
+        raise OptionError(
+            f"indication must be one of the {len(lower)} of the table, was '{asked}': "
+            f"{nearest(asked, drugs.indications)}"
+        )
     return lower[asked.strip().lower()]
 
 
@@ -111,12 +125,15 @@ def sources(drugs: Drugs, asked: Sequence[str]) -> tuple[str, ...]:
     """
     for name in asked:
         if name not in drugs.similarity:
-            raise OptionError(f"source must be one of {', '.join(drugs.similarity)}, was '{name}': {nearest(name, drugs.similarity)}")
+            raise OptionError(
+                f"source must be one of {', '.join(drugs.similarity)}, was '{name}': {nearest(name, drugs.similarity)}"
+            )
     return tuple(dict.fromkeys(asked)) or tuple(drugs.similarity)
 
 
 def likeness(drugs: Drugs, used: np.ndarray, chosen: Sequence[str]) -> np.ndarray:
-    """(n, k, 2 sources) likeness of each drug to the nearest drug used for each indication, and the mean over the nearest three.
+    """(n, k, 2 sources) likeness of each drug to the nearest drug used for each indication, and the mean over the
+    nearest three.
 
     Args:
         used: (n, k) the uses that may be known.
@@ -150,9 +167,11 @@ def fitted(numbers: np.ndarray, used: np.ndarray, rows: np.ndarray) -> Callable[
 
 
 def judge(drugs: Drugs, options: RepurposeOptions | None = None, *, folds: int = 5) -> Judged:
-    """Hide all uses of a fifth of the drugs at a time (whole chemical classes, if asked), rank them, and see where the hidden uses are.
+    """Hide all uses of a fifth of the drugs at a time (whole chemical classes, if asked), rank them, and see where
+    the hidden uses are.
 
-    Drugs that are the same substance in any sense are hidden together. Each drug is scored by the model that did not know its uses; the
+    Drugs that are the same substance in any sense are hidden together. Each drug is scored by the model that did not
+    know its uses; the
     scores of all drugs make one list per indication.
 
     Raises:
@@ -169,21 +188,34 @@ def judge(drugs: Drugs, options: RepurposeOptions | None = None, *, folds: int =
     found = {name: _out_of_fold(drugs, which, fold) for name, which in methods.items()}
     found["popularity"] = np.repeat(drugs.annotations[:, None].astype(float), len(drugs.indications), axis=1)
     judged = np.flatnonzero(drugs.used.sum(axis=0) >= FEWEST)
-    scores = {name: _measured(values, drugs.used, judged, np.random.default_rng([options.seed, 1])) for name, values in found.items()}
+    scores = {
+        name: _measured(values, drugs.used, judged, np.random.default_rng([options.seed, 1]))
+        for name, values in found.items()
+    }
     key = hashlib.sha256("\n".join([str(options.seed), *drugs.ids]).encode()).digest()
-    hidden = Check("hidden uses", "clean", 0, "every drug was scored by a model and by neighbours that did not know its uses")
+    hidden = Check(
+        "hidden uses", "clean", 0, "every drug was scored by a model and by neighbours that did not know its uses"
+    )
     unit = "drug" if options.leave == "drugs" else "chemical class"
     proof = twins.certificate(unit, [*twins.shared({**keys, "group": groups}, fold, "drug"), hidden], fold, key)
     facts = {
-        "drugs": len(drugs), "uses": int(drugs.used.sum()), "indications": len(drugs.indications), "judged": len(judged),
-        "drawn": sum(s is not None for s in drugs.smiles), "groups": int(len(np.unique(groups))), "left_out": options.leave, "sources": list(chosen),
-    }  # fmt: skip
+        "drugs": len(drugs),
+        "uses": int(drugs.used.sum()),
+        "indications": len(drugs.indications),
+        "judged": len(judged),
+        "drawn": sum(s is not None for s in drugs.smiles),
+        "groups": len(np.unique(groups)),
+        "left_out": options.leave,
+        "sources": list(chosen),
+    }
     return Judged(scores, proof, facts)
 
 
 def _keys(drugs: Drugs, leave: str) -> dict[str, np.ndarray]:
     """What must stay together: the drug itself, its other forms, and if asked its chemical class."""
-    found = {sense: codes for sense, codes in twins.keys_of(drugs.smiles, [None] * len(drugs)).items() if sense != "scaffold"}
+    found = {
+        sense: codes for sense, codes in twins.keys_of(drugs.smiles, [None] * len(drugs)).items() if sense != "scaffold"
+    }
     found["drug"] = np.arange(len(drugs))
     if leave == "classes":
         found["chemical class"] = drugs.classes.astype(np.int64)
@@ -201,8 +233,12 @@ def _out_of_fold(drugs: Drugs, chosen: Sequence[str], fold: np.ndarray) -> np.nd
     return out
 
 
-def _measured(score: np.ndarray, used: np.ndarray, judged: np.ndarray, rng: np.random.Generator, n_boot: int = 1000) -> dict[str, Any]:
-    """Mean AUROC over indications, and the share of known uses in the first 10 and 50 of their lists, intervals over indications."""
+def _measured(
+    score: np.ndarray, used: np.ndarray, judged: np.ndarray, rng: np.random.Generator, n_boot: int = 1000
+) -> dict[str, Any]:
+    """Mean AUROC over indications, and the share of known uses in the first 10 and 50 of their lists, intervals over
+    indications.
+    """
     each: dict[str, list[float]] = {"auroc": [], **{f"hits_{h}": [] for h in HEADS}}
     weight = []
     for k in judged.tolist():
@@ -222,5 +258,10 @@ def _measured(score: np.ndarray, used: np.ndarray, judged: np.ndarray, rng: np.r
         below = np.ones(len(per)) if name == "auroc" else size
         value = float(per.sum() / below.sum())
         low, high = percentile(value, per[drawn].sum(axis=1) / below[drawn].sum(axis=1))
-        found[name] = {"value": value, "low": float(low), "high": float(high), "n": len(per) if name == "auroc" else int(size.sum())}
+        found[name] = {
+            "value": value,
+            "low": float(low),
+            "high": float(high),
+            "n": len(per) if name == "auroc" else int(size.sum()),
+        }
     return found

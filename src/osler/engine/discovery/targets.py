@@ -1,4 +1,6 @@
-"""The verb `targets`: which targets a molecule is likely to bind, by the ligands that are known; and how often such lists are right."""
+"""The verb `targets`: which targets a molecule is likely to bind, by the ligands that are known; and how often such
+lists are right.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from osler.adapters.rdkit import fingerprints, identity
-from osler.adapters.rdkit.parse import parse
+from osler.adapters.rdkit import features, fingerprints, identity
+from osler.adapters.rdkit.standardise import Policy
 from osler.cohort.proof_checks import Check
 from osler.engine.discovery import ligands, twins
 from osler.engine.discovery.known import Known
@@ -21,7 +23,7 @@ from osler.evaluation.retrieval import first_right, reliability, reliability_at,
 #: Edges of similarity between which the share of right targets is counted.
 EDGES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 #: Molecules of the reference this similar are looked at twice: they may be the query itself in another form.
-_MAY_BE_SAME, _LOOKED_AT = 0.55, 25
+_MAY_BE_SAME, _LOOKED_AT = 0.1, 200
 #: Listed targets whose rightness is counted.
 _LISTED = 10
 
@@ -40,7 +42,10 @@ class TargetOptions:
 
     def __post_init__(self) -> None:
         if self.method not in ligands.METHODS:
-            raise OptionError(f"method must be one of {', '.join(ligands.METHODS)}, was '{self.method}': {nearest(self.method, ligands.METHODS)}")
+            raise OptionError(
+                f"method must be one of {', '.join(ligands.METHODS)}, was '{self.method}': "
+                f"{nearest(self.method, ligands.METHODS)}"
+            )
         if not 1 <= self.top <= 100_000:
             raise OptionError(f"top must be from 1 to 100,000, was {self.top}")
 
@@ -72,11 +77,15 @@ def rank(
         bins: reliability by similarity from an evaluation of the same table.
 
     Returns:
-        One row per query and listed target: place, name, smiles, rank, target, already_known, score, similarity, nearest_ligand,
-        nearest_smiles, ligands, p_value, q_value (Benjamini-Hochberg over all targets), and right, right_low, right_high where bins are given.
+        One row per query and listed target: place, name, smiles, rank, target, already_known, score, similarity,
+        nearest_ligand,
+        nearest_smiles, ligands, p_value, q_value (Benjamini-Hochberg over all targets), and right, right_low,
+        right_high where bins are given.
     """
     options = options or TargetOptions()
-    reference = ligands.Reference(known.bits, known.molecule, known.target, len(known.targets), np.random.default_rng(options.seed))
+    reference = ligands.Reference(
+        known.bits, known.molecule, known.target, len(known.targets), np.random.default_rng(options.seed)
+    )
     bits = fingerprints.bits([q.mol for q in queries])
     rows = []
     for query, own in zip(queries, bits, strict=True):
@@ -89,25 +98,40 @@ def rank(
         for place, t in enumerate(order[: options.top].tolist(), 1):
             near = int(found.nearest[t])
             held = reliability_at(bins, float(found.similarity[t]))
-            rows.append({
-                "place": query.place, "name": query.name, "smiles": query.smiles, "rank": place, "target": known.targets[t],
-                "already_known": t in already, "score": float(score[t]), "similarity": float(found.similarity[t]),
-                "nearest_ligand": known.names[near] if near >= 0 else "", "nearest_smiles": known.smiles[near] if near >= 0 else "",
-                "ligands": int(reference.sizes[t]), "p_value": float(found.p[t]), "q_value": float(q_value[t]),
-                **({f"right{end}": held[name] if held else None for end, name in (("", "right"), ("_low", "low"), ("_high", "high"))} if bins else {}),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "place": query.place,
+                    "name": query.name,
+                    "smiles": query.smiles,
+                    "rank": place,
+                    "target": known.targets[t],
+                    "already_known": t in already,
+                    "score": float(score[t]),
+                    "similarity": float(found.similarity[t]),
+                    "nearest_ligand": known.names[near] if near >= 0 else "",
+                    "nearest_smiles": known.smiles[near] if near >= 0 else "",
+                    "ligands": int(reference.sizes[t]),
+                    "p_value": float(found.p[t]),
+                    "q_value": float(q_value[t]),
+                    **(
+                        {
+                            f"right{end}": held[name] if held else None
+                            for end, name in (("", "right"), ("_low", "low"), ("_high", "high"))
+                        }
+                        if bins
+                        else {}
+                    ),
+                }
+            )
     return rows
 
 
 def _same(query: Query, known: Known, similarity: np.ndarray) -> list[int]:
     """Molecules of the reference that are the query in any sense of being the same."""
     near = np.argsort(-similarity, kind="stable")[:_LOOKED_AT]
-    found = []
-    for m in near[similarity[near] >= _MAY_BE_SAME].tolist():
-        other = identity.keys(parse(known.smiles[m]).mol)
-        if any(query.keys[sense] == other[sense] for sense in identity.SENSES):
-            found.append(m)
-    return found
+    near = near[similarity[near] >= _MAY_BE_SAME].tolist()
+    others = features.identities([known.smiles[m] for m in near], Policy())
+    return [m for i, m in enumerate(near) if any(query.keys[sense] == others[sense][i] for sense in identity.SENSES)]
 
 
 def adjusted(p: np.ndarray) -> np.ndarray:
@@ -120,12 +144,17 @@ def adjusted(p: np.ndarray) -> np.ndarray:
 
 
 def evaluate(
-    known: Known, options: TargetOptions | None = None, *, folds: int = 5, most: int = 2000,
+    known: Known,
+    options: TargetOptions | None = None,
+    *,
+    folds: int = 5,
+    most: int = 2000,
     progress: Callable[[str, int, int], None] | None = None,
-) -> Evaluation:  # fmt: skip
+) -> Evaluation:
     """Leave out a fifth of all scaffolds at a time and ask for the targets of molecules that have them.
 
-    Molecules that are the same in any sense stay together too, so that no left-out molecule has a twin in its reference. A target whose
+    Molecules that are the same in any sense stay together too, so that no left-out molecule has a twin in its
+    reference. A target whose
     every ligand was left out cannot be found and counts as missed.
 
     Args:
@@ -155,7 +184,9 @@ def evaluate(
             found = reference.evidence(known.bits[asked[i]])
             for method, at in places.items():
                 at[i] = first_right(ligands.scores(found, reference.sizes, method), right, rng)
-            best = ligands.best_first(ligands.scores(found, reference.sizes, options.method), found.similarity)[:_LISTED]
+            best = ligands.best_first(ligands.scores(found, reference.sizes, options.method), found.similarity)[
+                :_LISTED
+            ]
             listed += [(float(found.similarity[t]), bool(right[t])) for t in best.tolist()]
             done += 1
             if done % 100 == 0:
@@ -168,13 +199,24 @@ def _accounting(known: Known) -> Check:
     """Every line that was read is a pair or was left out."""
     left, used = sum(known.refused.values()), len(known.molecule)
     off = known.n_read - left - used
-    return Check("row accounting", "violated" if off else "clean", abs(off), f"{known.n_read} lines read = {used} pairs + {left} left out")
+    return Check(
+        "row accounting",
+        "violated" if off else "clean",
+        abs(off),
+        f"{known.n_read} lines read = {used} pairs + {left} left out",
+    )
 
 
 def _told(
-    known: Known, keys: dict[str, np.ndarray], groups: np.ndarray, fold: np.ndarray, asked: np.ndarray,
-    places: dict[str, np.ndarray], listed: list[tuple[float, bool]], options: TargetOptions,
-) -> Evaluation:  # fmt: skip
+    known: Known,
+    keys: dict[str, np.ndarray],
+    groups: np.ndarray,
+    fold: np.ndarray,
+    asked: np.ndarray,
+    places: dict[str, np.ndarray],
+    listed: list[tuple[float, bool]],
+    options: TargetOptions,
+) -> Evaluation:
     """Scores, reliability and certificate of what was asked."""
     rng = np.random.default_rng([options.seed, 1])
     scores = {m: retrieval(at, groups[asked], rng) for m, at in places.items()}
@@ -184,7 +226,12 @@ def _told(
     proof = twins.certificate("scaffold and sameness", checks, fold, key)
     lost = int((places["popularity"] == 0).sum())
     facts = {
-        "molecules": len(known), "targets": len(known.targets), "pairs": len(known.molecule), "groups": int(len(np.unique(groups))),
-        "asked": len(asked), "every_target_left_out": lost, "method": options.method,
-    }  # fmt: skip
+        "molecules": len(known),
+        "targets": len(known.targets),
+        "pairs": len(known.molecule),
+        "groups": len(np.unique(groups)),
+        "asked": len(asked),
+        "every_target_left_out": lost,
+        "method": options.method,
+    }
     return Evaluation(scores, reliability(measure, right, EDGES), proof, fold, facts)

@@ -19,7 +19,9 @@ FORMAT = "osler.certificate/1"
 
 
 def keys_of(smiles: Sequence[str | None], scaffolds: Sequence[str | None]) -> dict[str, np.ndarray]:
-    """Sense → (n,) codes that are equal for equal molecules, -1 where there is none: the scaffold, and every sense of being the same."""
+    """Sense → (n,) codes that are equal for equal molecules, -1 where there is none: the scaffold, and every sense of
+    being the same.
+    """
     found = features.identities(list(smiles), Policy())
     texts = {"scaffold": list(scaffolds), **{sense: found[sense] for sense in SENSES}}
     return {sense: codes_of(pl.Series(values, dtype=pl.String)) for sense, values in texts.items()}
@@ -37,7 +39,8 @@ def together(keys: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def dealt(groups: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) fold of each row: groups are dealt whole, largest first, each to the fold with the fewest rows so far; equal sizes in random
+    """(n,) fold of each row: groups are dealt whole, largest first, each to the fold with the fewest rows so far;
+    equal sizes in random
     order.
     """
     code = np.unique(groups, return_inverse=True)[1]
@@ -51,12 +54,16 @@ def dealt(groups: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarra
 
 
 def shared(keys: Mapping[str, np.ndarray], fold: np.ndarray, what: str) -> list[Check]:
-    """One check per sense: keys that lie in more than one fold, which a left-out molecule would find in its reference."""
+    """One check per sense: keys in more than one fold, which a left-out molecule would find in its reference."""
     checks = []
     for sense, codes in keys.items():
         both = np.unique(np.stack([codes, fold])[:, codes >= 0], axis=1)
         n = int((np.bincount(both[0]) > 1).sum()) if both.size else 0
-        told = f"{n} of them are in more than one fold" if n else f"no left-out {what} shares it with one that was learnt from"
+        told = (
+            f"{n} of them are in more than one fold"
+            if n
+            else f"no left-out {what} shares it with one that was learnt from"
+        )
         checks.append(Check(f"same {sense}", "violated" if n else "clean", n, told))
     return checks
 
@@ -64,8 +71,14 @@ def shared(keys: Mapping[str, np.ndarray], fold: np.ndarray, what: str) -> list[
 def certificate(unit: str, checks: Sequence[Check], fold: np.ndarray, key: bytes) -> dict[str, Any]:
     """`certificate.json` of an evaluation that leaves out one fold after the other."""
     body = {
-        "format": FORMAT, "verdict": "violated" if any(c.verdict == "violated" for c in checks) else "clean", "unit": unit,
-        "checks": [c.to_json() for c in checks], "fitted_states": [],
-        "splits": [{"key": f"fold/{f}", "by": unit, "train": int((fold != f).sum()), "test": int((fold == f).sum())} for f in np.unique(fold)],
-    }  # fmt: skip
+        "format": FORMAT,
+        "verdict": "violated" if any(c.verdict == "violated" for c in checks) else "clean",
+        "unit": unit,
+        "checks": [c.to_json() for c in checks],
+        "fitted_states": [],
+        "splits": [
+            {"key": f"fold/{f}", "by": unit, "train": int((fold != f).sum()), "test": int((fold == f).sum())}
+            for f in np.unique(fold)
+        ],
+    }
     return {**body, "seal": seal(body, key)}
