@@ -158,7 +158,7 @@ def _nearest(
 
 def _of_one(alike: np.ndarray, own: np.ndarray, one: np.ndarray, measured: np.ndarray, value: np.ndarray) -> np.ndarray:
     """`_nearest` for pairs with the same other thing, whose measured partners have these values."""
-    near = alike[one][:, measured]
+    near = alike[np.ix_(one, measured)]
     near = np.where(own[one][:, None] == measured, -np.inf, near)
     width = max(AVERAGED, SHOWN) + 1
     if near.shape[1] < width:

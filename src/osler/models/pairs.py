@@ -52,16 +52,23 @@ class Things:
     @classmethod
     def of(cls, block: Block) -> Things:
         """The things of a dense block, in the order in which they come first; two are the same if all counts are."""
+        cells: dict[bytes, int] = {}
+        there = zip(block.values, block.present)
+        cell = np.array([cells.setdefault(row.tobytes(), len(cells)) if ok else -1 for row, ok in there], dtype=np.int64)
         columns = np.flatnonzero(np.array(block.kinds) == "count")
-        values = np.clip(np.rint(np.nan_to_num(block.values[:, columns])), 0, MOST).astype(np.uint8)
+        distinct = block.values[_firsts(cell, len(cells))][:, columns]
+        counts = np.clip(np.rint(np.nan_to_num(distinct)), 0, MOST).astype(np.uint8)
         places: dict[bytes, int] = {}
-        cells = zip(values, block.present)
-        codes = [places.setdefault(row.tobytes(), len(places)) if there else -1 for row, there in cells]
-        code = np.array(codes, dtype=np.int64)
-        first = np.full(len(places), -1, dtype=np.int64)
-        at = np.flatnonzero(code >= 0)[::-1]
-        first[code[at]] = at
-        return cls(values[first], code)
+        place = np.array([places.setdefault(row.tobytes(), len(places)) for row in counts] + [-1], dtype=np.int64)
+        return cls(counts[_firsts(place[:-1], len(places))], place[cell])
+
+
+def _firsts(code: np.ndarray, n: int) -> np.ndarray:
+    """(n,) the first position of each code 0, ..., n - 1."""
+    first = np.zeros(n, dtype=np.int64)
+    at = np.flatnonzero(code >= 0)[::-1]
+    first[code[at]] = at
+    return first
 
 
 def alike(rows: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -101,12 +108,14 @@ class Known:
         chance: the likeness that two of them have anyway: the median over pairs.
         middle: (d,) mean likeness of each thing to all.
         axes: (d, k) loadings of a principal coordinates analysis (J. C. Gower, Biometrika 53:325, 1966) of likeness.
+        square: (d, d) likeness beyond chance of the things to one another, where it is at hand; it is not stored.
     """
 
     counts: np.ndarray
     chance: float
     middle: np.ndarray
     axes: np.ndarray
+    square: np.ndarray | None = None
 
     @classmethod
     def of(cls, counts: np.ndarray, k: int) -> Known:
@@ -122,7 +131,7 @@ class Known:
         first = first[weight[first] > 1e-9 * max(float(weight.max(initial=0.0)), 1e-9)]
         vectors = vectors[:, first]
         vectors *= np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(len(first))])
-        return cls(counts, by_chance, middle, vectors / np.sqrt(weight[first]))
+        return cls(counts, by_chance, middle, vectors / np.sqrt(weight[first]), square)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What `from_arrays` takes."""
@@ -141,7 +150,10 @@ class Known:
         if counts is None:
             own = np.arange(len(self.counts))
             own[[] if without is None else without] = -1
-            return Asked(beyond_chance(alike(self.counts, self.counts), self.chance), own)
+            square = self.square
+            if square is None:
+                square = beyond_chance(alike(self.counts, self.counts), self.chance)
+            return Asked(square, own)
         places = {row.tobytes(): i for i, row in enumerate(self.counts)}
         own = np.array([places.get(row.tobytes(), -1) for row in counts], dtype=np.int64)
         return Asked(beyond_chance(alike(counts, self.counts), self.chance), own)
