@@ -23,7 +23,7 @@ from osler.adapters.rdkit.parse import Parsed, parse_here
 from osler.registry import optional
 
 #: Seconds that one molecule may take, and that the process may take to start.
-SECONDS, START_SECONDS = 1.5, 60.0
+SECONDS, START_SECONDS = 1.2, 60.0
 #: Address space of the process in bytes, where the system can limit it.
 MEMORY = 2 << 30
 TOO_LONG = f"not read within {SECONDS:g} seconds: far more rings or branches than RDKit can work through"
@@ -31,12 +31,16 @@ ENDED = "RDKit ended its process while reading it"
 
 _LOCK = threading.Lock()
 _RUNNING: dict[int, subprocess.Popen[bytes]] = {}
+_STARTING: set[int] = set()
 
 
 def parse(text: str, kind: str) -> Parsed:
     """Read one screened text as `osler.adapters.rdkit.parse.parse_here` does, in the process apart."""
     with _LOCK:
         worker = _worker()
+        if worker.pid in _STARTING:
+            _line(worker, START_SECONDS)
+            _STARTING.discard(worker.pid)
         try:
             worker.stdin.write(json.dumps({"text": text, "kind": kind}).encode() + b"\n")  # type: ignore[union-attr]
             worker.stdin.flush()  # type: ignore[union-attr]
@@ -45,6 +49,7 @@ def parse(text: str, kind: str) -> Parsed:
             line = b""
         if not line:
             stop()
+            _launch()  # so that the next odd molecule need not wait for it
             return Parsed(None, TOO_LONG if line is None else ENDED)
     answer = json.loads(line)
     if answer["reason"]:
@@ -57,6 +62,7 @@ def stop() -> None:
     worker = _RUNNING.pop(os.getpid(), None)
     if worker is None:
         return
+    _STARTING.discard(worker.pid)
     worker.kill()
     worker.wait()
     for pipe in (worker.stdin, worker.stdout):
@@ -70,13 +76,18 @@ def _worker() -> subprocess.Popen[bytes]:
     if worker is not None and worker.poll() is None:
         return worker
     stop()
+    return _launch()
+
+
+def _launch() -> subprocess.Popen[bytes]:
+    """A new worker, which is not ready before it has written its first line."""
     worker = subprocess.Popen(
         [sys.executable, "-m", "osler.adapters.rdkit.apart"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     _RUNNING[os.getpid()] = worker
+    _STARTING.add(worker.pid)
     atexit.register(stop)
-    _line(worker, START_SECONDS)
     return worker
 
 
