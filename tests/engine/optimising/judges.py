@@ -1,7 +1,8 @@
-"""What tests of optimising share: a forest that tells rings from chains, and a tiny generator of drugs."""
+"""What tests of optimising share: a committee that tells rings from chains, and a tiny generator of drugs."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,8 +23,8 @@ from tests.models.neural.generation.drugs import DRUGS
 
 
 @lru_cache
-def forest() -> Predictor:
-    """Answers `ring` (0 or 1) with a probability."""
+def committee() -> Predictor:
+    """Answers `ring` (0 or 1) with the probability of a straight line and a forest together."""
     smiles = [*SMILES, *DRUGS]
     table = pl.DataFrame({"smiles": smiles, "ring": ["1" if "1" in s else "0" for s in smiles]})
     study = Study(target=("ring",), task="binary", positive="1", column=("smiles=molecule",))
@@ -32,10 +33,13 @@ def forest() -> Predictor:
     answer = tasks.get("binary").target_of(cohort)
     states = fit_states(cohort)
     rows = CohortBatches(cohort, states, answer, np.arange(len(cohort))).all()
-    params = models.get("forest:n_trees=20").fit(rows, np.random.default_rng(7))
+    ensemble = models.get("ensemble")
+    ensemble = type(ensemble)(replace(ensemble.options, members=("linear", "forest:n_trees=20")))
+    params = ensemble.fit(rows, np.random.default_rng(7))
+    params.meta["weights"] = [0.25, 0.75]
     columns = tuple(c for c in cohort.columns if c.role in ("input", "target"))
     return Predictor(
-        columns, states, "binary", ("ring",), tuple(answer.classes), None, {"forest": ("forest:n_trees=20", params)}, "forest", {},
+        columns, states, "binary", ("ring",), tuple(answer.classes), None, {"ensemble": ("ensemble", params)}, "ensemble", {},
         learn_domain(rows.blocks), {"verdict": "clean"},
     )  # fmt: skip
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from osler.engine.optimising.judging import Judging
+from osler import models
+from osler.engine.batches import encode
+from osler.engine.optimising.judging import Judging, _disagreement
 from osler.engine.optimising.options import OptimiseOptions
+from osler.engine.predict import rows_cohort
 from osler.errors import ColumnError, OptionError
-from tests.engine.optimising.judges import forest
+from osler.models.base import Params
+from tests.engine.optimising.judges import committee
 from tests.engine.screening.molecules import predictor
 
 pytest.importorskip("rdkit")
@@ -21,7 +26,7 @@ LEAD = "CCCCCCc1ccccc1O"
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Saved predictors: `size` (a number with an interval) and `ring` (a probability with a spread)."""
     folder = tmp_path_factory.mktemp("runs")
-    return {"size": str(predictor().save(folder / "size")), "ring": str(forest().save(folder / "ring"))}
+    return {"size": str(predictor().save(folder / "size")), "ring": str(committee().save(folder / "ring"))}
 
 
 def judging(runs: dict[str, str], **more: Any) -> Judging:
@@ -40,12 +45,25 @@ def test_a_number_is_judged_by_the_worse_end_of_its_interval(runs: dict[str, str
     assert small.sure == {"size_pred": "the worse end of its interval"}
 
 
-def test_a_probability_is_judged_two_spreads_worse(runs: dict[str, str]):
-    judge = judging(runs, minimise=(), maximise=("ring_prob_1",))
-    row = judge.judged(judge.rows(["CCCCc1ccccc1"])[0])
-    assert row["ring_prob_1_spread"] > 0
-    assert row["ring_prob_1_cautious"] == pytest.approx(max(0.0, row["ring_prob_1"] - 2 * row["ring_prob_1_spread"]))
-    assert "standard deviations" in judge.sure["ring_prob_1"]
+def test_a_probability_of_an_ensemble_is_judged_two_spreads_worse(runs: dict[str, str]):
+    for sign, aims in ((1, {"minimise": (), "maximise": ("ring_prob_1",)}), (-1, {"minimise": ("ring_prob_1",)})):
+        judge = judging(runs, **aims)
+        row = judge.judged(judge.rows(["CCCCc1ccccc1"])[0])
+        assert row["ring_prob_1_spread"] > 0
+        assert row["ring_prob_1_cautious"] == pytest.approx(row["ring_prob_1"] - sign * 2 * row["ring_prob_1_spread"])
+    assert "members" in judge.sure["ring_prob_1"]
+
+
+def test_the_spread_of_an_ensemble_is_that_of_its_weighted_members():
+    predictor = committee()
+    spec, params = predictor.models["ensemble"]
+    blocks = encode(rows_cohort(predictor, [{"smiles": s} for s in ("CCCO", "c1ccccc1CC", "CC1CCCC1N")]), predictor.states)
+    line, forest = (models.get(name).predict(params.part(str(i)), blocks).value[:, -1] for i, name in enumerate(params.meta["members"]))
+    # two values with weights w and 1 - w have the standard deviation |a - b| sqrt(w (1 - w))
+    assert _disagreement(spec, params, blocks) == pytest.approx(np.abs(line - forest) * np.sqrt(0.25 * 0.75))
+    assert _disagreement("forest", params.part("1"), blocks) is None
+    alone = Params({**params.meta, "weights": [0.0, 1.0]}, params.arrays)
+    assert _disagreement(spec, alone, blocks) is None
 
 
 def test_a_column_without_either_is_taken_as_it_is_and_that_is_said(runs: dict[str, str]):

@@ -19,7 +19,7 @@ from osler.cli import main
 from osler.engine.optimising.optimise import SMALL, Optimised, optimise
 from osler.engine.optimising.options import OptimiseOptions
 from osler.errors import InputError, OptionError, ReadError
-from tests.engine.optimising.judges import forest, tiny_generator
+from tests.engine.optimising.judges import committee, tiny_generator
 from tests.engine.screening.molecules import SMILES, predictor
 from tests.models.neural.generation.drugs import DRUGS
 
@@ -174,10 +174,10 @@ def test_a_search_that_finds_nothing_new_says_so(run: str, tmp_path: Path):
     assert "ran dry" in (tmp_path / "o" / "report.html").read_text()
 
 
-def test_probabilities_of_a_forest_are_judged_by_their_spread(tmp_path: Path):
-    judge = str(forest().save(tmp_path / "ring"))
+def test_probabilities_of_an_ensemble_are_judged_by_its_members(tmp_path: Path):
+    judge = str(committee().save(tmp_path / "ring"))
     found = optimise(tmp_path / "o", options(judge, minimise=("ring_prob_1",), budget=40))
-    assert "standard deviations" in found.facts["caution"]["ring_prob_1"]
+    assert "members" in found.facts["caution"]["ring_prob_1"]
     assert all(float(r["ring_prob_1_cautious"]) >= float(r["ring_prob_1"]) for r in scored(found))
 
 

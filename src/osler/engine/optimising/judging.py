@@ -1,8 +1,9 @@
 """What a molecule is worth: the runs' answers, taken with caution, held against conditions and aims.
 
 A prediction is not a fact, and a search finds the errors of a model before it finds good molecules. So an aim is judged by the worse end of
-the prediction's interval, or for a probability by two standard deviations of the model's own parts (where it has any), and a molecule unlike
-those that a run was trained with ranks behind all others or is no parent at all.
+the prediction's interval, or for a probability of an ensemble by two standard deviations of its members, and a molecule unlike those that a run
+was trained with ranks behind all others or is no parent at all. The trees of one forest are not taken for such members: grown to pure leaves each says 0
+or 1, and their spread only says again how far the probability is from 0 and 1.
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ from typing import Any
 
 import numpy as np
 
+from osler import models
 from osler.adapters.rdkit import alerts, features, fingerprints
 from osler.adapters.rdkit.properties import NAMES, properties
 from osler.adapters.rdkit.standardise import Policy
 from osler.adapters.tanimoto import search
-from osler.engine.acquire import spread
-from osler.engine.batches import encode
+from osler.blocks import Block
 from osler.engine.answer import answer_blocks
+from osler.engine.batches import encode
 from osler.engine.optimising.options import OptimiseOptions
 from osler.engine.predict import rows_cohort
 from osler.engine.screening import wants
 from osler.engine.screening.stages import Judge, judges
 from osler.errors import ColumnError, OptionError, nearest
+from osler.models.base import Params
 from osler.registry import optional
 
 #: Asked once for the names of the columns.
@@ -117,12 +120,9 @@ class Judging:
         for name, values in answer.items():
             held = f"{target}_in_domain" if name == "in_domain" else name
             out[judge.name + held.removeprefix(target) if held.startswith(target) else held] = values.to_list()
-        if predictor.task == "binary":
-            spec, params = predictor.models[predictor.chosen]
-            belief = spread.own(spec, params, blocks)
-            if belief is not None:
-                for label in predictor.classes:
-                    out[f"{judge.name}_prob_{label}_spread"] = belief.spread.tolist()
+        disagreement = _disagreement(*predictor.models[predictor.chosen], blocks) if predictor.task == "binary" else None
+        if disagreement is not None:
+            out |= {f"{judge.name}_prob_{label}_spread": disagreement.tolist() for label in predictor.classes}
         return out
 
     def cautious(self, aim: wants.Aim, row: Mapping[str, Any]) -> float:
@@ -137,9 +137,9 @@ class Judging:
             return float(value) + self._options.caution * (float(end) - float(value))
         around = row.get(f"{column}_spread")
         if around is not None:
-            self.sure[column] = "two standard deviations of the model's parts"
-            return float(np.clip(float(value) - aim.sign * self._options.caution * _SPREADS * float(around), 0.0, 1.0))
-        self.sure.setdefault(column, "none: the column has neither interval nor spread")
+            self.sure[column] = "two standard deviations of the ensemble's members"
+            return float(value) - aim.sign * self._options.caution * _SPREADS * float(around)
+        self.sure.setdefault(column, "none: the column has neither interval nor members that disagree")
         return float(value)
 
     def judged(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -160,6 +160,21 @@ class Judging:
     def axes(self) -> list[str]:
         """Names of the objectives."""
         return [*(f"{aim.column}_cautious" for aim in self.goals.aims), "similarity" if self.lead else "sa"]
+
+
+def _disagreement(spec: str, params: Params, blocks: dict[str, Block]) -> np.ndarray | None:
+    """(n,) weighted standard deviation of the members' probabilities of the positive class; None for what is no ensemble of several."""
+    if spec.partition(":")[0] != "ensemble":
+        return None
+    members = [
+        (weight, models.get(name).predict(params.part(str(i)), blocks).value[:, -1])
+        for i, (name, weight) in enumerate(zip(params.meta["members"], params.meta["weights"], strict=True)) if weight > 0
+    ]  # fmt: skip
+    if len(members) < 2:
+        return None
+    weights, said = np.array([weight for weight, _ in members]), np.array([value for _, value in members])
+    mean = np.average(said, axis=0, weights=weights)
+    return np.sqrt(np.average((said - mean) ** 2, axis=0, weights=weights))
 
 
 def _number(value: float | None) -> float:

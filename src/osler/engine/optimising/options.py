@@ -36,7 +36,7 @@ class OptimiseOptions:
     most_sa: float = _flag(4.5, "most synthetic accessibility score (1 easy to make, 10 hard)")
     filter: tuple[str, ...] = _flag((), "leave out what meets it: pains, brenk, nih, ro5, veber, egan, ghose, ro3")
     domain: str = _flag("exclude", "molecules unlike those a run was trained with: exclude, penalise or ignore")
-    caution: float = _flag(1.0, "0: judge by the prediction; 1: by the worse end of its interval, or two spreads of a probability")
+    caution: float = _flag(1.0, "0: judge by the prediction; 1: by the worse end of its interval, or two spreads of an ensemble's members")
     budget: int = _flag(2000, "molecules that the runs are asked about, the lead among them; never more")
     method: tuple[str, ...] = _flag(("genetic", "edits"), "genetic, edits or reinforce; the budget is shared")
     pairs: str = _flag("", "library of molecules whose matched pairs teach the edits, beside the built-in list")
