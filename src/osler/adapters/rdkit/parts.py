@@ -102,17 +102,16 @@ def texts_without(mol: Any, masks: np.ndarray) -> list[str]:
 
 def _remade(mol: Any, copies: list[Any], feature: str) -> np.ndarray:
     """(copies, width) a feature computed of each copy; one that cannot be computed is taken for the molecule."""
-    found = [_computed(mol, feature)]
+    try:
+        return features.computed(copies, (feature,))[0]
+    except (ValueError, RuntimeError):
+        found = [features.computed([mol], (feature,))[0]]
     for one in copies:
         try:
-            found.append(_computed(one, feature))
+            found.append(features.computed([one], (feature,))[0])
         except (ValueError, RuntimeError):
             found.append(found[0])
     return np.vstack(found[1:])
-
-
-def _computed(mol: Any, feature: str) -> np.ndarray:
-    return features.computed([mol], (feature,))[0]
 
 
 def _environments_without(mol: Any, feature: str, masks: np.ndarray) -> np.ndarray:
