@@ -3,9 +3,9 @@ public tables.
 
     OSLER_DATA_MIRROR=FOLDER python benchmarks/targets.py [drugcentral davis kiba moleculeace]
 
-One thread; a fifth of all scaffolds is left out at a time, 2,000 molecules at most are asked about, intervals are 95
-% over groups of
-scaffolds. CPU seconds hold reading, standardising and all methods. Lines are added to benchmarks/logs/targets.txt.
+One thread; a fifth of all scaffolds is left out at a time, 2,000 molecules at most are asked about, intervals are 95 %
+over groups of scaffolds. CPU seconds hold reading, standardising and all methods. Lines are added to
+benchmarks/logs/targets.txt.
 """
 
 from __future__ import annotations

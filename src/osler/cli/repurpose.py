@@ -25,8 +25,7 @@ def _repurpose(
     options: Any,
 ) -> int:
     """Rank known drugs for an indication by likeness to drugs used for it; with `evaluate` in its place, judge such
-    rankings on drugs whose
-    uses are hidden. A ranking for research, no advice on treatment.
+    rankings on drugs whose uses are hidden. A ranking for research, no advice on treatment.
 
     Example: osler repurpose "rheumatoid arthritis" --top 20 --out candidates.csv
 

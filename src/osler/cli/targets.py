@@ -25,9 +25,8 @@ def _targets(
     columns: Columns,
     options: Any,
 ) -> int:
-    """Rank targets for a molecule (SMILES, InChI or a file) by known ligands; with `train` first, read tables of
-    known ligands once and
-    judge such lists on left-out scaffolds.
+    """Rank targets for a molecule (SMILES, InChI or a file) by known ligands; with `train` first, read tables of known
+    ligands once and judge such lists on left-out scaffolds.
 
     Example: osler targets "CC(=O)Oc1ccccc1C(=O)O" --known drugcentral --top 10
 

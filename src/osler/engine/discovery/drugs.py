@@ -74,7 +74,8 @@ def drugs_of(
     """Drugs from tables of pairs.
 
     Args:
-        uses: columns drug, indication. facts: source → columns drug, feature. drawn: drug → SMILES. names: drug → name.
+        uses: columns drug, indication. facts: source → columns drug, feature. drawn: drug → SMILES. names: drug →
+            name.
         chemical: columns drug, class: drugs of one class stay together when classes are left out; else drugs of one
             scaffold do.
 
@@ -178,8 +179,7 @@ def _classes(ids: Sequence[str], chemical: pl.DataFrame | None, mols: Sequence[o
 
 def drugcentral(with_use: bool = False) -> Drugs:
     """DrugCentral (2016) by its tables in the catalogue: indications that are not marked NOT, targets, classes,
-    structures where some
-    table of the catalogue draws the drug.
+    structures where some table of the catalogue draws the drug.
 
     Args:
         with_use: take classes that say what a drug is for (antihypertensive agent) as a source too.

@@ -2,8 +2,7 @@
 refused.
 
 A table has a column of molecules (SMILES) and one of targets; an affinity column with the least value that counts is
-optional. A table
-that names its molecules without drawing them is joined with tables of structures by name.
+optional. A table that names its molecules without drawing them is joined with tables of structures by name.
 """
 
 from __future__ import annotations

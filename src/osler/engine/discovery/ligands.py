@@ -2,17 +2,14 @@
 fragments.
 
 - neighbours: the sum over the target's ligands of similarity to the power `POWER`, a vote in which near ligands count
-most and many
-  count more than one: binary kernel discrimination without inactives, G. Harper et al., J Chem Inf Comput Sci 41:1295
-      (2001).
+  most and many count more than one: binary kernel discrimination without inactives, G. Harper et al., J Chem Inf
+  Comput Sci 41:1295 (2001).
 - nearest: the largest Tanimoto similarity to a ligand of the target.
-- ensemble: similarities above a threshold, summed over all ligands and held against sums that random sets of
-molecules of that size
-  give: M. J. Keiser et al., Relating protein pharmacology by ligand chemistry. Nat Biotechnol 25:197 (2007). Here the
-      query is a set of one.
-- bayes: which bits of the fingerprint the target's ligands have more often than all molecules, Laplacian-corrected:
-X. Xia et al.,
-  J Med Chem 47:4463 (2004); Nidhi et al., J Chem Inf Model 46:1124 (2006).
+- ensemble: similarities above a threshold, summed over all ligands and held against sums that random sets of molecules
+  of that size give: M. J. Keiser et al., Relating protein pharmacology by ligand chemistry. Nat Biotechnol 25:197
+  (2007). Here the query is a set of one.
+- bayes: which bits of the fingerprint the target's ligands have more often than all molecules, Laplacian-corrected: X.
+  Xia et al., J Med Chem 47:4463 (2004); Nidhi et al., J Chem Inf Model 46:1124 (2006).
 - popularity: how many ligands the target has, whatever the query; a baseline.
 """
 
@@ -39,7 +36,8 @@ class Evidence:
     """What k targets' ligands say of one query; all arrays (k,).
 
     Attributes:
-        votes: the neighbours' sum. similarity: to the nearest ligand. nearest: which molecule of the reference that is.
+        votes: the neighbours' sum. similarity: to the nearest ligand. nearest: which molecule of the reference that
+            is.
         z: how far the sum of similarities is above that of random sets, in standard deviations. p: its significance.
         bayes: log odds of the fragments.
     """
@@ -149,9 +147,8 @@ def unpacked(bits: np.ndarray) -> np.ndarray:
 
 
 def significance(z: np.ndarray, summed: np.ndarray) -> np.ndarray:
-    """(k,) chance that a random set of ligands gives a sum as large, by an extreme-value distribution (Keiser 2007);
-    1 where no ligand
-    is similar at all.
+    """(k,) chance that a random set of ligands gives a sum as large, by an extreme-value distribution (Keiser 2007); 1
+    where no ligand is similar at all.
     """
     euler = 0.5772156649015329
     p = -np.expm1(-np.exp(-np.clip(z, -50, 700) * np.pi / np.sqrt(6.0) - euler))

@@ -1,9 +1,9 @@
 """A panel: a folder of runs, each of which answers one question about a molecule; made in one command from tables at
 hand.
 
-FOLDER/
-  herg/ bbb/ ...     runs of `osler fit`
-  reference.json     what each run answers for approved drugs, as quantiles
+    FOLDER/
+      herg/ bbb/ ...     runs of `osler fit`
+      reference.json     what each run answers for approved drugs, as quantiles
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ class Answer:
     Attributes:
         label: the target, or the label or class of several. value: (n,) a number, or a probability.
         low, high: (n,) limits; NaN where the run gives none. out_of_fold: (n,) the cross-validation's answer for
-            molecules that are in the
-            run's table; NaN for others.
+            molecules that are in the run's table; NaN for others.
     """
 
     label: str

@@ -64,8 +64,7 @@ def profile(queries: Sequence[Query], members: Sequence[Member], reference: Refe
 
     Returns:
         Lines have: run, group, endpoint, label, kind ("number" or "probability"), unit, value, low, high, in_domain,
-        percentile, wanted ("high",
-        "low" or ""), in_training, out_of_fold, n, certificate.
+        percentile, wanted ("high", "low" or ""), in_training, out_of_fold, n, certificate.
     """
     plain = numbers([q.mol for q in queries])
     lines: list[list[dict[str, Any]]] = [[] for _ in queries]

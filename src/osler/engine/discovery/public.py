@@ -1,8 +1,7 @@
 """Public tables of the catalogue that say which molecule binds which target, each brought to the same three columns.
 
-Names of targets stay those of each table (ChEMBL, UniProt, gene, Entrez), because no table here says which of them
-are the same: the
-same protein can therefore be listed more than once.
+Names of targets stay those of each table (ChEMBL, UniProt, gene, Entrez), because no table here says which of them are
+the same: the same protein can therefore be listed more than once.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 """The verb `repurpose`: known drugs ranked for an indication by how alike they are to drugs already used for it; and
 how good that is.
 
-For each source of likeness (targets, mechanism, structure, ...) a drug has two numbers for an indication: the
-likeness to the nearest drug
-used for it, and the mean over the nearest three; the drug itself is never its own neighbour. A logistic model of
-these numbers, the same for all
-indications, is fitted on known uses.
+For each source of likeness (targets, mechanism, structure, ...) a drug has two numbers for an indication: the likeness
+to the nearest drug used for it, and the mean over the nearest three; the drug itself is never its own neighbour. A
+logistic model of these numbers, the same for all indications, is fitted on known uses.
 """
 
 from __future__ import annotations
@@ -171,8 +169,7 @@ def judge(drugs: Drugs, options: RepurposeOptions | None = None, *, folds: int =
     the hidden uses are.
 
     Drugs that are the same substance in any sense are hidden together. Each drug is scored by the model that did not
-    know its uses; the
-    scores of all drugs make one list per indication.
+    know its uses; the scores of all drugs make one list per indication.
 
     Raises:
         OptionError: more folds than groups.

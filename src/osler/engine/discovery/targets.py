@@ -78,9 +78,8 @@ def rank(
 
     Returns:
         One row per query and listed target: place, name, smiles, rank, target, already_known, score, similarity,
-        nearest_ligand,
-        nearest_smiles, ligands, p_value, q_value (Benjamini-Hochberg over all targets), and right, right_low,
-        right_high where bins are given.
+        nearest_ligand, nearest_smiles, ligands, p_value, q_value (Benjamini-Hochberg over all targets), and right,
+        right_low, right_high where bins are given.
     """
     options = options or TargetOptions()
     reference = ligands.Reference(
@@ -154,8 +153,7 @@ def evaluate(
     """Leave out a fifth of all scaffolds at a time and ask for the targets of molecules that have them.
 
     Molecules that are the same in any sense stay together too, so that no left-out molecule has a twin in its
-    reference. A target whose
-    every ligand was left out cannot be found and counts as missed.
+    reference. A target whose every ligand was left out cannot be found and counts as missed.
 
     Args:
         folds: at least 2. most: molecules asked about, drawn evenly from all.

@@ -40,8 +40,7 @@ def together(keys: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def dealt(groups: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
     """(n,) fold of each row: groups are dealt whole, largest first, each to the fold with the fewest rows so far;
-    equal sizes in random
-    order.
+    equal sizes in random order.
     """
     code = np.unique(groups, return_inverse=True)[1]
     sizes = np.bincount(code)
