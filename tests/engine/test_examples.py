@@ -45,6 +45,7 @@ def test_a_fit_of_molecules_keeps_examples(run: Run):
     assert held["mistakes"][0]["row"] == max(off, key=off.get)
     for one in held["mistakes"]:
         assert abs(one["predicted"] - one["measured"]) == pytest.approx(off[one["row"]], abs=1e-6)
+        assert 0 < one["near"]["similarity"] < 1 and one["near"]["smiles"] != one["told"]["smiles"]
         assert one["told"]["adds_up"] and Chem.CanonSmiles(frame["smiles"][one["row"] - 1]) == one["told"]["smiles"]
 
 

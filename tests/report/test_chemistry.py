@@ -52,10 +52,18 @@ def test_every_example_is_drawn_with_its_values():
         "molecule-mistakes-1", "molecule-mistakes-2", "molecule-typical-1", "molecule-cliff-1-lower", "molecule-cliff-1-higher",
     ]  # fmt: skip
     assert "logD measured 2.00, predicted −1.00 (off by −3.00)" in text
-    assert "logD measured 1.00<" in text  # a row that no fold held out has no prediction
+    assert ">logD measured 1.00<" in text  # a row that no fold held out has no prediction
     assert all(word in text for word in ("Worst mistakes", "Typical molecules", "Activity cliffs", "What one exchange does"))
     assert "+3.00 by exchanging one part" in text
     assert "--examples 0" in text and "the saved predictor keeps none of them" in text
+
+
+def test_the_nearest_other_molecule_stands_beside_a_mistake():
+    near = {"row": 9, "smiles": "CCN", "similarity": 0.5, "measured": 1.25, "predicted": 1.0, "same": False}
+    text, _ = made(held(mistakes=[example(1, 2.0, -1.0) | {"near": near}]))
+    assert "nearest measured: row 9 (similarity 0.50), 1.25" in text
+    text, _ = made(held(mistakes=[example(1, 1.0, 0.1) | {"near": near}, example(2, 0.0, 1.0) | {"near": None}], positive="toxic"))
+    assert text.count("nearest measured") == 1 and "(similarity 0.50), toxic" in text
 
 
 def test_molecules_of_a_group_share_one_scale():

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from osler.adapters.rdkit.fingerprints import bits
-from osler.engine.neighbours import Measured, measured
+from osler.engine.neighbours import Measured, measured, neighbours
 from osler.engine.pairs import pairs_among
 from osler.engine.parts import explain_parts
 from osler.engine.predictor import Predictor
@@ -44,8 +44,9 @@ def molecule_examples(prepared: Prepared, folds: list[FoldResult], predictor: Pr
 
     Returns:
         `mistakes` and `typical`: lists of examples; `cliffs`: lists of two examples and the exchange; `pairs`:
-        `osler.engine.pairs.Matched.to_json`. An example is `{"row", "measured", "predicted", "told"}`, where `predicted`
-        is out of fold (None where the row was in no test part) and `told` is of the final model.
+        `osler.engine.pairs.Matched.to_json`. An example is `{"row", "measured", "predicted", "told", "near"}`, where
+        `predicted` is out of fold (None where the row was in no test part), `told` is of the final model, and `near` is
+        the nearest other molecule (see `neighbours`).
     """
     if count < 1 or not are_molecules(prepared):
         return {}
@@ -62,7 +63,10 @@ def molecule_examples(prepared: Prepared, folds: list[FoldResult], predictor: Pr
     chosen = cliffs(matched.pairs, matched.values, max(1, count // 2))
     ends = [i for pair in chosen for i in (pair.first, pair.second)]
     rows = list(dict.fromkeys([*(i for group in groups.values() for i in group), *ends]))
-    told = {i: _example(known, of_fold, i, one) for i, one in zip(rows, explain_parts(predictor, known.cohort.take(np.array(rows))))}
+    cohort = known.cohort.take(np.array(rows))
+    told = {i: _example(known, of_fold, i, one) for i, one in zip(rows, explain_parts(predictor, cohort))}
+    for i, near in zip(rows, neighbours(predictor, cohort, known, most=3)):
+        told[i]["near"] = next((one for one in near if not one["same"]), None)
     return {
         **{name: [told[i] for i in group] for name, group in groups.items()},
         "cliffs": [_cliff(pair, told, matched.values) for pair in chosen],

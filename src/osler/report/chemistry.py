@@ -78,7 +78,8 @@ def _group(m: Material, held: dict[str, Any], key: str, drawn: list[Figure]) -> 
 def _figure(name: str, example: dict[str, Any], held: dict[str, Any], target: str, top: float) -> Figure | None:
     """One example with its values."""
     told = example["told"]
-    caption = join([_values(example, held, target), tag("br"), tag("code", told["smiles"])])
+    lines = [_values(example, held, target), _nearest(example.get("near"), held), tag("code", told["smiles"])]
+    caption = join(tag("span", line, class_="line") for line in lines if line)
     return picture(name, told, f"Row {example['row']}", caption, top, keyed=False)
 
 
@@ -90,6 +91,16 @@ def _values(example: dict[str, Any], held: dict[str, Any], target: str) -> str:
         return known + (f", predicted {number(100 * said, 0)}%" if is_number(said) else "")
     off = f", predicted {number(said, 2)} (off by {signed(said - value)})" if is_number(said) else ""
     return f"{target} measured {number(value, 2)}{off}"
+
+
+def _nearest(near: dict[str, Any] | None, held: dict[str, Any]) -> str:
+    """The nearest other molecule and its value in words; "" where there is none."""
+    if near is None:
+        return ""
+    value = number(near["measured"], 2)
+    if held.get("positive"):
+        value = held["positive"] if near["measured"] > 0.5 else f"not {held['positive']}"
+    return f"nearest measured: row {near['row']} (similarity {number(near['similarity'], 2)}), {value}"
 
 
 def _key(top: float) -> Html:

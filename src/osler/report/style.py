@@ -58,7 +58,7 @@ td{overflow-wrap:break-word;max-width:34rem}tbody th{min-width:7.5rem}td small{d
 .note{color:var(--soft);font-size:.85rem;margin:.2rem 0 1rem}.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:1rem 2rem}
 .compounds{display:grid;grid-template-columns:repeat(auto-fill,minmax(14.5rem,1fr));gap:1px;background:var(--rule);border:1px solid var(--rule);margin:.6rem 0}
 .compounds figure{margin:0;padding:.6rem .8rem .8rem;background:var(--ground)}.compounds figcaption{font-size:.82rem;line-height:1.45;overflow-wrap:anywhere}
-.compounds code{font-size:.72rem;color:var(--soft)}.compounds.cliff{grid-template-columns:1fr 9rem 1fr;max-width:52rem}
+.compounds .line{display:block}.compounds code{font-size:.72rem;color:var(--soft)}.compounds.cliff{grid-template-columns:1fr 9rem 1fr;max-width:52rem}
 .exchange{background:var(--ground);display:flex;flex-direction:column;justify-content:center;align-items:center;text-align:center;padding:.4rem}.exchange p{margin:.2rem 0;font-size:.82rem;color:var(--soft)}
 svg.part{width:8rem;height:auto;display:block}span.part{display:inline-block;padding:.6rem 1rem;font-weight:600}table.exchanges td,table.exchanges th{vertical-align:middle}
 .key{max-width:20rem;margin:.2rem 0 1.2rem}.key svg{width:100%;height:auto}
