@@ -51,7 +51,7 @@ def outline(smiles: str, size: tuple[int, int] = (300, 200), notes: Sequence[int
         mol = _read(chem, smiles)
         if mol is None or not mol.GetNumAtoms():
             return None
-        optional("rdkit.Chem.rdDepictor", "molecules").Compute2DCoords(mol)
+        optional("rdkit.Chem.rdDepictor", "molecules").Compute2DCoords(mol, useRingTemplates=True)
         for atom in notes:
             mol.GetAtomWithIdx(int(atom)).SetProp("atomNote", str(int(atom) + 1))
         canvas = drawing.MolDraw2DSVG(*size)
