@@ -11,7 +11,9 @@ cold_both    pairs of a held-out molecule and a held-out protein; training has n
 Published, on the same warm test fold: GraphDTA (Nguyen et al. 2021) MSE 0.229 and CI 0.893 on Davis, 0.139 and 0.891 on
 KIBA. The model sees sequences and molecules, never a name. One thread; CPU seconds hold features, fit and answers. The
 baseline is the mean of the drug's training values plus the protein's deviation from the grand mean (shrunk), which
-needs no chemistry. Nothing is chosen on a test part.
+needs no chemistry. Options were chosen by
+held-out pairs and things of Davis's published training folds: the warm test parts and KIBA had no say, the cold test
+parts of Davis are drawn from rows that had.
 """
 
 from __future__ import annotations

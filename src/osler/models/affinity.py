@@ -31,6 +31,8 @@ from osler.tasks.base import Prediction
 
 #: Rows that are answered at a time.
 CHUNK = 20_000
+#: Most leaves of trees for pairs with a new thing.
+MOST_LEAVES_NEW = 8
 #: Parts of the things of either column, where both things of a pair are held out.
 BOTH = 3
 
@@ -42,7 +44,7 @@ class AffinityOptions:
     Attributes:
         rounds: trees for pairs of known things, and most trees for pairs with new ones; 0 lets inner folds decide.
         learning_rate: how much of each tree is kept.
-        leaves: most leaves of a tree.
+        leaves: most leaves of a tree; at most 8 where a thing is new.
         folds: parts in which pairs (and things) are held out to make the features of training rows, at least 2.
         axes: axes on which the things of either column are placed.
     """
@@ -134,13 +136,16 @@ class Affinity(Estimator):
         return Prediction(value)
 
     def _booster(self, setting: str) -> Boosting:
-        """For pairs of known things with the rounds that were asked for; for new things inner folds of things decide when
-        to stop before, as trees soon learn the things of training by heart.
+        """For pairs of known things with the rounds that were asked for; for new things with smaller trees, and inner
+        folds
+        of things decide when to stop, as trees soon learn the things of training by heart.
         """
         o = self.options
-        rounds = o.rounds if setting == "seen" else 0
-        shape = {"leaves": o.leaves, "min_leaf": 20, "features": 0.3, "learning_rate": o.learning_rate}
-        return Boosting(BoostingOptions(**shape, rounds=rounds, max_rounds=o.rounds or 1000))
+        rate = o.learning_rate
+        if setting == "seen":
+            return Boosting(BoostingOptions(rate, o.leaves, min_leaf=20, rounds=o.rounds, features=0.3))
+        few = min(o.leaves, MOST_LEAVES_NEW)
+        return Boosting(BoostingOptions(rate, few, max_rounds=o.rounds or 1000, features=0.3))
 
     def _plan(
         self, pairs: tuple[np.ndarray, np.ndarray], groups: np.ndarray, setting: str, rng: np.random.Generator
@@ -201,7 +206,7 @@ def _held_out(
     names: tuple[str, ...] = ()
     for train, test in plan:
         table, duals = _learnt(known, tuple(side[train] for side in pairs), y[train])
-        new = (setting in ("new_first", "new_both"), setting in ("new_second", "new_both"))
+        new = _new(setting)
         asked = tuple(
             side.asked(without=np.unique(code[test]) if is_new else None)
             for side, code, is_new in zip(known, pairs, new)
@@ -219,7 +224,10 @@ def _features(
     """What the trees see of some pairs of one setting."""
     values, names = features(learnt.table, learnt.duals, asked, pairs, setting)
     columns = [values]
-    for word, side, one, code in zip(("first", "second"), learnt.known, asked, pairs):
+    new = _new(setting)
+    for word, side, one, code, is_new in zip(("first", "second"), learnt.known, asked, pairs, new):
+        if is_new:  # where a new thing lies was no help on things that were held out
+            continue
         places = side.places(one.alike)
         columns.append(places[code])
         names += [f"{word} axis {k + 1}" for k in range(places.shape[1])]
@@ -234,8 +242,15 @@ def _dealt(codes: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarra
     return (rng.permutation(n) % max(min(folds, n), 1))[code] if n else np.empty(0, dtype=np.int64)
 
 
+def _new(setting: str) -> tuple[bool, bool]:
+    """Whether the first and the second thing are new in a setting."""
+    return setting in ("new_first", "new_both"), setting in ("new_second", "new_both")
+
+
 def _units(pairs: tuple[np.ndarray, np.ndarray], groups: np.ndarray, setting: str) -> np.ndarray:
-    """(n,) what inner folds keep together: the things that are new (of both columns those that are fewer), or the units."""
+    """(n,) what inner folds keep together: the things that are new (of both columns those that are fewer), or the
+    units.
+    """
     if setting == "seen":
         return groups
     if setting == "new_both":
