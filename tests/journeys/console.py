@@ -84,7 +84,7 @@ def play(todo: list[Step], folder: Path, replace: dict[str, str] | None = None) 
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
-        timeout=280,
+        timeout=840,
     )
     answers, lines = [], []
     for line in done.stdout.splitlines():

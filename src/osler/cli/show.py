@@ -130,16 +130,34 @@ def show_findings(findings: Any, out: Path | None) -> None:
     console = Console()
     for name, value in findings.facts.items():
         console.print(f"{name.replace('_', ' ')}: {value}", markup=False)
-    frame = findings.cohort.table
-    shown = [c for c in frame.columns if not c.startswith("_")][:10]
+    frame = findings.cohort.table.head(20)
+    cells = {name: [_cell(v) for v in frame[name]] for name in frame.columns if not name.startswith("_")}
+    shown = _fitting(cells, console.width)
     table = Table(box=None)
     for name in shown:
         table.add_column(escape(name))
-    for row in frame.select(shown).head(20).iter_rows():
-        table.add_row(*("" if v is None else f"{v:.4g}" if isinstance(v, float) else escape(str(v)) for v in row))
+    for row in zip(*(cells[name] for name in shown)):
+        table.add_row(*map(escape, row))
     console.print(table)
+    if len(shown) < len(cells):
+        console.print(f"not shown: {', '.join(name for name in cells if name not in shown)}", markup=False)
     if out is not None:
         from osler.engine.tables import write_table
 
         for path in write_table(findings.cohort, out, findings.figures, findings.files):
             console.print(f"written: {path}", markup=False)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _fitting(cells: dict[str, list[str]], width: int) -> list[str]:
+    """The first columns that stand side by side without folding; at least two."""
+    shown, left = [], width
+    for name, column in cells.items():
+        left -= max(map(len, [name, *column])) + 2
+        if left < 0 and len(shown) >= 2:
+            break
+        shown.append(name)
+    return shown
