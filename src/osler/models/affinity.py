@@ -31,6 +31,8 @@ from osler.tasks.base import Prediction
 
 #: Rows that are answered at a time.
 CHUNK = 20_000
+#: Pairs from which trees may be larger and more.
+MANY = 50_000
 #: Most leaves of trees for pairs with a new thing.
 MOST_LEAVES_NEW = 8
 #: Parts of the things of either column, where both things of a pair are held out.
@@ -42,16 +44,16 @@ class AffinityOptions:
     """Options of `affinity`.
 
     Attributes:
-        rounds: trees for pairs of known things, and most trees for pairs with new ones; 0 lets inner folds decide.
+        rounds: trees for pairs of known things, and most trees for pairs with new ones; 0 is 300, from 50,000 pairs 600.
         learning_rate: how much of each tree is kept.
-        leaves: most leaves of a tree; at most 8 where a thing is new.
+        leaves: most leaves of a tree; 0 is 31, from 50,000 pairs 63; at most 8 where a thing is new.
         folds: parts in which pairs (and things) are held out to make the features of training rows, at least 2.
         axes: axes on which the things of either column are placed.
     """
 
-    rounds: int = 300
+    rounds: int = 0
     learning_rate: float = 0.05
-    leaves: int = 31
+    leaves: int = 0
     folds: int = 5
     axes: int = 24
 
@@ -95,7 +97,7 @@ class Affinity(Estimator):
             block = _held_out(known, pairs, y, setting, plan)
             child = np.random.default_rng(rng.integers(2**63))
             units = _units(pairs, seen.groups, setting)
-            parts[setting] = self._booster(setting).fit(Encoded({"pair": block, **rest}, seen.target, units), child)
+            parts[setting] = self._booster(setting, len(rows)).fit(Encoded({"pair": block, **rest}, seen.target, units), child)
         table, duals = _learnt(known, pairs, y)
         mean = float(np.average(data.target.y, weights=data.target.weight))
         nested = Params.nest(parts, {"names": list(names), "kind": data.target.kind, "mean": mean})
@@ -135,17 +137,17 @@ class Affinity(Estimator):
             value[rows] = self._booster(setting).predict(params.part(setting), {"pair": block, **rest}).value
         return Prediction(value)
 
-    def _booster(self, setting: str) -> Boosting:
+    def _booster(self, setting: str, n: int = 0) -> Boosting:
         """For pairs of known things with the rounds that were asked for; for new things with smaller trees, and inner
         folds
         of things decide when to stop, as trees soon learn the things of training by heart.
         """
         o = self.options
-        rate = o.learning_rate
+        rate, many = o.learning_rate, n >= MANY
+        leaves, rounds = o.leaves or (63 if many else 31), o.rounds or (600 if many else 300)
         if setting == "seen":
-            return Boosting(BoostingOptions(rate, o.leaves, min_leaf=20, rounds=o.rounds, features=0.3))
-        few = min(o.leaves, MOST_LEAVES_NEW)
-        return Boosting(BoostingOptions(rate, few, max_rounds=o.rounds or 1000, features=0.3))
+            return Boosting(BoostingOptions(rate, leaves, min_leaf=20, rounds=rounds, features=0.3))
+        return Boosting(BoostingOptions(rate, min(leaves, MOST_LEAVES_NEW), max_rounds=rounds, features=0.3))
 
     def _plan(
         self, pairs: tuple[np.ndarray, np.ndarray], groups: np.ndarray, setting: str, rng: np.random.Generator
