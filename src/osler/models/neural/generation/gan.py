@@ -133,7 +133,8 @@ def advantages(rewards: Tensor, mask: Tensor, discount: float = DISCOUNT) -> Ten
     mean = (returns * mask).sum(0) / mask.sum(0).clamp(min=1.0)
     centred = (returns - mean) * mask
     spread = torch.sqrt((centred**2).sum() / mask.sum().clamp(min=1.0))
-    return centred / spread.clamp(min=1e-8)
+    rounding = 1e-5 * (1.0 + returns.abs().max())  # returns that are alike must not be told apart by their last digits
+    return centred / torch.maximum(spread, rounding)
 
 
 __all__ = ["END", "GeneratorGAN", "TokenCritic", "advantages"]
