@@ -1,7 +1,7 @@
 """Do explanations point at atoms that decide? A planted label on real molecules, 200 explained.
 
     OSLER_DATA_MIRROR=... python benchmarks/attribution.py [--plant sulfonamide amide piperazine]
-        [--way boosting:shapley boosting:masking dmpnn:gradients dmpnn:masking] [--n 200] [--log benchmarks/logs/attribution.txt]
+        [--way boosting:shapley boosting:masking dmpnn:gradients dmpnn:masking] [--n 200] [--skip 0] [--log benchmarks/logs/attribution.txt]
 
 The label of a molecule of the ChEMBL sample is whether it holds a substructure. A model learns it from 1,500 molecules, half
 of them with it; 200 others that hold it are explained. A hit: the single atom with the largest value lies in a match of the
@@ -42,11 +42,13 @@ def main() -> None:
     parser.add_argument("--plant", nargs="+", default=list(PLANTS), choices=list(PLANTS))
     parser.add_argument("--way", nargs="+", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--n", type=int, default=200)
+    parser.add_argument("--skip", type=int, default=0, help="molecules left out before those explained: a run in parts")
     parser.add_argument("--log", type=Path)
     asked = parser.parse_args()
     library = drug_like(Path(os.environ["OSLER_DATA_MIRROR"]) / "drugs" / "chembl_smiles_100k.smi.gz")
     for plant in asked.plant:
-        having, lacking = told_apart(library, PLANTS[plant], 750 + asked.n, 950)
+        having, lacking = told_apart(library, PLANTS[plant], 750 + asked.skip + asked.n, 950)
+        having = having[:750] + having[750 + asked.skip :]
         for family in dict.fromkeys(way.partition(":")[0] for way in asked.way):
             start = time.process_time()
             predictor = learnt(having[:750], lacking[:750], *SPECS[family])
