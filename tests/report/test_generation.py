@@ -107,3 +107,79 @@ def test_lines_under_a_molecule_are_escaped():
     text = str(molecules.gallery([("C", ["a<b", None])]))
     assert "a&lt;b" in text
     assert text.startswith('<div class="molecules">')
+
+
+@pytest.mark.parametrize(
+    ("model", "title"),
+    [
+        ("generator_gru", "A language model of molecules"),
+        ("generator_gan", "A language model of molecules against a critic"),
+        ("generator_graph_gan", "Graphs of molecules against a graph critic"),
+        ("something_else", "something_else"),
+    ],
+)
+def test_the_title_says_what_the_generator_is(run: Path, model: str, title: str):
+    study = {"library": "x.smi", "options": {"model": model}}
+    (run / "study.json").write_text(json.dumps(study))
+    assert f"<h1>{title}</h1>" in page_of(run)
+
+
+def test_a_violated_certificate_is_said_in_words_and_colour(run: Path):
+    check = {"name": "held-out scaffolds", "verdict": "violated", "n": 3, "detail": "3 of 7 were trained on"}
+    (run / "certificate.json").write_text(json.dumps({"verdict": "violated", "checks": [check]}))
+    text = page_of(run)
+    assert 'class="seal violated"' in text
+    assert "The certificate is violated" in text
+    assert 'class="mark violated"' in text
+    assert "3 of 7 were trained on" in text
+
+
+def test_every_option_is_shown_behind_a_summary(run: Path):
+    text = page_of(run)
+    assert "<summary>All options</summary>" in text
+    assert re.search(r"width</th><td[^>]*>8<", text)
+
+
+def test_molecules_that_came_often_are_said_to(run: Path):
+    one = {"smiles": "CCO", "times": 1234, "qed": 0.5}
+    (run / "examples.json").write_text(json.dumps([one]))
+    text = page_of(run)
+    assert "drawn 1,234 times" in text
+    assert "none chosen by hand" in text
+
+
+def test_a_page_without_examples_or_curves_still_stands(run: Path):
+    (run / "examples.json").unlink()
+    (run / "curves.json").write_text(json.dumps({"curves": [], "status": "finished", "message": ""}))
+    text = page_of(run)
+    assert "What it draws" not in text
+    assert "On the way" not in text
+    assert "Scores" in text
+
+
+def test_nothing_on_the_page_is_fetched_or_runs(run: Path):
+    text = page_of(run)
+    assert "default-src &#x27;none&#x27;" in text
+    assert "<script" not in text
+    assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in text
+
+
+@pytest.mark.parametrize("smiles", ["CCO", "O=C(O)c1ccccc1", "C[N+](C)(C)C", "[Na+].[Cl-]", "C1CC1", "FC(F)(F)I", "N[C@@H](C)C(=O)O"])
+def test_many_kinds_of_molecules_are_drawn(smiles: str):
+    tree = ElementTree.fromstring(str(molecules.picture(smiles)))
+    assert len(list(tree.iter("path"))) >= 1
+    assert tree.get("viewBox") == "0 0 300 210"
+    assert tree.get("role") == "img"
+
+
+@pytest.mark.parametrize(("atom", "colour"), [("O", "#d8433a"), ("N", "#3b6fe0"), ("Cl", "#2f9a2f"), ("S", "#a08a00")])
+def test_elements_keep_their_colour_in_an_ink_that_can_be_read(atom: str, colour: str):
+    text = str(molecules.picture(f"CC{atom}"))
+    assert colour in text
+    assert "#000000" not in text
+
+
+def test_sizes_are_as_asked():
+    tree = ElementTree.fromstring(str(molecules.picture("CCO", size=(120, 80))))
+    assert (tree.get("width"), tree.get("height")) == ("120", "80")

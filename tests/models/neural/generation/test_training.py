@@ -114,3 +114,23 @@ def test_a_checkpoint_of_another_question_is_not_used(tmp_path: Path):
     steps: list[int] = []
     training.train(learner_of(list(DRUGS)), checkpoint, "y", judge, lambda event: steps.append(event["step"]))
     assert steps[0] == 1
+
+
+@pytest.mark.parametrize("loss", ["wasserstein", "least_squares", "vanilla"])
+def test_no_adversarial_training_collapses_in_silence(loss: str):
+    options = GeneratorOptions(model="generator_gan", width=24, batch_size=16, rarest=1, epochs=10.0, adversarial_steps=12, loss=loss, checks=3,
+                               check_n=100)  # fmt: skip
+    curves = training.train(get("generator_gan").learn_from(DRUGS, options)[0], None, "x", judge, lambda event: None)
+    assert len(curves) == 3
+    for point_ in curves:
+        assert point_["measures"]["unique_1k"]["value"] >= options.uniqueness_floor
+        assert point_["measures"]["internal_diversity"]["value"] >= options.diversity_floor
+    assert {"critic", "loss"} == set(curves[-1]["losses"])
+
+
+def test_floors_can_be_set_higher():
+    with pytest.raises(training.Collapsed, match="floor 0.999"):
+        training.guard(point(0.99, 0.9), GeneratorOptions(uniqueness_floor=0.999))
+    with pytest.raises(training.Collapsed, match="floor 0.95"):
+        training.guard(point(1.0, 0.9), GeneratorOptions(diversity_floor=0.95))
+    assert training.guard(point(0.0, 0.0), GeneratorOptions(uniqueness_floor=0.0, diversity_floor=0.0)) is None
