@@ -33,7 +33,8 @@ class MoleculeOptions:
     """Options of a molecule column.
 
     Attributes:
-        features: of the dense block, any of ecfp, ecfp6, avalon, erg, maccs, descriptors; "none" beside an encoder.
+        features: of the dense block, any of ecfp, ecfp2, ecfp6, avalon, erg, maccs, pairs, basics, descriptors;
+            "fast" stands for ecfp2, pairs and basics; "none" beside an encoder.
         notation: how cells are written: "smiles", "inchi", or "auto" (a cell that starts with InChI= is one).
         salts: "strip" known counter-ions and solvents, or "keep" them.
         mixtures: of several parts left, the "largest" is taken, all are kept ("keep"), or the cell is refused
