@@ -71,7 +71,8 @@ def _peers(say: Callable[[str], None], train: object, test: object, y: np.ndarra
     ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     onehot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20)
     peers = {
-        "lightgbm": make_pipeline(make_column_transformer((ordinal, codes), remainder="passthrough"), LGBMClassifier(n_estimators=300, learning_rate=0.05, num_leaves=31, n_jobs=1, verbose=-1)),
+        "lightgbm": make_pipeline(make_column_transformer((ordinal, codes), remainder="passthrough"),
+                                  LGBMClassifier(n_estimators=300, learning_rate=0.05, num_leaves=31, n_jobs=1, verbose=-1)),
         "logistic": make_pipeline(make_column_transformer((onehot, codes), (StandardScaler(), numbers)), LogisticRegression(C=0.1, max_iter=500)),
     }  # fmt: skip
     for name, peer in peers.items():

@@ -149,7 +149,8 @@ def search(work: Path, budget: int, leads: list[str], ways: list[str]) -> None:
             top = best.row(0, named=True)
             say(f"  {way}: best {top[block]:.2f} / {doubted[0]:.2f}, logD {top[LOGD]:.2f}, similarity {top['similarity']:.2f}, SA {top['sa']:.1f} "
                 f"({top['change']}); {len(best)} best: {best[block].mean():.2f} / {doubted.mean():.2f}, logD {best[LOGD].mean():.2f}, "
-                f"similarity {best['similarity'].mean():.2f}; {found.facts['scored']} scored, {found.facts['meet_every_condition']} meet all, {spent:.0f} CPU s")  # fmt: skip
+                f"similarity {best['similarity'].mean():.2f}; {found.facts['scored']} scored, "
+                f"{found.facts['meet_every_condition']} meet all, {spent:.0f} CPU s")  # fmt: skip
             say(f"    {top['smiles']}")
 
 

@@ -106,7 +106,8 @@ def test_no_folder_is_refused_and_a_shelf_is_looked_at(folder, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(("change", "word"), [
-    ({"model_type": 3}, "model_type"), ({"is_decoder": True}, "it is a decoder"), ({"hidden_size": "x"}, "hidden_size"), ("[]", "an object"), ("{", "must be JSON"),
+    ({"model_type": 3}, "model_type"), ({"is_decoder": True}, "it is a decoder"), ({"hidden_size": "x"}, "hidden_size"),
+    ("[]", "an object"), ("{", "must be JSON"),
 ])  # fmt: skip
 def test_a_wrong_configuration_is_refused(folder, tmp_path, change, word):
     spoilt = copied(folder, tmp_path)

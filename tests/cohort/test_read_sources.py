@@ -147,7 +147,7 @@ def test_own_folder_comes_back_with_its_ledger(tmp_path: Path):
     assert again.columns == cohort.columns
     assert again.refusals.equals(cohort.refusals)
     assert again.refusals.height == 1
-    with pytest.raises(ReadError, match="must hold cohort.json"):
+    with pytest.raises(ReadError, match=r"must hold cohort\.json"):
         osler.read(tmp_path)
 
 
@@ -182,7 +182,7 @@ def test_sqlite(tmp_path: Path):
         with pytest.raises(ReadError) as caught:
             osler.read(f"{address}?query={query}")
         assert caught.value.code == "read-database"
-    with pytest.raises(ReadError, match="there is no 'absent.db'"):
+    with pytest.raises(ReadError, match=r"there is no 'absent\.db'"):
         osler.read(f"sqlite:///{tmp_path}/absent.db?table=visits")
     with pytest.raises(ReadError, match="one table or one query"):
         osler.read(address)
@@ -284,7 +284,7 @@ def test_postgresql(postgres: str):
 @pytest.mark.server
 def test_postgresql_that_is_not_there():
     pytest.importorskip("psycopg")
-    with pytest.raises(ReadError, match="127.0.0.1:9") as caught:
+    with pytest.raises(ReadError, match=r"127\.0\.0\.1:9") as caught:
         osler.read("postgresql://name:hidden@127.0.0.1:9/none?table=t")
     assert "hidden" not in str(caught.value)
 

@@ -11,9 +11,9 @@ pytest.importorskip("rdkit")
 
 from rdkit import Chem
 
+from osler.engine.batches import encode
 from osler.engine.explain import answer_on
 from osler.engine.parts import explain_parts, molecule_columns
-from osler.engine.batches import encode
 from osler.errors import ColumnError, OptionError
 from osler.explanation.scales import Scale
 from tests.molecule_predictors import SMILES, VALUES, cohort_of, drug_like, planted, points_at, predictor_of, small
@@ -41,7 +41,7 @@ def test_every_family_has_a_way_that_adds_up(spec: str):
 
 
 def test_oxygens_lower_what_oxygens_lower():
-    predictor, cohort = small("boosting:rounds=60,min_leaf=3")
+    predictor, _cohort = small("boosting:rounds=60,min_leaf=3")
     for way in ("shapley", "masking"):
         one = explain_parts(predictor, cohort_of(["CCCCCCO"]), way=way)[0]
         assert one.atoms[int(np.argmin(one.of_atoms))].startswith("O")

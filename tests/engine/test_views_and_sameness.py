@@ -85,7 +85,7 @@ def test_a_kind_of_unit_becomes_a_unit_column_and_an_unknown_one_is_refused():
         with_units(cohort(), Study(unit=("frist",)))
     table = words().with_columns(pl.col("word").alias("second"))
     two = read(table, columns={"word": "letters", "second": "letters"}, target="y")
-    with pytest.raises(ColumnError, match="word.first, second.first"):
+    with pytest.raises(ColumnError, match=r"word\.first, second\.first"):
         with_units(two, Study(unit=("first",)))
     with pytest.raises(OptionError, match="kind"):
         modalities.get("number").units("first", pl.Series([1.0]))

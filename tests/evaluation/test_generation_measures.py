@@ -9,8 +9,19 @@ import pytest
 from scipy.linalg import sqrtm
 
 from osler.evaluation.generation import (
-    Drawn, Reference, count_similarity, fingerprint_bits, frechet_distance, internal_diversity, judge, marks, moments, nearest_similarity,
-    novel_share, tanimoto, unique_share,
+    Drawn,
+    Reference,
+    count_similarity,
+    fingerprint_bits,
+    frechet_distance,
+    internal_diversity,
+    judge,
+    marks,
+    moments,
+    nearest_similarity,
+    novel_share,
+    tanimoto,
+    unique_share,
 )  # fmt: skip
 
 pytest.importorskip("rdkit")

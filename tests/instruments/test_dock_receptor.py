@@ -187,10 +187,10 @@ def test_what_is_no_protein_is_refused(tmp_path, prepared):
         prepared("data_x\nloop_ nothing\n", "bad.cif")
     with pytest.raises(ReadError, match="path must exist"):
         receptor.prepare(str(tmp_path / "absent.pdb"))
+    many = gemmi.read_pdb_string(peptide("AKS"))
+    many[0][0][2].seqid = gemmi.SeqId(12345, " ")
+    many.setup_entities()
     with pytest.raises(LimitError, match="residue numbers must be -999 to 9999"):
-        many = gemmi.read_pdb_string(peptide("AKS"))
-        many[0][0][2].seqid = gemmi.SeqId(12345, " ")
-        many.setup_entities()
         prepared(many.make_mmcif_document().as_string(), "many.cif")
 
 

@@ -103,7 +103,7 @@ def test_rows_without_a_thing_are_left_out_of_training() -> None:
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_no_pair_tells_itself(setting: str) -> None:
     """The features of a training pair stay as they are, whatever it measured."""
-    data, i, j = pairs(seed=2)
+    data, _i, _j = pairs(seed=2)
     known = [Known.of(Things.of(data.blocks[name]).counts, 4) for name in ("drug", "protein")]
     codes = tuple(Things.of(data.blocks[name]).code for name in ("drug", "protein"))
     estimator = Affinity(AffinityOptions(folds=3))

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("fastapi")
 httpx = pytest.importorskip("httpx")
 
-from tests.predictors import fitted  # noqa: E402
+from tests.predictors import fitted
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,9 @@ generate = flags_from(
         _given("out", Path | None, typer.Option(None, "--out", help="run folder to write (train), or file of SMILES (sample)")),
         _given("n", int, typer.Option(1000, "--n", help="strings to draw (sample)")),
         _given("most", int, typer.Option(0, "--most", help="rows of the library to look at; 0 all (train)")),
-        _given("temperature", float | None, typer.Option(None, "--temperature", help="of drawing: below 1 the likely becomes likelier; 1, or that of the training (sample)")),
+        _given("temperature", float | None, typer.Option(
+            None, "--temperature", help="of drawing: below 1 the likely becomes likelier; 1, or that of the training (sample)",
+        )),
         _given("seed", int, typer.Option(1, "--seed", help="everything random follows from it")),
         _given("quiet", bool, typer.Option(False, "--quiet", help="no progress")),
     ],

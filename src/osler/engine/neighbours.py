@@ -14,8 +14,8 @@ import numpy as np
 
 from osler import tasks
 from osler.cohort.cohort import Cohort
-from osler.engine.explain import answer_on, table_of
 from osler.engine.batches import encode
+from osler.engine.explain import answer_on, table_of
 from osler.engine.parts import column_of_molecules, molecules_of
 from osler.engine.predictor import Predictor
 from osler.engine.validate import typed

@@ -94,7 +94,7 @@ def _parts(known: Measured, first: dict[str, int], middles: bool) -> list[list[t
 
     parts: list[list[tuple[str, str, int]]] = [[] for _ in known.smiles]
     bare: dict[str, str] = {}
-    for smiles, i in first.items():
+    for i in first.values():
         for cut in cuts(known.mols[i], 2 if middles else 1):
             parts[i].append((cut.kept, cut.changed, cut.size))
             if "." not in cut.kept and cut.kept not in bare:

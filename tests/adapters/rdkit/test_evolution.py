@@ -24,7 +24,7 @@ def mol(smiles: str):
 @pytest.mark.parametrize("smiles", [TERFENADINE, CAFFEINE, INDOLE, "CC", "C1CC1", "C[C@H](N)C(=O)O", "c1ccsc1"])
 def test_changed_molecules_are_sound_and_different_and_follow_from_the_generator(smiles: str):
     seen = []
-    for turn in range(2):
+    for _turn in range(2):
         rng = np.random.default_rng(1)
         made = [evolution.mutate(mol(smiles), rng) for _ in range(40)]
         seen.append([canonical(child) for child, _ in filter(None, made)])

@@ -9,7 +9,7 @@ import pytest
 
 chem = pytest.importorskip("rdkit.Chem")
 
-from osler.adapters.rdkit.spellings import spellings  # noqa: E402
+from osler.adapters.rdkit.spellings import spellings
 
 IBUPROFEN = "CC(C)Cc1ccc(C(C)C(=O)O)cc1"
 

@@ -210,8 +210,8 @@ def test_what_cannot_begin_is_refused(run: str, tmp_path: Path):
     empty.write_text("C1CC\n")
     with pytest.raises(ReadError, match="holds none"):
         optimise(tmp_path / "o", options(run, start=str(empty)))
+    empty.write_text("CC1(C)C2CCC1(C)C(=O)C2\n")
     with pytest.raises(InputError, match="passed over"):
-        empty.write_text("CC1(C)C2CCC1(C)C(=O)C2\n")
         optimise(tmp_path / "o", options(run, lead="", start=str(empty), most_sa=1.5))
     with pytest.raises(InputError):
         optimise(tmp_path / "o", options(run, method=("reinforce",), generator=str(tmp_path)))

@@ -11,8 +11,8 @@ from osler import models, tasks
 from osler.cohort.read import read
 from osler.engine.answer import learn_domain
 from osler.engine.batches import CohortBatches, fit_states
-from osler.engine.prepare import open_cohort
 from osler.engine.predictor import Predictor
+from osler.engine.prepare import open_cohort
 from osler.engine.study import Study
 from osler.evaluation.conformal import fit_number
 

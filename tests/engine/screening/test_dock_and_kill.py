@@ -31,7 +31,8 @@ def test_picks_are_docked_once_and_have_a_score(mirror: Path, tmp_path: Path):
     assert (tmp_path / "out" / "docked" / "1_poses.sdf").read_text().count("$$$$") == 1
 
 
-@pytest.mark.parametrize(("option", "kind"), [("centre=1,2,3", OptionError), ("center", OptionError), ("poses=many", InputError), ("waters=perhaps", InputError)])
+@pytest.mark.parametrize(("option", "kind"), [("centre=1,2,3", OptionError), ("center", OptionError), ("poses=many", InputError),
+                                            ("waters=perhaps", InputError)])
 def test_docking_options_are_checked(tmp_path: Path, option: str, kind: type):
     library = tmp_path / "library.smi"
     library.write_text("CCO ethanol\n")

@@ -16,11 +16,11 @@ from osler.blocks import dense
 from osler.cohort.column import Column
 from osler.engine.validate_params import check_params
 from osler.errors import ColumnError, OptionError
+from osler.modalities.residues import RESIDUES
 from osler.models.base import Encoded, Params
 from osler.models.neural.affinity_inputs import LOT, PairFeed, Side
 from osler.models.neural.affinity_net import Across, Atoms, Residues
 from osler.models.neural.heads import head_of
-from osler.modalities.residues import RESIDUES
 from osler.tasks.base import Target
 from tests.models.made_pairs import pairs
 
@@ -92,7 +92,7 @@ def test_params_are_plain_and_survive_saving(tmp_path) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
-    made, params = fitted()
+    _made, params = fitted()
     again = models.get(QUICK).fit(data(), np.random.default_rng(0))
     assert {k: v.tobytes() for k, v in again.arrays.items()} == {k: v.tobytes() for k, v in params.arrays.items()}
 

@@ -52,7 +52,7 @@ def seen(mols: Sequence[Any | None], listed: Path) -> list[bool]:
 def _keys(listed: Path) -> Iterator[str]:
     chem = optional("rdkit.Chem", "molecules")
     with gzip.open(listed, "rb") if listed.suffix == ".gz" else open(listed, "rb") as file:
-        for number in range(MAX_LINES + 1):
+        for _number in range(MAX_LINES + 1):
             line = file.readline(1 << 14)
             if not line:
                 return

@@ -89,9 +89,9 @@ class Judging:
         sa = properties([mol])[0, 0]
         if not sa <= self._options.most_sa:
             return "too hard to make"
-        if self._lead_bits is not None and self._options.keep_similar:
-            if search.nearest(fingerprints.bits([mol]), self._lead_bits)[0][0] < self._options.keep_similar:
-                return "too unlike the lead"
+        least = self._options.keep_similar if self._lead_bits is not None else 0.0
+        if least and search.nearest(fingerprints.bits([mol]), self._lead_bits)[0][0] < least:
+            return "too unlike the lead"
         return next((f"meets {name}" for name, met in self._filters.items() if met(mol)), "")
 
     def rows(self, texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ enter the vector of a thing beside its parts.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +76,7 @@ class Thing(nn.Module):
     which are real (u, t).
     """
 
-    PARTS = {"graph": Atoms, "sequence": Residues}
+    PARTS: ClassVar[dict[str, type]] = {"graph": Atoms, "sequence": Residues}
 
     def __init__(self, spec: dict[str, Any], architecture: dict[str, Any]) -> None:
         super().__init__()

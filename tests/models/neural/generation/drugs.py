@@ -18,6 +18,7 @@ DRUGS = (
     "CCN(CC)CCNC(=O)c1cc(Cl)c(N)cc1OC", "COc1ccc2[nH]c(S(=O)Cc3ncc(C)c(OC)c3C)nc2c1", "CNC(=C[N+](=O)[O-])NCCSCc1ccc(CN(C)C)o1",
     "NS(=O)(=O)c1cc2c(cc1Cl)NCNS2(=O)=O", "NS(=O)(=O)c1cc(C(=O)O)c(NCc2ccco2)cc1Cl", "CCCCc1nc(Cl)c(CO)n1Cc1ccc(-c2ccccc2-c2nn[nH]n2)cc1",
     "CC(Cc1ccc(O)c(O)c1)(NN)C(=O)O", "NC(Cc1ccc(O)c(O)c1)C(=O)O", "CC(=O)CC(c1ccccc1)c1c(O)c2ccccc2oc1=O", "CC(C)OC(=O)C(C)(C)Oc1ccc(C(=O)c2ccc(Cl)cc2)cc1",
-    "Clc1ccccc1C(c1ccccc1)(c1ccccc1)n1ccnc1", "OC(Cn1cncn1)(Cn1cncn1)c1ccc(F)cc1F", "O=C1CN=C(c2ccccn2)c2cc(Br)ccc2N1", "Cc1ccc(-c2cc(C(F)(F)F)nn2-c2ccc(S(N)(=O)=O)cc2)cc1",
+    "Clc1ccccc1C(c1ccccc1)(c1ccccc1)n1ccnc1", "OC(Cn1cncn1)(Cn1cncn1)c1ccc(F)cc1F", "O=C1CN=C(c2ccccn2)c2cc(Br)ccc2N1",
+    "Cc1ccc(-c2cc(C(F)(F)F)nn2-c2ccc(S(N)(=O)=O)cc2)cc1",
     "CC1=C(C(=O)Nc2ccccc2)SCCO1", "C#CCN(C)C(C)Cc1ccccc1",
 )  # fmt: skip

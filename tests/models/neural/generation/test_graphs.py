@@ -7,7 +7,15 @@ import pytest
 import torch
 
 from osler.models.neural.generation.graphs import (
-    ATOMS, BONDS, EACH, WHOLE, GraphCritic, GraphGenerator, Messages, gumbel, straight,
+    ATOMS,
+    BONDS,
+    EACH,
+    WHOLE,
+    GraphCritic,
+    GraphGenerator,
+    Messages,
+    gumbel,
+    straight,
 )  # fmt: skip
 
 MOST, N, WIDTH = 7, 5, 12

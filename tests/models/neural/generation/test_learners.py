@@ -140,7 +140,7 @@ def test_molecules_that_a_generator_cannot_take_are_left_out():
     assert used[: len(DRUGS)].sum() > 50
     assert not used[len(DRUGS)]
     _, used = get("generator_graph_gan").learn_from(strings, GeneratorOptions(model="generator_graph_gan", **TINY))
-    assert used.tolist() == [(m := parse(s).mol).GetNumAtoms() <= 16 and "+" not in s and "-" not in s for s in strings]
+    assert used.tolist() == [parse(s).mol.GetNumAtoms() <= 16 and "+" not in s and "-" not in s for s in strings]
 
 
 @pytest.mark.parametrize("model", INDEX)

@@ -129,8 +129,8 @@ def test_no_adversarial_training_collapses_in_silence(loss: str):
 
 
 def test_floors_can_be_set_higher():
-    with pytest.raises(training.Collapsed, match="floor 0.999"):
+    with pytest.raises(training.Collapsed, match=r"floor 0\.999"):
         training.guard(point(0.99, 0.9), GeneratorOptions(uniqueness_floor=0.999))
-    with pytest.raises(training.Collapsed, match="floor 0.95"):
+    with pytest.raises(training.Collapsed, match=r"floor 0\.95"):
         training.guard(point(1.0, 0.9), GeneratorOptions(diversity_floor=0.95))
     assert training.guard(point(0.0, 0.0), GeneratorOptions(uniqueness_floor=0.0, diversity_floor=0.0)) is None

@@ -2,7 +2,8 @@
 
 The rules are masks on the next token of many strings at once. Written with alternating double bonds (the option `alternating`) a string that
 ends within its length is a molecule by construction; with aromatic atoms the masks are necessary but not enough, since whether
-double bonds can be placed in a ring shows only when it is whole. A ring number never carries a bond order: RDKit writes none. Grammar: OpenSMILES specification 1.0, section 3.
+double bonds can be placed in a ring shows only when it is whole. A ring number never carries a bond order: RDKit writes none.
+Grammar: OpenSMILES specification 1.0, section 3.
 """
 
 from __future__ import annotations

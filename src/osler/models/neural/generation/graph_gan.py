@@ -12,8 +12,27 @@ from torch import Tensor
 from osler.adapters.rdkit import dense
 from osler.adapters.rdkit.parse import parse
 from osler.errors import InputError
-from osler.models.neural.generation.graphs import ATOMS, BONDS, EACH, WHOLE, GraphCritic, GraphGenerator, gumbel, straight
-from osler.models.neural.generation.learner import CHECK, DRAW, INIT, NOISE, REAL, Learner, descend, generator_of, seeded
+from osler.models.neural.generation.graphs import (
+    ATOMS,
+    BONDS,
+    EACH,
+    WHOLE,
+    GraphCritic,
+    GraphGenerator,
+    gumbel,
+    straight,
+)
+from osler.models.neural.generation.learner import (
+    CHECK,
+    DRAW,
+    INIT,
+    NOISE,
+    REAL,
+    Learner,
+    descend,
+    generator_of,
+    seeded,
+)
 from osler.models.neural.generation.losses import critic_loss, gradient_penalty, reward
 from osler.models.neural.generation.options import GeneratorOptions
 from osler.models.neural.generation.valence import bounded
