@@ -7,6 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+#: A fit of a few seconds.
+QUICK = [
+    "--target", "died", "--model", "logistic", "--folds", "2", "--repeats", "1", "--boot", "200", "--workers", "1", "--quiet",
+]  # fmt: skip
+
 
 def write(path: Path, n: int) -> Path:
     """n visits of about 0.6 n patients: age, creatinine (some missing), ward, died."""

@@ -11,6 +11,7 @@ import polars as pl
 
 from osler.cli import main
 from osler.engine.tables import defused
+from tests.safety.small_table import QUICK
 
 STARTS = ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "|", "%"]
 ENDS = [
@@ -68,28 +69,7 @@ def test_what_commands_write_holds_no_formula(tmp_path: Path):
     lines[5] = lines[5].rsplit(",", 1)[0] + ","
     lines[9] = lines[9].replace(".5", ".5.5", 1)
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
-    fit = [
-        "--target",
-        "died",
-        "--model",
-        "logistic",
-        "--folds",
-        "2",
-        "--repeats",
-        "1",
-        "--boot",
-        "200",
-        "--workers",
-        "1",
-        "--quiet",
-        "--no-explain",
-        "--input",
-        "age",
-        "--input",
-        "@group",
-        "--input",
-        "=evil()",
-    ]
+    fit = [*QUICK, "--no-explain", "--input", "age", "--input", "@group", "--input", "=evil()"]
     assert main(["fit", str(tmp_path / "t.csv"), "--out", str(tmp_path / "run"), *fit]) == 0
     assert (
         main(["predict", str(tmp_path / "run"), str(tmp_path / "t.csv"), "--out", str(tmp_path / "answers.csv")]) == 0

@@ -12,25 +12,9 @@ from pathlib import Path
 import pytest
 
 from osler.cli import main
-from tests.safety.small_table import write
+from tests.safety.small_table import QUICK, write
 
-OPTIONS = [
-    "--target",
-    "died",
-    "--unit",
-    "patient_id",
-    "--model",
-    "logistic",
-    "--folds",
-    "2",
-    "--repeats",
-    "1",
-    "--boot",
-    "200",
-    "--workers",
-    "1",
-    "--quiet",
-]
+OPTIONS = [*QUICK, "--unit", "patient_id"]
 
 JOB = """
 import sys

@@ -42,14 +42,15 @@ def _generate(
 
 
 def _train(library: Path, out: Path | None, most: int, quiet: bool, options: GeneratorOptions) -> int:
+    from osler.cli.show_discovery import grid
     from osler.engine.generate import train
 
     run = train(library, out or Path("runs/generator"), options, most=most, silent=quiet, report=None if quiet else _line)
     scores = run.json("scores.json")
-    _table(("measure", "value", "95 % interval", "n"), [
+    grid(("measure", "value", "95 % interval", "n"), [
         (name, f"{m['value']:.3f}", f"{m['low']:.3f} to {m['high']:.3f}" if "low" in m else "", f"{m['n']:,}")
         for name, m in scores["measures"].items()
-    ])  # fmt: skip
+    ], right=("value", "n"))  # fmt: skip
     certificate = run.json("certificate.json")
     print(f"certificate: {certificate['verdict']}; {certificate['checks'][0]['detail']}")
     print(f"report: {run.folder / 'report.html'}")
@@ -78,25 +79,14 @@ def _sample(run: Path, out: Path | None, n: int, temperature: float | None, seed
 
 
 def _verify(run: Path) -> int:
+    from osler.cli.show_discovery import grid
     from osler.engine.generate import verify
 
     found = verify(run)
-    _table(("check", "verdict", "n", "detail"), [(c["name"], c["verdict"], str(c["n"]), c["detail"]) for c in found["checks"]])
+    rows = [(c["name"], c["verdict"], str(c["n"]), c["detail"]) for c in found["checks"]]
+    grid(("check", "verdict", "n", "detail"), rows, right=("n",))
     print(f"verdict: {found['verdict']}")
     return 0 if found["verdict"] == "clean" else 1
-
-
-def _table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    shown = Table(box=None, pad_edge=False)
-    for heading in headings:
-        shown.add_column(heading, justify="right" if heading in ("value", "n") else "left", overflow="fold")
-    for row in rows:
-        shown.add_row(*(escape(cell) for cell in row))
-    Console().print(shown)
 
 
 def _given(name: str, kind: Any, default: Any) -> inspect.Parameter:

@@ -1,4 +1,4 @@
-"""How `osler targets`, `osler repurpose` and `osler admet` print what they found."""
+"""How `osler targets`, `osler repurpose`, `osler admet` and `osler generate` print what they found."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from osler.cohort import dates, limits, molecules
-from osler.cohort.column import ROW
+from osler.cohort.column import ROW, STRUCTURES
 from osler.cohort.facts import is_missing_word
 from osler.cohort.infer import CODES
 from osler.cohort.lineage import no_refusals, refusals
@@ -98,7 +98,7 @@ def _typed(values: pl.Series, rows: pl.Series, modality: str, ledger: Ledger) ->
     values = ledger.empty(values, values.str.len_bytes() > limits.MAX_CELL, rows, _LONG)
     text = values.str.strip_chars()
     values = values.set((text == "").fill_null(False), None)
-    if modality in ("category", "text", "molecule", "protein"):
+    if modality in ("category", "text") or modality in STRUCTURES:
         return values
     present = text.is_not_null() & ~is_missing_word(text)
     n = int(present.sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,17 +86,12 @@ def column_of_molecules(predictor: Predictor, column: str = "") -> str:
 def molecules_of(predictor: Predictor, cohort: Cohort, column: str) -> list[Any | None]:
     """The molecules of a column as the predictor reads them; None where there is none."""
     from osler.adapters.rdkit import features
-
-    state = predictor.states[column]["state"]
-    texts = cohort.table[column].to_list() if column in cohort.table.columns else [None] * len(cohort)
-    return [None if text is None else features.read(text.strip(), policy_of(state), state["notation"])[0] for text in texts]
-
-
-def policy_of(state: dict[str, Any]) -> Any:
-    """How a column's molecules are standardised."""
     from osler.adapters.rdkit.standardise import Policy
 
-    return Policy(**{f.name: state[f.name] for f in fields(Policy)})
+    state = predictor.states[column]["state"]
+    policy = Policy.of(state)
+    texts = cohort.table[column].to_list() if column in cohort.table.columns else [None] * len(cohort)
+    return [None if text is None else features.read(text.strip(), policy, state["notation"])[0] for text in texts]
 
 
 def explain_parts(
@@ -216,9 +211,10 @@ class Apart:
     def of(text: str | None, entry: dict[str, Any]) -> Apart | None:
         """A cell taken apart; None where it is no molecule."""
         from osler.adapters.rdkit import features, parts
+        from osler.adapters.rdkit.standardise import Policy
 
         state = entry["state"]
-        mol = None if text is None else features.read(text.strip(), policy_of(state), state["notation"])[0]
+        mol = None if text is None else features.read(text.strip(), Policy.of(state), state["notation"])[0]
         return None if mol is None else Apart(mol, entry, *parts.spelled(mol), parts.ends(mol))
 
     def __len__(self) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
+from osler import modalities
 from osler.adapters.rdkit import features
 from osler.cohort import molecules, proteins, sources
 from osler.cohort.cohort import Cohort
@@ -30,8 +31,6 @@ from osler.engine.tables import defused
 from osler.engine.validate import typed
 from osler.errors import OptionError, ReadError
 
-#: Modalities whose cells are understood one by one.
-BY_CELL = frozenset({"molecule", "protein"})
 #: Rows answered together, and rows and refusals kept to be shown.
 ROWS, SHOWN = 1000, 20
 
@@ -58,10 +57,10 @@ class Streamed:
 
 
 def can_stream(predictor: Predictor, source: str | Path) -> bool:
-    """Whether a file can be answered block by block: delimited text, Parquet or a list of SMILES, for columns of
-    `BY_CELL`.
+    """Whether a file can be answered block by block: delimited text, Parquet or a list of SMILES, for columns
+    whose cells are things written out.
     """
-    if not all(column.modality in BY_CELL for column in predictor.inputs) or not Path(source).is_file():
+    if not all(modalities.get(column.modality).is_thing for column in predictor.inputs) or not Path(source).is_file():
         return False
     return _form(Path(source)) in ("csv", "parquet", "lines")
 

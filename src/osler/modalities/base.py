@@ -31,8 +31,8 @@ class Modality(ABC):
     Class attributes: `name`; `version` (stored with every state); `emits` (a layout of `osler.blocks`); `also` (other layouts
     that `encode_as` gives); `extra` (the optional install it needs, or None); `Options` (a frozen dataclass, read from
     `Column.options`); `suggests` (models to fit where none are named, if this modality wants others than plain tables do);
-    `unit_kinds` (names that `units` knows); `is_thing` (a cell names a thing that may stand in many rows: two such columns make
-    a table of pairs).
+    `unit_kinds` (names that `units` knows); `is_thing` (a cell writes out a thing that may stand in many rows: two such columns make
+    a table of pairs); `asks` (what the service asks for in such a cell).
     """
 
     name: ClassVar[str]
@@ -42,6 +42,7 @@ class Modality(ABC):
     suggests: ClassVar[tuple[str, ...]] = ()
     unit_kinds: ClassVar[tuple[str, ...]] = ()
     is_thing: ClassVar[bool] = False
+    asks: ClassVar[str] = "a text or null"
     extra: ClassVar[str | None] = None
     Options: ClassVar[type] = NoOptions
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ class Molecule(Modality):
     also = ("graph", "sequence")
     suggests = ("boosting", "gaussian_process")
     is_thing = True
+    asks = "a molecule as SMILES or InChI, or null"
     unit_kinds = ("scaffold", "cluster")
     extra = "molecules"
     Options = MoleculeOptions
@@ -314,7 +315,7 @@ def _spellings(smiles: str, count: int) -> tuple[str, ...]:
 def _policy(settings: dict[str, Any]) -> Any:
     from osler.adapters.rdkit.standardise import Policy
 
-    return Policy(**{f.name: settings[f.name] for f in fields(Policy)})
+    return Policy.of(settings)
 
 
 def _keep_all() -> Any:

@@ -45,6 +45,7 @@ class Protein(Modality):
     also = ("sequence",)
     suggests = ("boosting",)
     is_thing = True
+    asks = "a protein as letters of its residues or FASTA, or null"
     unit_kinds = ("sequence", "family")
     Options = ProteinOptions
 

@@ -32,20 +32,15 @@ MOST_ROWS = 10_000
 #: Texts of a boolean or date column that are remembered as readable.
 _MOST_READABLE = 4096
 
+_TEXT = StrictStr | None
 _KINDS: dict[str, Any] = {
     "number": Annotated[float, Field(strict=True, allow_inf_nan=False)] | None,
     "boolean": StrictBool | StrictInt | StrictFloat | StrictStr | None,
     "category": StrictStr | StrictInt | StrictBool | StrictFloat | None,
-    "date": StrictStr | None,
-    "text": StrictStr | None,
-    "molecule": StrictStr | None,
-    "protein": StrictStr | None,
 }
 _WORDS = {
     "number": "a number or null", "boolean": "true, false or null", "category": "a text, a number or null",
-    "date": "a date such as 2024-02-29 or null", "text": "a text or null",
-    "molecule": "a molecule as SMILES or InChI, or null",
-    "protein": "a protein as letters of its residues or FASTA, or null",
+    "date": "a date such as 2024-02-29 or null",
 }  # fmt: skip
 
 
@@ -60,7 +55,7 @@ class RowModel:
         self.columns = {c.name: c for c in predictor.inputs}
         self.states = {name: entry["state"] for name, entry in predictor.states.items()}
         fields = {
-            f"column_{i}": (_KINDS[c.modality], Field(None, alias=c.name, **described(c, self.states[c.name])))
+            f"column_{i}": (_KINDS.get(c.modality, _TEXT), Field(None, alias=c.name, **described(c, self.states[c.name])))
             for i, c in enumerate(predictor.inputs)
         }
         self.row = create_model("Row", __config__=ConfigDict(extra="forbid", strict=True), **fields)
@@ -69,7 +64,7 @@ class RowModel:
         self._words = {
             c.name: modalities.get(c.modality)
             for c in predictor.inputs
-            if c.modality in ("boolean", "date", "molecule", "protein")
+            if c.modality in ("boolean", "date") or modalities.get(c.modality).is_thing
         }
 
     def schema(self) -> dict[str, Any]:
@@ -114,7 +109,7 @@ class RowModel:
         row, name = int(where[0]) + 1, str(where[1]) if len(where) > 1 else ""
         if name in self.columns:
             kind = self.columns[name].modality
-            return Problem(422, "column-kind", f"row {row}, column '{name}' must be {_WORDS[kind]}, it is not")
+            return Problem(422, "column-kind", f"row {row}, column '{name}' must be {_words(kind)}, it is not")
         hint = nearest(name, self.columns)
         return Problem(
             422, "column-unknown", f"row {row} must hold columns of the model only, one key is none of them: {hint}"
@@ -140,10 +135,14 @@ class RowModel:
             if bad.any():
                 row = odd[bad.to_list().index(True)][0] + 1
                 raise Problem(
-                    422, "column-kind", f"row {row}, column '{name}' must be {_WORDS[modality.name]}, it is not"
+                    422, "column-kind", f"row {row}, column '{name}' must be {_words(modality.name)}, it is not"
                 )
             if len(known) < _MOST_READABLE:
                 known.update(text for _, text in odd if len(text) <= 32)
+
+
+def _words(modality: str) -> str:
+    return _WORDS.get(modality) or modalities.get(modality).asks
 
 
 def described(column: Column, state: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,11 @@ class Policy:
     stereo: str = "keep"
     tautomer: str = "keep"
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Policy:
+        """The policy among a column's settings or its saved state."""
+        return cls(**{f.name: settings[f.name] for f in fields(cls)})
+
     @cached_property
     def words(self) -> str:
         """The policy in one text, a key for what was kept."""

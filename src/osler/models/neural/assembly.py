@@ -112,39 +112,43 @@ def fit(
     mark = fingerprint(asked | described, _fingerprint_arrays(batches, branches, extras.init))
     store = _Store(extras.checkpoint, mark)
     device = loop.device_of(options.device)
-    whole = Rows.fit(branches)
     with loop.threads(options.threads), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         for member in range(len(store.done), n_members):
             torch.manual_seed(int(np.random.default_rng([seed, 3, member]).integers(2**62)))
             net = Net(branches, head, architecture)
             _load_encoders(net, extras.init, source, member)
-            inner = None if folds is None else folds == member % options.validation_folds
-            rows = np.arange(len(batches))
-            feed = loop.Feed(batches if inner is None else batches.take(rows[~inner]), branches, head, device, whole)
-            valid = None if inner is None else loop.Feed(batches.take(rows[inner]), branches, head, device, whole)
+            feeds = _feeds(batches, None if folds is None else folds == member % options.validation_folds, branches, head, device)
             net = net.to(device)
             state = loop.State(net, loop.optimiser_of(net, options), np.random.default_rng([seed, 4, member]))
             store.resume(state)
-            loop.train(
-                state,
-                feed,
-                valid,
-                options,
-                store.save,
-                lambda e, m=member: extras.report({"member": m, "members": n_members} | e),
-            )
+
+            def said(event: dict[str, Any], member: int = member) -> None:
+                extras.report({"member": member, "members": n_members} | event)
+
+            loop.train(state, *feeds, options, store.save, said)
             store.finish(state)
+    learnt = {"warm_start": [branches[i].name for i in source], "precision": options.precision}
+    return _params(branches, store, {"format": FORMAT, "architecture": architecture, **described, **learnt})
+
+
+def _params(branches: list[Branch], store: _Store, meta: dict[str, Any]) -> Params:
+    """Scales of the inputs and weights of the finished members."""
     arrays = {f"branch{i}/{k}": v for i, b in enumerate(branches) for k, v in b.arrays.items()}
     for member, (weights, _) in enumerate(store.done):
         arrays |= {f"member{member}/{k}": v for k, v in weights.items()}
-    taken = [branches[i].name for i in source]
-    learnt = {
-        "members": n_members,
-        "training": [t for _, t in store.done],
-        "warm_start": taken,
-        "precision": options.precision,
-    }
-    return Params({"format": FORMAT, "architecture": architecture, **described, **learnt}, arrays)
+    return Params(meta | {"members": len(store.done), "training": [t for _, t in store.done]}, arrays)
+
+
+def _feeds(
+    batches: Batches, inner: np.ndarray | None, branches: list[Branch], head: Head, device: torch.device
+) -> tuple[loop.Feed, loop.Feed | None]:
+    """Rows to learn from, and those (mask) that say when to stop."""
+    whole = Rows.fit(branches)
+    if inner is None:
+        return loop.Feed(batches, branches, head, device, whole), None
+    parts = (batches.take(np.flatnonzero(mask)) for mask in (~inner, inner))
+    learn, stop = (loop.Feed(part, branches, head, device, whole) for part in parts)
+    return learn, stop
 
 
 def _ways(architecture: dict[str, Any]) -> dict[str, Any]:
