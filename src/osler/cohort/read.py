@@ -16,7 +16,7 @@ from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW
 from osler.cohort.headers import checked
 from osler.cohort.lineage import Step
-from osler.cohort.sources import Raw
+from osler.cohort.sources import Progress, Raw
 from osler.errors import ColumnError, ReadError, nearest
 
 Names = str | Sequence[str] | None
@@ -39,6 +39,7 @@ def read(
     ignore: Names = None,
     labels: Source | None = None,
     on: str | None = None,
+    progress: Progress | None = None,
 ) -> Cohort:
     """Read a table.
 
@@ -53,21 +54,21 @@ def read(
         ignore: columns to keep but not to use.
         labels: a second table whose columns are joined on a key; its key must be unique.
         on: the key; by default the one column name that both tables share.
+        progress: called with (stage, done, total) while molecules are read; a total of 0 is not known.
 
     Raises:
         ReadError: the source is absent, empty, damaged or not of its format; names of columns are empty or doubled.
         ColumnError: a named column is not in the table.
         LimitError: the source is larger or more compressed than is safe.
     """
-    raw = sources.open_source(source, dict(columns or {}))
-    cohort = cohort_of(raw, columns or {})
+    cohort = cohort_of(sources.open_source(source, progress), columns or {}, progress)
     if labels is not None:
         cohort = _joined(cohort, labels, on, columns or {})
     roles = {"unit": unit, "site": site, "time": time, "target": target, "duration": duration, "event": event}
     return _with_roles(cohort, roles, _names(inputs), _names(ignore), columns or {})
 
 
-def cohort_of(raw: Raw, columns: Mapping[str, str]) -> Cohort:
+def cohort_of(raw: Raw, columns: Mapping[str, str], progress: Progress | None = None) -> Cohort:
     """A typed cohort from a table as it was read; a cohort from its own folder is taken as it is."""
     if raw.cohort is not None:
         return raw.cohort
@@ -97,7 +98,7 @@ def cohort_of(raw: Raw, columns: Mapping[str, str]) -> Cohort:
         c if c.name not in ledger.notes else c.with_(reason=f"{c.reason}; {ledger.notes[c.name]}") for c in inferred
     ]
     declared = [c.with_(modality=known.get(c.name, c.modality)) for c in inferred]
-    table, unreadable = molecules.readable(table, declared)
+    table, unreadable = molecules.readable(table, declared, raw.readable, progress)
     table, no_proteins = proteins.readable(table, declared, raw.root)
     refused = pl.concat([raw.refused, ledger.table(), unreadable, no_proteins])
     n_refused = raw.refused["row"].n_unique()
@@ -106,7 +107,7 @@ def cohort_of(raw: Raw, columns: Mapping[str, str]) -> Cohort:
 
 
 def _joined(cohort: Cohort, labels: Source, on: str | None, columns: Mapping[str, str]) -> Cohort:
-    other = cohort_of(sources.open_source(labels, dict(columns)), columns)
+    other = cohort_of(sources.open_source(labels), columns)
     here, there = [c.name for c in cohort.columns], [c.name for c in other.columns]
     if on is None:
         shared = [n for n in here if n in there]

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class Raw:
         notes: decisions (encoding, delimiter, sheet) for the lineage.
         root: the folder of the source, where relative paths in cells start.
         cohort: the finished cohort, if the source was one.
+        readable: columns of molecules whose every cell was read once and found to be one.
     """
 
     table: pl.DataFrame
@@ -57,6 +59,11 @@ class Raw:
     notes: dict[str, Any] = field(default_factory=dict)
     root: Path | None = None
     cohort: Cohort | None = None
+    readable: frozenset[str] = frozenset()
+
+
+#: Told (stage, done, total) of what takes long; a total of 0 is not known.
+Progress = Callable[[str, int, int], None]
 
 
 def modality_names() -> list[str]:
@@ -64,8 +71,10 @@ def modality_names() -> list[str]:
     return list(registry.load({"index": "osler.modalities:INDEX"}, "modalities", "index"))
 
 
-def open_source(source: Any, columns: dict[str, str] | None = None) -> Raw:
-    """Read whatever `osler.read` takes; see there for formats and errors."""
+def open_source(source: Any, progress: Progress | None = None) -> Raw:
+    """Read whatever `osler.read` takes, or what was opened before; see there for formats and errors."""
+    if isinstance(source, Raw):
+        return source
     if isinstance(source, Cohort):
         return Raw(source.table, "cohort", "cohort", cohort=source)
     if isinstance(source, pl.LazyFrame):
@@ -77,7 +86,7 @@ def open_source(source: Any, columns: dict[str, str] | None = None) -> Raw:
     if isinstance(source, str) and "://" in source:
         return _database(source)
     path = located(source)
-    return _folder(path) if path.is_dir() else _file(path)
+    return _folder(path) if path.is_dir() else _file(path, progress)
 
 
 def located(source: str | Path) -> Path:
@@ -130,12 +139,12 @@ def format_of(path: Path) -> str:
     return "csv"
 
 
-def _file(path: Path) -> Raw:
+def _file(path: Path, progress: Progress | None) -> Raw:
     if path.stat().st_size == 0:
         raise ReadError(f"'{path.name}' must hold a table, it is empty: check that it was exported whole", "read-empty")
     readers: dict[str, Callable[[Path], Raw]] = {
         "csv": _delimited, "parquet": _parquet, "arrow": _arrow, "json lines": _json_lines, "excel": _excel,
-        "molecules": _molecules, "sequences": _sequences,
+        "molecules": partial(_molecules, progress=progress), "sequences": _sequences,
     }  # fmt: skip
     raw = readers[format_of(path)](path)
     raw.root = path.resolve().parent
@@ -264,9 +273,10 @@ def _excel(path: Path) -> Raw:
     return Raw(table, path.name, "excel", notes={"sheet": sheet})
 
 
-def _molecules(path: Path) -> Raw:
-    table, refused, notes = registry.load(READERS, "readers", "molecules")(path)
-    return Raw(table, path.name, "molecules", _ledger(refused), notes)
+def _molecules(path: Path, progress: Progress | None) -> Raw:
+    table, refused, notes = registry.load(READERS, "readers", "molecules")(path, progress)
+    as_written = {"smiles"} if notes["kind"] == "smi" else ()  # others are written anew, in words nobody has read yet
+    return Raw(table, path.name, "molecules", _ledger(refused), notes, readable=frozenset(as_written))
 
 
 def _sequences(path: Path) -> Raw:

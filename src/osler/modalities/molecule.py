@@ -24,6 +24,8 @@ _TOKEN = re.compile(r"\[[^\]]+\]|Br|Cl|%\(\d+\)|%\d\d|[BCNOPSFIbcnops]|\d|[().=#
 UNKNOWN = 0
 #: A token in fewer training molecules than this is unknown.
 _MIN_COUNT = 2
+#: Texts from which on it is only asked whether they are molecules: what is made of so many would not be kept anyway.
+_MANY = 16_384
 #: What many values of a column of molecules look like, before RDKit is asked.
 _LIKE_SMILES = r"^[A-Za-z0-9@+\-\[\]()=#$:/\\.%~]+$"
 
@@ -90,10 +92,17 @@ class Molecule(Modality):
         return pl.Series([bool(reason) for reason in self.reasons(values, column)], dtype=pl.Boolean)
 
     def reasons(self, values: pl.Series, column: Column) -> pl.Series:
-        """(n,) RDKit's or Osler's reason per refused cell, "" elsewhere; no reason holds any part of a cell."""
+        """(n,) RDKit's or Osler's reason per refused cell, "" elsewhere; no reason holds any part of a cell.
+
+        Few molecules are standardised and kept for the next step; of many it is only asked whether they can be read.
+        """
         if values.dtype != pl.String:
             return pl.Series(["not text" if there else "" for there in values.is_not_null()], dtype=pl.String)
         options = self.options_of(column)
+        if len(values) > _MANY and options.mixtures != "refuse":
+            from osler.adapters.rdkit import readable
+
+            return pl.Series(readable.reasons(_texts(values), _notation(options.notation)), dtype=pl.String)
         found = _features().facts(_texts(values).to_list(), _policy(asdict(options)), _notation(options.notation))
         return pl.Series([reason for reason, _, _ in found], dtype=pl.String)
 

@@ -151,6 +151,37 @@ def test_spoilt_libraries_keep_their_count(tmp_path):
     assert time.perf_counter() - start < 10
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+def test_blocks_put_together_are_the_whole_file(tmp_path, monkeypatch, size):
+    smi = "smiles name\nCCO ethanol\n\nC1CC\r\nc1ccccc1\tbenzene of old\rCCN\nC" + "C" * 30
+    sdf = record("CCO", "one", dose="3") + record("CCN", "").replace(" C ", " Xx ", 1) + record("CCC", "", site="x")
+    for name, text, columns in (("a.smi", smi, ["_row", "smiles", "name"]), ("a.sdf", sdf, ["_row", "smiles", "name", "dose", "site"])):
+        path = written(tmp_path / name, text)
+        whole, lost, _ = files.read_molecules(path)
+        monkeypatch.setattr(files, "BLOCK", size)
+        said = []
+        parts, refused, _ = files.read_molecules(path, lambda stage, done, total: said.append((stage, done, total)))
+        assert parts.equals(whole)
+        assert parts.columns == columns
+        assert refused == lost == [(2, lost[0][1])]
+        n = whole.height + 1
+        assert said == [("molecules", min(done, n), 0) for done in range(size, n + size, size)]
+        blocks = list(files.molecule_blocks(path))
+        assert max(table.height + len(bad) for table, bad in blocks) <= size
+        monkeypatch.undo()
+
+
+def test_a_list_of_smiles_is_read_once(tmp_path, monkeypatch):
+    """The reader of the file has asked every line: the table's columns are not asked again."""
+    path = written(tmp_path / "a.smi", "CCO one\nC1CC two\nCCN three\n")
+    monkeypatch.setattr("osler.modalities.molecule.Molecule.reasons", lambda *_: pytest.fail("asked again"))
+    cohort = osler.read(path, columns={"smiles": "molecule"})
+    assert cohort.table["smiles"].to_list() == ["CCO", "CCN"]
+    sdf = written(tmp_path / "a.sdf", record("CCO", "one") + record("CCN", "two"))
+    with pytest.raises(pytest.fail.Exception):
+        osler.read(sdf, columns={"smiles": "molecule"})
+
+
 def test_the_name_decides_the_kind(tmp_path):
     for name, kind in (("a.smi.gz", "smi"), ("a.SDF", "sdf"), ("b.mol", "sdf"), ("c.mol2", "mol2"), ("d.sd", "sdf")):
         assert files.kind_of(tmp_path / name) == kind

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import signal
+import threading
 import time
 
 import pytest
@@ -161,6 +163,29 @@ def test_what_takes_too_long_is_ended_in_time(monkeypatch):
     start = time.perf_counter()
     assert parse("C1CC1" * 190).reason == apart.TOO_LONG
     assert time.perf_counter() - start < 2.0
+
+
+def test_a_busy_machine_refuses_nothing(monkeypatch):
+    parse("C" * 231)
+    monkeypatch.setattr(apart, "SECONDS", 0.6)
+    worker = apart._RUNNING[next(iter(apart._RUNNING))]
+    worker.send_signal(signal.SIGSTOP)
+    later = threading.Timer(0.9, worker.send_signal, (signal.SIGCONT,))
+    later.start()
+    assert parse("C" * 232).mol.GetNumAtoms() == 232, "it waited longer than its seconds, but did not work as long"
+    later.join()
+    assert worker.poll() is None
+
+
+def test_an_odd_molecule_that_comes_again_is_not_asked_again(monkeypatch):
+    ring, long = "C1CC1" * 60, "C1CC1" * 191
+    first = parse(ring)
+    monkeypatch.setattr(apart, "SECONDS", 0.01)
+    assert parse(long).reason == apart.TOO_LONG
+    monkeypatch.setattr(apart, "_asked", lambda text, kind: pytest.fail("asked again"))
+    assert parse(ring) is first
+    assert parse(long).reason == apart.TOO_LONG
+    apart._ANSWERS.clear()
 
 
 def mutated(rng: random.Random) -> str:

@@ -2,9 +2,10 @@
 it.
 
 The process stays for the next odd molecule and is started anew after it died or was ended. It gets one JSON line per
-molecule and
-answers one: RDKit's binary form in base64, or the reason. Before it answers it makes the features that are the
-slowest, so that what it lets through cannot keep the calling process busy later.
+molecule and answers one: RDKit's binary form in base64, or the reason. Before it answers it makes the features that are
+the slowest, so that what it lets through cannot keep the calling process busy later. Its time is counted as the
+processor's where the system can, so that a busy machine refuses no molecule that an idle one reads; the last answers are
+kept, as files repeat their molecules.
 """
 
 from __future__ import annotations
@@ -14,16 +15,21 @@ import base64
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
+from collections import OrderedDict
+from contextlib import suppress
 from typing import IO, Any
 
 from osler.adapters.rdkit.parse import Parsed, parse_here
 from osler.registry import optional
 
-#: Seconds that one molecule may take, and that the process may take to start.
-SECONDS, START_SECONDS = 1.2, 60.0
+#: Seconds of the processor that one molecule may take, and times as many of the clock; seconds to start the process.
+SECONDS, PATIENCE, START_SECONDS = 1.5, 4.0, 60.0
+#: Answers that are kept.
+KEPT = 64
 #: Address space of the process in bytes, where the system can limit it.
 MEMORY = 2 << 30
 TOO_LONG = f"not read within {SECONDS:g} seconds: far more rings or branches than RDKit can work through"
@@ -32,29 +38,52 @@ ENDED = "RDKit ended its process while reading it"
 _LOCK = threading.Lock()
 _RUNNING: dict[int, subprocess.Popen[bytes]] = {}
 _STARTING: set[int] = set()
+_ANSWERS: OrderedDict[tuple[str, str], Parsed] = OrderedDict()
 
 
 def parse(text: str, kind: str) -> Parsed:
     """Read one screened text as `osler.adapters.rdkit.parse.parse_here` does, in the process apart."""
     with _LOCK:
-        worker = _worker()
-        if worker.pid in _STARTING:
-            _line(worker, START_SECONDS)
-            _STARTING.discard(worker.pid)
-        try:
-            worker.stdin.write(json.dumps({"text": text, "kind": kind}).encode() + b"\n")  # type: ignore[union-attr]
-            worker.stdin.flush()  # type: ignore[union-attr]
-            line = _line(worker, SECONDS)
-        except (BrokenPipeError, OSError):
-            line = b""
-        if not line:
-            stop()
-            _launch()  # so that the next odd molecule need not wait for it
-            return Parsed(None, TOO_LONG if line is None else ENDED)
+        found = _ANSWERS.get((text, kind)) or _asked(text, kind)
+        if found.reason == ENDED:
+            return found  # the next one may have better luck: a process can be ended from outside
+        _ANSWERS[text, kind] = found
+        _ANSWERS.move_to_end((text, kind))
+        while len(_ANSWERS) > KEPT:
+            _ANSWERS.popitem(last=False)
+        return found
+
+
+def _asked(text: str, kind: str) -> Parsed:
+    """What the process answers; a new one is on its way if this one did not live to."""
+    worker = _worker()
+    if worker.pid in _STARTING:
+        _line(worker, START_SECONDS)
+        _STARTING.discard(worker.pid)
+    asked = {"text": text, "kind": kind, "seconds": SECONDS}
+    try:
+        worker.stdin.write(json.dumps(asked).encode() + b"\n")  # type: ignore[union-attr]
+        worker.stdin.flush()  # type: ignore[union-attr]
+        line = _line(worker, PATIENCE * SECONDS if os.name == "posix" else SECONDS)
+    except (BrokenPipeError, OSError):
+        line = b""
+    if not line:
+        too_long = line is None or _ended_by_its_clock(worker)
+        stop()
+        _launch()  # so that the next odd molecule need not wait for it
+        return Parsed(None, TOO_LONG if too_long else ENDED)
     answer = json.loads(line)
     if answer["reason"]:
         return Parsed(None, answer["reason"])
     return Parsed(optional("rdkit.Chem", "molecules").Mol(base64.b64decode(answer["mol"])))
+
+
+def _ended_by_its_clock(worker: subprocess.Popen[bytes]) -> bool:
+    """Whether a process whose pipe is closed was ended because its molecule took too much of the processor."""
+    try:
+        return os.name == "posix" and worker.wait(1.0) == -signal.SIGPROF
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def stop() -> None:
@@ -67,7 +96,8 @@ def stop() -> None:
     worker.wait()
     for pipe in (worker.stdin, worker.stdout):
         if pipe:
-            pipe.close()
+            with suppress(OSError):  # what could not be written any more
+                pipe.close()
 
 
 def _worker() -> subprocess.Popen[bytes]:
@@ -119,13 +149,19 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def _set_clock(seconds: float) -> None:
+    """End this process after so many seconds of the processor, even in native code; 0 takes that back."""
+    if os.name == "posix":
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
 def _rehearse(mol: Any) -> None:
     """Make what is slowest on odd molecules, and throw it away."""
     from osler.adapters.rdkit import descriptors, fingerprints, pairs, scaffolds
 
     fingerprints.counts([mol], ("ecfp", "avalon", "erg", "maccs"))
     descriptors.describe([mol])
-    pairs.both([mol])
+    pairs.fast([mol])
     scaffolds.scaffold(mol)
 
 
@@ -148,10 +184,12 @@ def _serve(lines: IO[bytes], out: IO[bytes]) -> None:
     out.flush()
     for line in lines:
         asked = json.loads(line)
+        _set_clock(asked["seconds"])
         try:
             answer = _answer(asked["text"], asked["kind"])
         except MemoryError:
             answer = {"mol": "", "reason": "needs more memory than one molecule may have"}
+        _set_clock(0.0)
         out.write(json.dumps(answer).encode() + b"\n")
         out.flush()
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 import polars as pl
 
+from osler.adapters.rdkit import readable
 from osler.adapters.rdkit.parse import parse
 from osler.cohort import limits
 from osler.errors import ReadError
@@ -24,12 +27,23 @@ _HEADERS = frozenset({"smiles", "canonical_smiles", "smile", "isosmiles", "struc
 _CUT = "ends in the middle of a record"
 _LONG = f"longer than {MAX_RECORD:,} characters"
 
+#: Records read together.
+BLOCK = 5_000
+
 #: A record: its text, or why it is refused.
 Record = tuple[str, str]
+#: Told (stage, done, total); a total of 0 is not known.
+Progress = Callable[[str, int, int], None]
 
 
-def read_molecules(path: Path) -> tuple[pl.DataFrame, list[tuple[int, str]], dict[str, Any]]:
+def read_molecules(
+    path: Path, progress: Progress | None = None
+) -> tuple[pl.DataFrame, list[tuple[int, str]], dict[str, Any]]:
     """The records of a file whose name ends in .smi, .smiles, .sdf, .sd, .mol or .mol2 (also packed).
+
+    Args:
+        path: the file.
+        progress: called with ("molecules", done, 0).
 
     Returns:
         A table with `smiles` (as written in a SMILES list, else RDKit's canonical SMILES), `name` if any record has
@@ -39,25 +53,41 @@ def read_molecules(path: Path) -> tuple[pl.DataFrame, list[tuple[int, str]], dic
     Raises:
         ReadError: no record of the file can be read (code `read-format`), or there is none (code `read-empty`).
     """
-    kind = kind_of(path)
-    rows: list[dict[str, Any]] = []
+    tables: list[pl.DataFrame] = []
     refused: list[tuple[int, str]] = []
+    n = 0
+    for table, lost in molecule_blocks(path):
+        tables.append(table)
+        refused += lost
+        n += table.height + len(lost)
+        if progress is not None:
+            progress("molecules", n, 0)
+    if n == len(refused):
+        raise nothing_in(path, refused)
+    table = pl.concat(tables, how="diagonal")
+    return (table.drop("name") if table["name"].is_null().all() else table), refused, {"kind": kind_of(path)}
+
+
+def molecule_blocks(path: Path) -> Iterator[tuple[pl.DataFrame, list[tuple[int, str]]]]:
+    """The records of a file as `read_molecules` gives them, some thousands at a time, and the refused ones among them; a
+    block has the columns `_row`, `smiles`, `name` and those data fields that a record of it has.
+    """
+    kind = kind_of(path)
     with _opened(path) as lines:
-        for number, (text, reason) in enumerate(_RECORDS[kind](lines), start=1):
-            row = {} if reason else _READERS[kind](text)
-            reason = reason or row.pop("_reason", "")
-            if reason:
-                refused.append((number, f"not a molecule: {reason}"))
-            else:
-                rows.append({"_row": number, **row})
-    if not rows:
-        if not refused:
-            raise ReadError(
-                f"'{path.name}' must hold molecules, it holds no record: check that it was exported whole", "read-empty"
-            )
-        what = f"none of its {len(refused):,} records can be read; record {refused[0][0]} is {refused[0][1]}"
-        raise ReadError(f"'{path.name}' must hold molecules, {what}: export it again", "read-format")
-    return _table(rows), refused, {"kind": kind}
+        records = enumerate(_RECORDS[kind](lines), start=1)
+        while block := list(islice(records, BLOCK)):
+            table, refused = _BLOCKS[kind](block)
+            yield table, [(number, f"not a molecule: {reason}") for number, reason in refused]
+
+
+def nothing_in(path: Path, refused: list[tuple[int, str]]) -> ReadError:
+    """The error for a file without any molecule."""
+    if not refused:
+        return ReadError(
+            f"'{path.name}' must hold molecules, it holds no record: check that it was exported whole", "read-empty"
+        )
+    what = f"none of its {len(refused):,} records can be read; record {refused[0][0]} is {refused[0][1]}"
+    return ReadError(f"'{path.name}' must hold molecules, {what}: export it again", "read-format")
 
 
 def kind_of(path: Path) -> str:
@@ -115,7 +145,7 @@ def _smiles_records(stream: IO[str]) -> Iterator[Record]:
         yield line, ""
 
 
-def _blocks(stream: IO[str], is_start: Any, is_end: Any, is_cut: Any) -> Iterator[Record]:
+def _delimited(stream: IO[str], is_start: Any, is_end: Any, is_cut: Any) -> Iterator[Record]:
     """Records between lines, each no longer than `MAX_RECORD`."""
     held: list[str] = []
     size = 0
@@ -141,7 +171,7 @@ def _record(held: list[str], size: int, is_cut: Any) -> Record:
 
 
 def _sdf_records(stream: IO[str]) -> Iterator[Record]:
-    return _blocks(stream, lambda line: False, lambda line: line.startswith(_END), _is_cut_sdf)
+    return _delimited(stream, lambda line: False, lambda line: line.startswith(_END), _is_cut_sdf)
 
 
 def _is_cut_sdf(text: str) -> bool:
@@ -149,16 +179,40 @@ def _is_cut_sdf(text: str) -> bool:
 
 
 def _mol2_records(stream: IO[str]) -> Iterator[Record]:
-    found = _blocks(stream, lambda line: line.startswith("@<TRIPOS>MOLECULE"), lambda line: False, lambda text: False)
+    found = _delimited(stream, lambda line: line.startswith("@<TRIPOS>MOLECULE"), lambda line: False, lambda text: False)
     return (record for record in found if record[1] or "@<TRIPOS>" in record[0])
 
 
-def _smiles_row(text: str) -> dict[str, Any]:
-    parts = text.strip().split(None, 1)
-    found = parse(parts[0])
-    if found.mol is None:
-        return {"_reason": found.reason}
-    return {"smiles": parts[0], "name": parts[1].strip() if len(parts) > 1 else None}
+def _smiles_block(block: list[tuple[int, Record]]) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
+    """Lines as columns: none becomes a molecule here, it is only asked whether it can."""
+    split = [text.strip().split(None, 1) for _, (text, _) in block]
+    found = readable.reasons((parts[0] if parts else None for parts in split), "smiles")
+    why = [reason or told for (_, (_, reason)), told in zip(block, found)]
+    good = [(number, parts) for (number, _), parts, reason in zip(block, split, why) if not reason]
+    table = pl.DataFrame(
+        {
+            "_row": pl.Series([number for number, _ in good], dtype=pl.Int64),
+            "smiles": pl.Series([parts[0] for _, parts in good], dtype=pl.String),
+            "name": pl.Series([parts[1].strip() if len(parts) > 1 else None for _, parts in good], dtype=pl.String),
+        }
+    )
+    return table, [(number, reason) for (number, _), reason in zip(block, why) if reason]
+
+
+def _record_block(
+    row_of: Callable[[str], dict[str, Any]], block: list[tuple[int, Record]]
+) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
+    """Records of an SDF or MOL2 file as columns, by what reads one of them."""
+    rows: list[dict[str, Any]] = []
+    refused = []
+    for number, (text, reason) in block:
+        row = {} if reason else row_of(text)
+        reason = reason or row.pop("_reason", "")
+        if reason:
+            refused.append((number, reason))
+        else:
+            rows.append({"_row": number, **row})
+    return _table(rows), refused
 
 
 def _sdf_row(text: str) -> dict[str, Any]:
@@ -205,15 +259,13 @@ def _canonical(mol: Any) -> str:
 
 
 def _table(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    names = dict.fromkeys(name for row in rows for name in row)
+    names = dict.fromkeys(("_row", "smiles", "name", *(name for row in rows for name in row)))
     columns = {
         name: pl.Series(name, [row.get(name) for row in rows], dtype=pl.Int64 if name == "_row" else pl.String)
         for name in names
     }
-    if columns["name"].null_count() == len(rows):
-        del columns["name"]
     return pl.DataFrame(columns)
 
 
 _RECORDS = {"smi": _smiles_records, "sdf": _sdf_records, "mol2": _mol2_records}
-_READERS = {"smi": _smiles_row, "sdf": _sdf_row, "mol2": _mol2_row}
+_BLOCKS = {"smi": _smiles_block, "sdf": partial(_record_block, _sdf_row), "mol2": partial(_record_block, _mol2_row)}

@@ -77,7 +77,7 @@ def open_table(path: str | Path) -> pl.DataFrame:
     Raises:
         ReadError: absent or damaged.
     """
-    raw = sources.open_source(path, {})
+    raw = sources.open_source(path)
     return raw.table if raw.cohort is None else raw.cohort.table
 
 
