@@ -25,6 +25,7 @@ def look(
     """
     from osler.cli.show_profile import declared, show_profile
     from osler.cohort.profile import profile
+    from osler.engine.progress import Progress
 
     options = {
         "columns": declared(column or []),
@@ -34,7 +35,8 @@ def look(
         "time": time,
         "labels": labels,
     }
-    found = profile(path, **{name: value for name, value in options.items() if value})
+    with Progress() as progress:
+        found = profile(path, progress, **{name: value for name, value in options.items() if value})
     if json:
         import json as json_
 

@@ -214,6 +214,11 @@ def reason_of(text: str, kind: str) -> str:
     return _INFINITE if text.strip().lstrip("+-").lower() in ("inf", "infinity") else _NOT_NUMBER
 
 
+def kind_of(reason: str) -> str:
+    """The key of `REASONS` that a reason of the ledger belongs to: all reasons of molecules are one."""
+    return _NOT_MOLECULE if reason.startswith(molecules.REASON) else reason
+
+
 def findings_of(ledger: pl.DataFrame) -> Iterable[tuple[str, str, int, str]]:
     """(finding code, column, cells, reason) of every kind of cell that was emptied at reading."""
     told = pl.when(pl.col("reason").str.starts_with(molecules.REASON)).then(pl.lit(_NOT_MOLECULE)).otherwise("reason")

@@ -100,13 +100,15 @@ class Profile:
         }  # fmt: skip
 
 
-def profile(source: Source, **options: Any) -> Profile:
+def profile(source: Source, progress: sources.Progress | None = None, **options: Any) -> Profile:
     """Look at a table without learning anything from it.
 
     Args:
-        source: whatever `osler.read` reads. A delimited text or Parquet file that is too large to be held is streamed:
-            counts, missing cells, ranges, means and refusals are of all rows; modalities, quantiles and findings are
-            of a uniform sample of rows; distinct values are estimated.
+        source: whatever `osler.read` reads. A delimited text, Parquet file or file of molecules that is too large to be
+            held is streamed: counts, missing cells, ranges, means and refusals are of all rows, and every molecule is
+            asked whether it can be read; modalities, quantiles and findings are of a uniform sample of rows; distinct
+            values are estimated.
+        progress: called with (stage, done, total) while much is read; a total of 0 is not known.
         options: `columns` and roles, as for `osler.read`.
 
     Raises:
@@ -118,8 +120,8 @@ def profile(source: Source, **options: Any) -> Profile:
         path = sources.located(source)
         form = sources.format_of(path) if path.is_file() and path.stat().st_size else ""
         if profile_stream.is_large(path, form):
-            return profile_stream.stream(path, form, options)
-    cohort = source if isinstance(source, Cohort) else read(source, **options)
+            return profile_stream.stream(path, form, options, progress)
+    cohort = source if isinstance(source, Cohort) else read(source, progress=progress, **options)
     return of_cohort(cohort)
 
 

@@ -125,7 +125,7 @@ class RowSample:
             self._shrink()
 
     def _shrink(self) -> None:
-        table = pl.concat(self.parts, how="vertical")
+        table = pl.concat(self.parts, how="diagonal")
         if len(self.draws) > self.size:
             stay = np.sort(np.argpartition(self.draws, self.size)[: self.size])
             table, self.draws = table[stay], self.draws[stay]

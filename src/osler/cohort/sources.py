@@ -29,6 +29,7 @@ READERS = {
     "frame": "osler.adapters.frames:to_polars",
     "excel": "osler.adapters.excel:read_sheet",
     "molecules": "osler.adapters.rdkit.files:read_molecules",
+    "molecules in blocks": "osler.adapters.rdkit.files:molecule_blocks",
 }
 
 _EXCEL = (".xlsx", ".xls", ".xlsb", ".xlsm", ".ods")

@@ -43,7 +43,7 @@ def read_molecules(
 
     Args:
         path: the file.
-        progress: called with ("molecules", done, 0).
+        progress: called with ("molecules", done, 0) after every full block.
 
     Returns:
         A table with `smiles` (as written in a SMILES list, else RDKit's canonical SMILES), `name` if any record has
@@ -60,7 +60,7 @@ def read_molecules(
         tables.append(table)
         refused += lost
         n += table.height + len(lost)
-        if progress is not None:
+        if progress is not None and n % BLOCK == 0:
             progress("molecules", n, 0)
     if n == len(refused):
         raise nothing_in(path, refused)
