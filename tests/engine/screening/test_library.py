@@ -36,6 +36,19 @@ def test_lists_tables_and_packed_files_say_the_same(tmp_path: Path):
     assert [place for place, _, _ in told(tmp_path / "a.smi")] == [1, 3]
 
 
+def test_line_ends_of_every_kind_in_one_file_wherever_it_is_cut_into_steps(tmp_path: Path, monkeypatch):
+    text = b"smiles name\rCCO one\r\n\r\nCCN two\rCCC three\n\rCC=O four\r\nCCCl five\r"
+    expected = [(2, "CCO", "one"), (4, "CCN", "two"), (5, "CCC", "three"), (7, "CC=O", "four"), (8, "CCCl", "five")]
+    path = tmp_path / "a.smi"
+    path.write_bytes(text)
+    assert told(path) == expected
+    for size in range(1, len(text)):
+        monkeypatch.setattr("osler.cohort.limits.STEP", size)
+        assert told(path) == expected
+    path.write_bytes(text[:-8])
+    assert told(path)[-1] == (8, "CC", ""), "of a list that was cut nobody can tell: what is there is taken"
+
+
 def test_records_of_an_sdf_and_the_one_that_was_cut(tmp_path: Path):
     path = tmp_path / "a.sdf"
     path.write_text(SDF.format(name="one") + SDF.format(name="two")[:90])

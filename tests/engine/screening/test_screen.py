@@ -67,6 +67,14 @@ def test_a_funnel_counts_every_stage(library: Path, tmp_path: Path, asked: Scree
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(FILES)
 
 
+def test_molecules_that_have_passed_leave_nothing_in_memory(library: Path, tmp_path: Path, asked: ScreenOptions):
+    from osler.adapters.rdkit import features
+
+    features.forget()
+    screen(library, tmp_path / "out", asked)
+    assert not {key[0] for key in features._KEPT} & set(SMILES)
+
+
 def test_picks_begin_with_the_best_and_are_sorted_by_score(library: Path, tmp_path: Path, asked: ScreenOptions):
     hits = screen(library, tmp_path / "out", asked).hits
     assert hits.height == 4

@@ -69,29 +69,32 @@ def blocks(stream: Iterator[Entry], size: int) -> Iterator[list[Entry]]:
         yield block
 
 
-def _lines(path: Path) -> Iterator[tuple[str, bool]]:
-    """Lines without their ends, and whether each had one: the last line of a file that was cut has none."""
+def _lines(path: Path) -> Iterator[str]:
+    """Lines without their ends, which may be LF, CR LF or CR, one file mixing them."""
     rest = b""
     for step in limits.unpack(path, MOST_BYTES):
-        *whole, rest = (rest + step).split(b"\n")
+        data = rest + step
+        later = data[-1:] if data.endswith(b"\r") else b""  # the first half of an end, or a whole one
+        *whole, rest = data.removesuffix(later).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        rest += later
         if len(rest) > LONGEST:
             raise ReadError(f"a line of '{path.name}' must have at most {LONGEST:,} bytes, one has more: is it a text file?")
         for line in whole:
-            yield line.decode("utf-8", "replace").rstrip("\r"), True
+            yield line.decode("utf-8", "replace")
     if rest:
-        yield rest.decode("utf-8", "replace").rstrip("\r"), False
+        yield rest.removesuffix(b"\r").decode("utf-8", "replace")
 
 
-def _from_lines(lines: Iterator[tuple[str, bool]]) -> Iterator[Entry]:
-    for place, (line, _) in enumerate(lines, 1):
+def _from_lines(lines: Iterator[str]) -> Iterator[Entry]:
+    for place, line in enumerate(lines, 1):
         parts = line.split(None, 1)
         if not parts or (place == 1 and set(words(parts[0])) & HEADERS):
             continue
         yield Entry(place, parts[0], "auto", parts[1].strip() if len(parts) > 1 else "")
 
 
-def _from_table(lines: Iterator[tuple[str, bool]], between: str, column: str) -> Iterator[Entry]:
-    reader = csv.reader((line + "\n" for line, _ in lines), delimiter=between)
+def _from_table(lines: Iterator[str], between: str, column: str) -> Iterator[Entry]:
+    reader = csv.reader((line + "\n" for line in lines), delimiter=between)
     try:
         header = [cell.lstrip("\ufeff").strip() for cell in next(reader, [])]
         at, name_at = _column(header, column), _name_column(header)
@@ -123,10 +126,10 @@ def _name_column(header: Sequence[str]) -> int | None:
     return next((names.index(n) for n in ("name", "id", "title", "molecule_id", "compound_id", "zinc_id") if n in names), None)
 
 
-def _from_records(lines: Iterator[tuple[str, bool]]) -> Iterator[Entry]:
+def _from_records(lines: Iterator[str]) -> Iterator[Entry]:
     held: list[str] = []
     place = size = 0
-    for line, _ in lines:
+    for line in lines:
         if line.startswith("$$$$"):
             place += 1
             yield _record(place, held)

@@ -27,6 +27,7 @@ from typing import Any
 import polars as pl
 
 from osler import registry
+from osler.adapters.rdkit import features
 from osler.engine import files
 from osler.engine.screening.library import Entry, blocks, entries
 from osler.engine.screening.options import ScreenOptions
@@ -80,10 +81,11 @@ def screen(
         state = _Progress(work, stages.names, _asked(library, options, stages))
         stream = entries(library, options.column)
         state.skip(stream)
-        for block in blocks(stream, options.block):
-            state.add(block, stages.passed(block), options.keep)
-            if progress is not None:
-                progress("molecules", state.done, 0)
+        with features.passing():
+            for block in blocks(stream, options.block):
+                state.add(block, stages.passed(block), options.keep)
+                if progress is not None:
+                    progress("molecules", state.done, 0)
         if not state.counts["readable"]:
             shutil.rmtree(work)
             raise ReadError(
