@@ -33,7 +33,8 @@ def kernel(learnt: _Process, bases: list[np.ndarray]) -> np.ndarray:
     """The learnt kernel written out."""
     named = dict(zip(learnt.names, bases))
     weight = dict(zip(learnt.names, learnt.theta))
-    return weight["line"] * named["line"] + weight["bend"] * np.exp(-named["bend"] / (2 * learnt.width))
+    steps = np.sqrt(3 * named["bend"] / learnt.width)
+    return weight["line"] * named["line"] + weight["bend"] * (1 + steps) * np.exp(-steps)
 
 
 def test_answers_and_spreads_are_the_textbook_s(rng):
@@ -55,7 +56,7 @@ def test_answers_and_spreads_are_the_textbook_s(rng):
 
 def test_answers_equal_scikit_learn(rng):
     from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
+    from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
 
     data, fresh = table("regression", n=100), table("regression", n=20, seed=7)
     params = GaussianProcess().fit(data, np.random.default_rng(0))
@@ -63,7 +64,7 @@ def test_answers_equal_scikit_learn(rng):
     p = len(design.design.names)
     peer_kernel = (
         ConstantKernel(learnt.theta[0] / p) * DotProduct(sigma_0=1e-9)
-        + ConstantKernel(max(learnt.theta[1], 1e-12)) * RBF(np.sqrt(learnt.width * p))
+        + ConstantKernel(max(learnt.theta[1], 1e-12)) * Matern(np.sqrt(learnt.width * p), nu=1.5)
         + WhiteKernel(learnt.noise)
     )
     y = (data.target.y - learnt.centre[0]) / learnt.scale[0]
@@ -99,7 +100,8 @@ def test_the_evidence_is_the_normal_density():
     z = ((data.target.y - data.target.y.mean()) / data.target.y.std())[:, None]
     at = np.log([0.7, 0.4, 1.3, 0.5])
     value, _ = _loss(at, at, design.names, bases, z, np.ones(40))
-    K = 0.7 * bases[0] + 0.4 * np.exp(-bases[1] / 2.6) + (0.5 + 1e-4) * np.eye(40)
+    steps = np.sqrt(3 * bases[1] / 1.3)
+    K = 0.7 * bases[0] + 0.4 * (1 + steps) * np.exp(-steps) + (0.5 + 1e-4) * np.eye(40)
     peer = -multivariate_normal(np.zeros(40), K).logpdf(z[:, 0]) - 20 * np.log(2 * np.pi)
     assert value == pytest.approx(peer, rel=1e-9)
 
@@ -196,6 +198,22 @@ def test_rows_beyond_the_most_are_answered_out_of_bag_too(rng):
     assert params.meta["rows_used"] <= 100
     assert len(answer.value) == 200
     assert np.isfinite(answer.value).all()
+
+
+def test_the_kept_kernel_of_few_rows_is_learnt_on_both_halves():
+    """So it is the one of a plain fit, which learns it on all rows; where a half has rows enough it is that of the half."""
+    data = table("regression", n=120)
+
+    def kernels_of(spec: str) -> tuple[np.ndarray, np.ndarray]:
+        model = models.get(spec)
+        plain = model.fit(data, np.random.default_rng(0))
+        kept, _ = model.fit_out_of_bag(data, np.random.default_rng(1))
+        return plain.arrays["process/theta"], kept.arrays["process/theta"]
+
+    plain, kept = kernels_of("gaussian_process")
+    assert kept == pytest.approx(plain, rel=1e-2)
+    plain, kept = kernels_of("gaussian_process:learn_rows=30")
+    assert kept != pytest.approx(plain, rel=1e-2)
 
 
 def test_what_it_leaves_to_folds_outside(rng):

@@ -1,6 +1,6 @@
 """Gaussian processes: every training row answers, weighted by how alike it is (Rasmussen and Williams 2006).
 
-One kernel is a sum: a line and a bend (radial) over numbers and levels, and the MinMax kernel over each fingerprint's
+One kernel is a sum: a line and a bend (Matern) over numbers and levels, and the MinMax kernel over each fingerprint's
 counts. How much each counts, the bend's width and the noise are those that make the training targets most likely
 (evidence), learnt on some of the rows. Classes are learnt as numbers, and held-out margins become probabilities by
 Platt's line; what is held out comes from the same inverse as the fit, without fitting again.
@@ -71,7 +71,8 @@ class GaussianProcess(Estimator):
 
     def fit_out_of_bag(self, batches: Batches, rng: np.random.Generator) -> tuple[Params, Prediction] | None:
         """As `Estimator.fit_out_of_bag`. The kernel is learnt twice, on rows of two halves of the groups; each group's rows are
-        answered from all other groups' by the kernel of the half that it is not in.
+        answered from all other groups' by the kernel of the half that it is not in. Where a half has too few rows to learn
+        a kernel from, the one that is kept is learnt a third time, on rows of both.
         """
         data = batches.all()
         rows = _Training.of(data, self.options, rng)
@@ -86,7 +87,8 @@ class GaussianProcess(Estimator):
         if rows.classes:
             lines = [_platt_lines(rows.data, unseen, half == k) for k in (0, 1)]
             answer = np.where(half[:, None] == 1, _chance(unseen, lines[0]), _chance(unseen, lines[1]))
-        params = rows.params(first, unseen)
+        few = (half == 0).sum() < min(self.options.learn_rows, len(order))
+        params = rows.params(rows.learn(order, self.options) if few else first, unseen)
         whole = np.empty((len(data), max(data.target.n_outputs, 1)))
         whole[rows.used] = _prediction(answer, rows.classes).value
         rest = np.setdiff1d(np.arange(len(data)), rows.used)
@@ -293,8 +295,22 @@ def _sum(names: tuple[str, ...], bases: list[np.ndarray], theta: np.ndarray, wid
     out = np.zeros(bases[0].shape)
     for name, base, weight in zip(names, bases, theta):
         if weight:
-            out += weight * (np.exp(-base / (2.0 * width)) if name == "bend" else base)
+            out += weight * (_bend(base, width) if name == "bend" else base)
     return out
+
+
+def _bend(far: np.ndarray, width: float) -> np.ndarray:
+    """Matern's kernel of order 3/2 (Rasmussen and Williams 2006, equation 4.17) of squared distances; the square of its
+    length scale is `width`.
+    """
+    steps = np.sqrt(far * (3.0 / width))
+    return (1.0 + steps) * np.exp(-steps)
+
+
+def _bend_by_width(far: np.ndarray, width: float) -> np.ndarray:
+    """The derivative of `_bend` by the logarithm of `width`."""
+    square = far * (3.0 / width)
+    return 0.5 * square * np.exp(-np.sqrt(square))
 
 
 def _search(names: tuple[str, ...], bases: list[np.ndarray], z: np.ndarray, noise_of: np.ndarray, steps: int) -> np.ndarray:
@@ -315,14 +331,14 @@ def _loss(
     from scipy.linalg import cho_factor, cho_solve
 
     weights, width, noise = np.exp(log[:-2]), np.exp(log[-2]), np.exp(log[-1])
-    parts = [w * (np.exp(-b / (2.0 * width)) if name == "bend" else b) for name, b, w in zip(names, bases, weights)]
+    parts = [w * (_bend(b, width) if name == "bend" else b) for name, b, w in zip(names, bases, weights)]
     K = sum(parts, np.diag((noise + _FLOOR) * noise_of))
     factor = cho_factor(K, lower=True)
     alpha, c = cho_solve(factor, z), z.shape[1]
     value = 0.5 * float((z * alpha).sum()) + c * float(np.log(np.diag(factor[0])).sum())
     inner = c * cho_solve(factor, np.eye(len(z))) - alpha @ alpha.T
     gradient = [0.5 * float((inner * part).sum()) for part in parts]
-    bent = [0.5 * float((inner * part * base).sum()) / (2.0 * width) for name, part, base in zip(names, parts, bases) if name == "bend"]
+    bent = [0.5 * w * float((inner * _bend_by_width(b, width)).sum()) for name, b, w in zip(names, bases, weights) if name == "bend"]
     gradient += [sum(bent), 0.5 * noise * float(np.diag(inner) @ noise_of)]
     away = (log - start) / _PRIOR
     return value + 0.5 * float(away @ away), np.array(gradient) + away / _PRIOR

@@ -2,7 +2,7 @@
 
 Bins of one fingerprint (features of kind `count` whose names differ only in their last number) are compared by the
 MinMax kernel, the sum of smaller counts over the sum of larger ones: Tanimoto's coefficient for bits (L. Ralaivola et
-al., Neural Networks 18:1093, 2005). All other features are those of `Design`, and give a line and a bend (radial).
+al., Neural Networks 18:1093, 2005). All other features are those of `Design`, and give a line and a bend (Matern).
 """
 
 from __future__ import annotations
