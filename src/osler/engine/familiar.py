@@ -73,9 +73,12 @@ def is_whole(learnt: Any) -> bool:
 
 def packed(block: Block) -> np.ndarray:
     """(n, words) uint64: which of the block's count features are not zero."""
+    values = block.values
+    there = values != 0
+    gaps = np.flatnonzero(np.isnan(values.sum(axis=1)))
+    there[gaps] &= ~np.isnan(values[gaps])
     counts = np.array([kind == "count" for kind in block.kinds])
-    values = block.values if counts.all() else block.values[:, counts]
-    bits = np.packbits((values != 0) & ~np.isnan(values), axis=1)
+    bits = np.packbits(there if counts.all() else there[:, counts], axis=1)
     room = -bits.shape[1] % 8
     return np.ascontiguousarray(np.pad(bits, ((0, 0), (0, room)))).view(np.uint64)
 

@@ -32,7 +32,7 @@ from osler.engine.validate import typed
 from osler.errors import OptionError, ReadError
 
 #: Rows answered together, and rows and refusals kept to be shown.
-ROWS, SHOWN = 1000, 20
+ROWS, SHOWN = 4000, 20
 
 Table = tuple[pl.DataFrame, list[tuple[int, str]]]
 
@@ -88,7 +88,7 @@ def predict_stream(
     if out is not None and Path(out).suffix not in (".csv", ".parquet"):
         raise OptionError(f"out must end in .csv or .parquet, was '{Path(out).suffix}'")
     answered = Streamed(written=None if out is None else Path(out))
-    with features.passing(), _Writer(answered.written) as writer:
+    with features.passing(_ahead(predictor)), _Writer(answered.written) as writer:
         for table, refused in _blocks(source, predictor):
             answered.refused += len(refused)
             _note(answered, [refusals([row], "", why, "row refused") for row, why in refused[:SHOWN]])
@@ -100,6 +100,14 @@ def predict_stream(
         if not answered.rows:
             raise ReadError(f"'{source.name}' must have at least one row that can be read, it has none", "read-empty")
     return answered
+
+
+def _ahead(predictor: Predictor) -> tuple[str, ...]:
+    """The features to work out as molecules are read, where a single column of them is all that is asked of them."""
+    entries = [entry for entry in predictor.states.values() if entry["modality"] == "molecule"]
+    if len(entries) != 1 or entries[0].get("views") or entries[0]["state"].get("encoder"):
+        return ()
+    return tuple(entries[0]["state"]["features"])
 
 
 def _form(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from osler.adapters import tree_walk
+from osler.adapters import quickscorer
 from osler.blocks import Block
 from osler.models import held_out, nodes
 from osler.models.base import Batches, Encoded, Estimator, Params
@@ -306,11 +306,12 @@ def margins(params: Params, X: np.ndarray) -> np.ndarray:
     """(n, 1) or (n, k) sums of leaf values for rows of the design's matrix: log odds, logits or the mean itself."""
     classes = params.meta["classes"]
     width = classes if classes > 2 else 1
-    if len(X) >= MANY_ROWS and tree_walk.is_here():
+    if len(X) >= MANY_ROWS and quickscorer.is_here():
         trees = Nodes.from_params(params)
-        arrays = {"feature": trees.feature, "threshold": trees.threshold, "children": trees.children}
-        arrays |= {"missing_left": trees.missing_left, "value": trees.value[:, 0]}
-        return np.column_stack([tree_walk.total(X, arrays, trees.roots[k::width]) for k in range(width)])
+        if quickscorer.takes(trees.children, trees.roots):
+            arrays = {name: getattr(trees, name) for name in ("feature", "threshold", "children", "missing_left")}
+            arrays["value"] = trees.value[:, 0]
+            return np.column_stack([quickscorer.total(X, arrays, trees.roots[k::width]) for k in range(width)])
     if len(X) > FEW_ROWS:
         out = booster(params.meta["text"]).predict(X, raw_score=True, num_threads=1)
         return np.asarray(out).reshape(len(X), width)

@@ -34,12 +34,16 @@ def sources_of(blocks: dict[str, Block]) -> Sources:
 
 
 def raw(blocks: dict[str, Block], sources: Sources) -> np.ndarray:
-    """(n, q) float64, the dense blocks side by side, NaN where missing; a block that is absent is all NaN."""
+    """(n, q) float64, the dense blocks side by side, NaN where missing; a block that is absent is all NaN. Not to be written
+    to: a single block's values are given as they are.
+    """
     n = len(next(iter(blocks.values())))
     parts = []
     for name, width in sources:
         block = blocks.get(name)
         parts.append(np.full((n, width), np.nan) if block is None else block.arrays["values"])
+    if len(parts) == 1:
+        return parts[0]
     return np.concatenate(parts, axis=1) if parts else np.zeros((n, 0))
 
 
@@ -279,14 +283,15 @@ class TreeDesign:
     def matrix(self, blocks: dict[str, Block]) -> np.ndarray:
         """(n, p) float64; NaN where a value is missing and trees decide where it goes."""
         a = self.arrays
-        out = raw(blocks, self.sources)
-        if not np.array_equal(a["column"], np.arange(out.shape[1])):
-            out = out[:, a["column"]]
-        missing = np.isnan(out)
-        hot = ~np.isnan(a["code"])
+        values = raw(blocks, self.sources)
+        out = values if np.array_equal(a["column"], np.arange(values.shape[1])) else values[:, a["column"]]
+        hot, missing = ~np.isnan(a["code"]), np.isnan(out)
+        gaps = bool(missing.any())
+        if (gaps or hot.any()) and out is values:
+            out = values.copy()
         if hot.any():
             np.copyto(out, out == a["code"], where=hot & ~missing)
-        if missing.any():
+        if gaps:
             np.copyto(out, a["fill"], where=missing)
         return out
 

@@ -80,7 +80,7 @@ def test_kinds_of_atoms_are_those_of_a_chemist(smiles, expected):
 
 def test_pairs_are_counted_by_hand():
     # ethanolamine N-C-C-O: base, two carbons in a chain, donor
-    counts = dict(zip(pairs.PAIR_NAMES, pairs.both([Chem.MolFromSmiles("NCCO")])[0][0].tolist()))
+    counts = dict(zip(pairs.PAIR_NAMES, pairs.fast([Chem.MolFromSmiles("NCCO")])["pairs"][0].tolist()))
     met = {name: count for name, count in counts.items() if count}
     assert met == {
         "base and base at 0": 1, "in a chain and in a chain at 0": 2, "donor and donor at 0": 1,
@@ -104,7 +104,7 @@ def brute_force(mol) -> np.ndarray:
 def test_pairs_are_those_of_the_distance_matrix_in_small_large_and_parted_molecules():
     long = ("C" * 70 + "N" + "CO" * 40, "O" * 5 + "C" * 150 + "N", "C" * 64, "C" * 65, "CC.OCC.N")
     mols = read((*SMILES, *DRUGS, *long))
-    found = pairs.both(mols)[0]
+    found = pairs.fast(mols)["pairs"]
     assert found.dtype == np.uint8
     assert found.shape == (len(mols), 702)
     for row, mol in zip(found, mols):
@@ -113,7 +113,7 @@ def test_pairs_are_those_of_the_distance_matrix_in_small_large_and_parted_molecu
 
 def test_basics_have_the_names_and_values_of_rdkit():
     mols = [m for m in read(DRUGS)]
-    found = dict(zip(pairs.BASIC_NAMES, pairs.both(mols)[1].T))
+    found = dict(zip(pairs.BASIC_NAMES, pairs.fast(mols)["basics"].T))
     known = dict(Descriptors.descList)
     compared = [name for name in found if name in known]
     assert len(compared) >= 18
@@ -124,12 +124,13 @@ def test_basics_have_the_names_and_values_of_rdkit():
 
 
 def test_no_molecules_and_molecules_of_one_atom_have_their_shapes():
-    counts, basics = pairs.both([])
-    assert counts.shape == (0, 702)
-    assert basics.shape == (0, len(pairs.BASIC_NAMES))
-    counts, basics = pairs.both([Chem.MolFromSmiles("C"), Chem.MolFromSmiles("[Na+]")])
-    assert counts.sum(axis=1).tolist() == [1, 1]
-    assert np.isfinite(basics).all()
+    found = pairs.fast([])
+    assert {name: part.shape for name, part in found.items()} == {
+        "ecfp2": (0, 1024), "pairs": (0, 702), "basics": (0, len(pairs.BASIC_NAMES))
+    }  # fmt: skip
+    found = pairs.fast([Chem.MolFromSmiles("C"), Chem.MolFromSmiles("[Na+]")])
+    assert found["pairs"].sum(axis=1).tolist() == [1, 1]
+    assert np.isfinite(found["basics"]).all()
 
 
 def test_a_molecule_with_a_dummy_atom_never_speaks_for_others():
@@ -172,6 +173,7 @@ def test_molecules_standard_at_a_glance_are_those_that_the_policy_leaves_alone()
             assert changes == ()
             assert Chem.MolToSmiles(mol) == Chem.MolToSmiles(Chem.MolFromSmiles(smiles))
     assert not any(is_standard(s, "smiles", policy) for s in ("CC.O", "C[NH3+]", "CC(=O)[O-]"))
+    assert all(is_standard(s, "smiles", policy) for s in ("c1ccccc1-c1ccccc1", "C[C@@H](N)O", "C[N+](=O)[O-]"))
     assert not is_standard("CCO", "smiles", Policy(tautomer="canonical"))
     assert not is_standard("InChI=1S/CH4/h1H4", "inchi", policy)
 

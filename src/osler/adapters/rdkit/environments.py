@@ -35,6 +35,7 @@ _PATTERNS = (
 #: Most surroundings that are remembered; when there are more, all are forgotten.
 MOST_KEPT = 1_000_000
 #: Twice the order of a bond; elements.
+_USUAL = np.array([2, 3, 4, 6], dtype=np.uint64)
 _AROMATIC, _DOUBLE, _CARBON, _NITROGEN = np.uint64(3), np.uint64(4), np.uint64(6), np.uint64(7)
 _TWO, _SIX = np.uint64(2), np.uint64(6)
 _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
@@ -51,6 +52,9 @@ class Atoms:
     Attributes:
         offsets: (n + 1,) where each molecule's atoms begin.
         ends: (2, e) atoms of each directed bond.
+        orders: (e,) twice the order of each, 3 for an aromatic one.
+        code: (v,) RDKit's hash of an atom: element, bonds, hydrogens, charge, isotope, whether in a ring.
+        plain: (n,) whether all bonds of a molecule are single, double, triple or aromatic.
         kind: (v,) positions in `KINDS`.
         logp, refraction: (v,) Crippen contributions of each atom with its hydrogens (S. Wildman, G. Crippen, J Chem Inf
             Comput Sci 39:868, 1999).
@@ -58,6 +62,9 @@ class Atoms:
 
     offsets: np.ndarray
     ends: np.ndarray
+    orders: np.ndarray
+    code: np.ndarray
+    plain: np.ndarray
     kind: np.ndarray
     logp: np.ndarray
     refraction: np.ndarray
@@ -73,13 +80,16 @@ def atoms(mols: Sequence[Any]) -> Atoms:
     calculators = _tools()[0]
     codes = [calculators.GetConnectivityInvariants(mol, True) for mol in mols]
     offsets = np.concatenate([[0], np.cumsum([len(c) for c in codes])])
-    orders, ends = _bonds([_orders(mol) for mol in mols], offsets)
+    matrices = [_orders(mol) for mol in mols]
+    orders, ends = _bonds([matrix for matrix, _ in matrices], offsets)
     code = np.array([one for c in codes for one in c], dtype=np.uint64)
     seen = _seen(code, mols, offsets)
     owner = np.repeat(np.arange(len(mols)), np.diff(offsets))
     masked = np.isin(owner, owner[seen[0] == 0])  # molecules with a dummy atom never speak for others
     keys = _keys(np.where(masked, code ^ _SECOND, code), seen, orders, ends)
-    return Atoms(offsets, ends, *_looked_up(keys, mols, offsets))
+    plain = np.array([known for _, known in matrices])
+    plain[owner[ends[0][~np.isin(orders, _USUAL)]]] = False
+    return Atoms(offsets, ends, orders, code, plain, *_looked_up(keys, mols, offsets))
 
 
 @cache
@@ -87,13 +97,15 @@ def _tools() -> tuple[Any, Any]:
     return optional("rdkit.Chem.rdMolDescriptors", "molecules"), optional("rdkit.Chem", "molecules")
 
 
-def _orders(mol: Any) -> np.ndarray:
-    """(v, v) orders of bonds; one that RDKit gives no order, or from one side only (a dative bond), counts as single."""
+def _orders(mol: Any) -> tuple[np.ndarray, bool]:
+    """(v, v) orders of bonds, and whether RDKit gives every bond one; where it gives none, or one from one side only (a
+    dative bond), it counts as single.
+    """
     chem = _tools()[1]
     found = chem.GetAdjacencyMatrix(mol, True)
     if np.count_nonzero(found) == 2 * mol.GetNumBonds():
-        return found
-    return np.maximum(found, chem.GetAdjacencyMatrix(mol))
+        return found, True
+    return np.maximum(found, chem.GetAdjacencyMatrix(mol)), False
 
 
 def _bonds(matrices: Sequence[np.ndarray], offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +138,7 @@ def _keys(code: np.ndarray, seen: np.ndarray, orders: np.ndarray, ends: np.ndarr
     what they hold by double bonds or is a nitrogen, of others all within two bonds but single carbons.
 
     Args:
-        code: (v,) RDKit's hash of an atom: element, bonds, hydrogens, charge, isotope, whether in a ring.
+        code: (v,) as in `Atoms`.
         seen: (3, v) as `_seen` gives it. orders, ends: as `_bonds` gives them.
     """
     first, second = ends

@@ -32,13 +32,15 @@ PRESETS = {"fast": ("ecfp2", "pairs", "basics")}
 #: Bytes that kept rows may take together, and the molecules last read, which the next step asks for again.
 MAX_BYTES, MAX_MOLECULES = 512 << 20, 4096
 
-#: Molecules worked on together.
-_BATCH = 500
+#: Molecules worked on together, and rows worked out ahead that are held at most.
+_BATCH, MOST_AHEAD = 250, 16_384
 
 _KEPT: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 _READ: OrderedDict[tuple[Any, ...], tuple[Any | None, str, tuple[str, ...]]] = OrderedDict()
+_AHEAD: dict[tuple[str, str], tuple[np.ndarray, int]] = {}
 _LOCK = Lock()
 _held = _passing = 0
+_ahead: tuple[str, ...] = ()
 
 
 def known(features: Sequence[str]) -> tuple[str, ...]:
@@ -94,7 +96,7 @@ def read(text: str, policy: Policy, kind: str = "smiles") -> tuple[Any | None, s
         answer = (mol, "", changes) if mol is not None else (None, MIXTURE, ())
     with _LOCK:
         _READ[key] = answer
-        while len(_READ) > MAX_MOLECULES:
+        while len(_READ) > (_BATCH if _ahead else MAX_MOLECULES):
             _READ.popitem(last=False)
     return answer
 
@@ -103,27 +105,48 @@ def facts(texts: Sequence[str | None], policy: Policy, kind: str = "smiles") -> 
     """(reason, changes, heavy atoms) of each text; the reason is "" for a molecule and for a missing text, which has 0
     atoms.
     """
-    out = []
     setting = f"{kind} {policy.words}"
-    for text in texts:
-        key = (text, setting, "facts")
-        found = ("", (), 0) if text is None else _recall(key)
-        if found is None:
-            mol, reason, changes = read(text, policy, kind)
-            found = (reason, changes, mol.GetNumHeavyAtoms() if mol is not None else 0)
-            _keep(key, found)
-        out.append(found)
+    out = []
+    for start in range(0, len(texts), _BATCH):
+        batch = texts[start : start + _BATCH]
+        out += [_facts(text, policy, kind, setting) for text in batch]
+        if _ahead:
+            _work_ahead(batch, policy, kind, setting)
     return out
+
+
+def _facts(text: str | None, policy: Policy, kind: str, setting: str) -> tuple[str, tuple[str, ...], int]:
+    key = (text, setting, "facts")
+    found = ("", (), 0) if text is None else _recall(key)
+    if found is None:
+        mol, reason, changes = read(text, policy, kind)
+        found = (reason, changes, mol.GetNumHeavyAtoms() if mol is not None else 0)
+        _keep(key, found)
+    return found
+
+
+def _work_ahead(texts: Sequence[str | None], policy: Policy, kind: str, setting: str) -> None:
+    """Features of molecules that were read this moment, while they lie in a near cache."""
+    there = {text: mol for text in texts if text is not None and (mol := read(text, policy, kind)[0]) is not None}
+    if not there:
+        return
+    whole = np.hstack(computed(list(there.values()), _ahead))
+    if len(_AHEAD) + len(there) > MOST_AHEAD:
+        _AHEAD.clear()
+    _AHEAD.update({(text, setting): (whole, row) for row, text in enumerate(there)})
 
 
 def dense(texts: Sequence[str | None], features: Sequence[str], policy: Policy, kind: str = "smiles") -> np.ndarray:
     """(n, sum of widths) float64, rows of NaN where a text is missing or is no molecule."""
-    out = np.full((len(texts), sum(WIDTH[f] for f in features)), np.nan)
+    out = np.empty((len(texts), sum(WIDTH[f] for f in features)))
+    out[[i for i, text in enumerate(texts) if text is None]] = np.nan
     rows: dict[str, list[int]] = {}
     for i, text in enumerate(texts):
         if text is not None:
             rows.setdefault(text, []).append(i)
     setting = f"{kind} {policy.words}"
+    if _ahead == tuple(features):
+        _take_ahead(rows, setting, out)
     lacking: list[tuple[str, Any]] = []
     for text, places in rows.items():
         parts = [_recall((text, setting, feature)) for feature in features]
@@ -133,10 +156,11 @@ def dense(texts: Sequence[str | None], features: Sequence[str], policy: Policy, 
             if mol is not None:
                 lacking.append((text, mol))
                 continue
+            out[places] = np.nan
             for feature in features:
                 _keep((text, setting, feature), np.empty(0, np.uint8))
-        elif parts and all(part.size for part in parts):
-            out[places] = np.concatenate(parts)
+        elif parts:
+            out[places] = np.concatenate(parts) if all(part.size for part in parts) else np.nan
     for start in range(0, len(lacking), _BATCH):
         batch = lacking[start : start + _BATCH]
         parts = computed([mol for _, mol in batch], features)
@@ -146,6 +170,19 @@ def dense(texts: Sequence[str | None], features: Sequence[str], policy: Policy, 
             for (text, _), row in zip(batch, part):
                 _keep((text, setting, feature), row.copy())
     return out
+
+
+def _take_ahead(rows: dict[str, list[int]], setting: str, out: np.ndarray) -> None:
+    """Move rows that were worked out ahead into `out`, and their texts out of `rows`."""
+    found: dict[int, tuple[np.ndarray, list[int], list[int]]] = {}
+    for text in list(rows):
+        whole, row = _AHEAD.get((text, setting), (None, 0))
+        if whole is not None:
+            _, taken, places = found.setdefault(id(whole), (whole, [], []))
+            places += rows.pop(text)
+            taken += [row] * (len(places) - len(taken))
+    for whole, taken, places in found.values():
+        out[places] = whole[taken]
 
 
 def smiles(text: str | None, policy: Policy, kind: str = "smiles") -> str:
@@ -190,7 +227,7 @@ def computed(mols: Sequence[Any], features: Sequence[str]) -> list[np.ndarray]:
     """(n, width) per set of features, in small types, of n molecules."""
     made: dict[str, np.ndarray] = {}
     if {"pairs", "basics"} & set(features):
-        made["pairs"], made["basics"] = pairs.both(mols)
+        made |= pairs.fast(mols)
     if "descriptors" in features:
         made["descriptors"] = descriptors.describe(mols)
     made |= fingerprints.counts(mols, [f for f in features if f not in made])
@@ -206,14 +243,19 @@ def _recall(key: tuple[Any, ...]) -> Any:
 
 
 @contextmanager
-def passing() -> Iterator[None]:
-    """While it lasts no rows are kept: molecules stream past and none is asked for again."""
-    global _passing
+def passing(ahead: Sequence[str] = ()) -> Iterator[None]:
+    """While it lasts no rows are kept: molecules stream past and none is asked for again. Sets of features named as `ahead` are
+    worked out as soon as a molecule's `facts` are asked for, and the molecule is let go.
+    """
+    global _passing, _ahead
+    before, _ahead = _ahead, tuple(ahead)
     _passing += 1
     try:
         yield
     finally:
         _passing -= 1
+        _ahead = before
+        _AHEAD.clear()
 
 
 def _keep(key: tuple[Any, ...], value: Any) -> None:

@@ -8,6 +8,7 @@ atoms or branches than drugs have, is `odd` and is read by `osler.adapters.rdkit
 from __future__ import annotations
 
 import re
+import string
 
 #: Most atoms of one molecule (heavy atoms as written; a record's hydrogens count).
 MAX_ATOMS = 1_000
@@ -23,7 +24,7 @@ _ATOM = re.compile(r"\[[^\[\]]*\]|Br|Cl|[BCNOPSFIbcnops]")
 _DIGIT = re.compile(r"\d")
 _CLOSURE = re.compile(r"%\(\d+\)|%\d\d|\d")
 _LONG_NUMBER = re.compile(r"\d{4,}")
-_SMILES_CHARACTERS = re.compile(r"[A-Za-z0-9@+\-\[\]()=#$:/\\.%~<>*{}!&,;^]+")
+_SMILES_CHARACTERS = (string.ascii_letters + string.digits + "@+-[]()=#$:/\\.%~<>*{}!&,;^").encode()
 _COUNTS_LINE = re.compile(r"[^\n]*\n[^\n]*\n[^\n]*\n([ \d]{2}\d)([ \d]{3})")
 _V3000 = re.compile(r"^M  V30 COUNTS +(\d+) +(\d+)", re.MULTILINE)
 _ANY_ATOM = re.compile(r"^.{31}(\*|A|Q|L|X|M|LP|R#|R\d*) ", re.MULTILINE)
@@ -75,7 +76,7 @@ def _smiles(text: str) -> str:
         return "a reaction, not one molecule"
     if "*" in text:
         return "holds a wildcard atom (*): part of a polymer or a query, not a molecule"
-    if not _SMILES_CHARACTERS.fullmatch(text):
+    if not text.isascii() or text.encode().translate(None, _SMILES_CHARACTERS):
         return "holds a character that SMILES do not have"
     if len(text) > MAX_ATOMS and _atoms(text) > MAX_ATOMS:
         return f"more than {MAX_ATOMS:,} atoms"

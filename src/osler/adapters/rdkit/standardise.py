@@ -4,6 +4,7 @@ overwritten.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
@@ -27,6 +28,8 @@ SALT, PART, CHARGE, ISOTOPE, STEREO, TAUTOMER = CHANGES = (
 )  # fmt: skip
 #: The one charged group that is drawn in no other way.
 _NITRO = "[N+](=O)[O-]"
+#: What a SMILES of several parts or with charges has.
+_TO_ASK = re.compile(r"\.|\[[^\]]*[+-]")
 #: Why a molecule is refused by its policy.
 MIXTURE = "a mixture of several molecules, which the option mixtures=refuse does not take"
 
@@ -115,8 +118,7 @@ def is_standard(text: str, kind: str, policy: Policy) -> bool:
     nitro groups, and a policy that asks for no more. True for most molecules of a library, which are then spared the questions.
     """
     more = policy.isotopes, policy.stereo, policy.tautomer
-    plain = text.replace(_NITRO, "")
-    return kind == "smiles" and more == ("keep",) * 3 and not any(mark in plain for mark in ".+-")
+    return kind == "smiles" and more == ("keep",) * 3 and not _TO_ASK.search(text.replace(_NITRO, ""))
 
 
 def parent(mol: Any) -> Any:

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from osler.adapters import tree_walk
+from osler.adapters import quickscorer
 from osler.models import boosting
 from osler.models.nodes import Nodes, OneTree, join
 
@@ -32,18 +32,17 @@ def test_two_trees_by_hand():
     deep = tree([0, 1, 0, 0, 0], [2.0, -1.0, 0, 0, 0], [1, 3, -1, -1, -1], [2, 4, -1, -1, -1], [0, 0, 3, 1, 2], False)
     trees = join([stump, deep])
     X = np.array([[1.0, 0.0], [1.0, -2.0], [3.0, 9.0], [np.nan, np.nan]])
-    found = tree_walk.total(X, arrays(trees), trees.roots)
+    found = quickscorer.total(X, arrays(trees), trees.roots)
     assert found.tolist() == [12.0, 11.0, 23.0, 13.0]
-    assert tree_walk.total(X, arrays(trees), trees.roots[1:]).tolist() == [2.0, 1.0, 3.0, 3.0]
-    assert tree_walk._depths(trees.children, trees.roots).tolist() == [1, 2]
+    assert quickscorer.total(X, arrays(trees), trees.roots[1:]).tolist() == [2.0, 1.0, 3.0, 3.0]
 
 
 def test_a_tree_that_is_one_leaf():
     trees = join([tree([0], [0.0], [-1], [-1], [4.5])])
-    assert tree_walk.total(np.zeros((3, 2)), arrays(trees), trees.roots).tolist() == [4.5] * 3
+    assert quickscorer.total(np.zeros((3, 2)), arrays(trees), trees.roots).tolist() == [4.5] * 3
 
 
-@pytest.mark.parametrize(("n", "leaves"), [(1, 2), (31, 7), (700, 31)])
+@pytest.mark.parametrize(("n", "leaves"), [(1, 2), (31, 7), (700, 64)])
 @pytest.mark.parametrize("gaps", [False, True])
 def test_sums_have_the_bits_of_lightgbm_and_of_the_node_arrays(n, leaves, gaps):
     import lightgbm
@@ -58,7 +57,7 @@ def test_sums_have_the_bits_of_lightgbm_and_of_the_node_arrays(n, leaves, gaps):
     model = lightgbm.train(settings, lightgbm.Dataset(X, y), 60)
     trees = boosting.nodes_of_text(model.model_to_string())
     rows = X[rng.permutation(1500)[:n]]
-    found = tree_walk.total(rows, arrays(trees), trees.roots)
+    found = quickscorer.total(rows, arrays(trees), trees.roots)
     np.testing.assert_array_equal(found, model.predict(rows, raw_score=True, num_threads=1))
     np.testing.assert_array_equal(found, trees.total(rows)[:, 0])
 
@@ -85,3 +84,19 @@ def test_many_rows_are_answered_as_few_are_for_numbers_and_classes():
         some = [estimator.predict(params, {"x": blocks["x"].take(np.arange(i, i + 100))}).value for i in range(0, 1200, 100)]
         assert 100 < boosting.MANY_ROWS <= 1200
         np.testing.assert_array_equal(many, np.concatenate(some))
+
+
+def test_trees_of_more_leaves_than_bits_are_not_taken():
+    def comb(leaves: int) -> OneTree:
+        inner = leaves - 1
+        left = np.concatenate([inner + np.arange(inner), np.full(leaves, -1)])
+        right = np.concatenate([np.arange(1, inner), [2 * inner], np.full(leaves, -1)])
+        threshold = np.concatenate([np.arange(inner), np.zeros(leaves)])
+        values = np.concatenate([np.zeros(inner), np.arange(leaves)])
+        return tree([0] * (inner + leaves), threshold, left, right, values)
+
+    full, over = join([comb(3), comb(64)]), join([comb(65), comb(3)])
+    assert quickscorer.takes(full.children, full.roots)
+    assert not quickscorer.takes(over.children, over.roots)
+    X = np.array([[-1.0], [1.5], [62.0], [99.0]])
+    assert quickscorer.total(X, arrays(full), full.roots).tolist() == [0.0, 4.0, 64.0, 65.0]
