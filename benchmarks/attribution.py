@@ -6,7 +6,8 @@
 The label of a molecule of the ChEMBL sample is whether it holds a substructure. A model learns it from 1,500 molecules, half
 of them with it; 200 others that hold it are explained. A hit: the single atom with the largest value lies in a match of the
 substructure. Share of the top k: of the k atoms with the largest values, k the atoms of one match, how many lie in a match.
-CPU seconds are of explaining one molecule, everything from its text on.
+The gap is what the sum of all values misses, as a share of the prediction less its base. CPU seconds are of explaining one
+molecule, everything from its text on.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def accuracy(predictor: Predictor, having: list[str], lacking: list[str]) -> flo
 
 
 def judged(predictor: Predictor, smiles: list[str], smarts: str, way: str) -> str:
-    """Hits, share of the top k, whether values add up, and CPU seconds, as text."""
+    """Hits, share of the top k, how far values add up, and CPU seconds, as text."""
     from rdkit import Chem
 
     query, hits, shares, gaps, summing = Chem.MolFromSmarts(smarts), [], [], [], 0
@@ -122,7 +123,7 @@ def judged(predictor: Predictor, smiles: list[str], smarts: str, way: str) -> st
         order = np.argsort(-one.of_atoms)
         hits.append(int(order[0]) in inside)
         shares.append(np.mean([int(i) in inside for i in order[: len(matches[0])]]))
-        gaps.append(abs(one.found.gap))
+        gaps.append(abs(one.found.gap / (one.found.prediction - one.found.base)))
         summing += one.found.adds_up
     limits = binomtest(sum(hits), len(hits)).proportion_ci(0.95)
     return (

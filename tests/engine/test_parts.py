@@ -13,7 +13,7 @@ from rdkit import Chem
 
 from osler.engine.batches import encode
 from osler.engine.explain import answer_on
-from osler.engine.parts import explain_parts, molecule_columns
+from osler.engine.parts import Apart, explain_parts, molecule_columns
 from osler.errors import ColumnError, OptionError
 from osler.explanation.scales import Scale
 from tests.molecule_predictors import SMILES, VALUES, cohort_of, drug_like, planted, points_at, predictor_of, small
@@ -64,6 +64,22 @@ def test_a_row_has_the_same_values_alone_and_in_company():
     every, alone = explain_parts(predictor, cohort.take(np.arange(4))), explain_parts(predictor, cohort.take(np.array([2])))
     np.testing.assert_allclose(every[2].found.values, alone[0].found.values, atol=1e-9)
     assert every[2].row == alone[0].row == 3
+
+
+@pytest.mark.parametrize(("spec", "layouts", "asked"), [
+    ("dmpnn:epochs=2,hidden=16,width=16,members=1", ("graph",), "graph"),
+    ("smiles_rnn:epochs=1,hidden=8,width=8,members=1", ("sequence",), "sequence"),
+    ("dmpnn:epochs=1,hidden=16,width=16,members=1,features=true", ("graph",), "dense"), ("linear", (), "dense"),
+])  # fmt: skip
+def test_masking_remakes_only_what_the_model_looks_at(
+    spec: str, layouts: tuple[str, ...], asked: str, monkeypatch: pytest.MonkeyPatch
+):
+    predictor, cohort = small(spec, layouts)
+    remade, without = [], Apart.without
+    monkeypatch.setattr(Apart, "without", lambda self, b, masks: remade.append(b.layout) or without(self, b, masks))
+    one = explain_parts(predictor, cohort.take(np.array([7])), way="masking")[0]
+    assert remade[0] == asked and set(remade[1:]) == ({"graph"} if "features=true" in spec else set())
+    assert one.found.prediction == pytest.approx(predictor.raw(cohort.take(np.array([7]))).value[0, 0], abs=1e-5)
 
 
 def test_other_columns_are_in_the_rest_of_trees_and_fixed_elsewhere():
@@ -117,15 +133,18 @@ def test_molecules_that_a_pre_trained_encoder_reads(tmp_path: Path):
         assert np.abs(one.of_atoms).max() > 0 and np.abs(one.of_bonds).max() < 1e-12  # a text names no bond
 
 
-@pytest.mark.parametrize(("spec", "layouts", "way"), [
-    ("boosting:rounds=60,learning_rate=0.1", (), "shapley"), ("boosting:rounds=60,learning_rate=0.1", (), "masking"),
-    ("dmpnn:epochs=12,hidden=48,width=48,members=1,validation_folds=0", ("graph",), "gradients"),
+@pytest.mark.parametrize(("spec", "layouts", "ways"), [
+    ("boosting:rounds=60,learning_rate=0.1", (), ("shapley", "masking")),
+    ("dmpnn:epochs=12,hidden=48,width=48,members=1,validation_folds=0", ("graph",), ("gradients", "masking")),
 ])  # fmt: skip
-def test_explanations_point_at_a_planted_substructure(spec: str, layouts: tuple[str, ...], way: str, mirror: Path):
+def test_explanations_point_at_a_planted_substructure(
+    spec: str, layouts: tuple[str, ...], ways: tuple[str, ...], mirror: Path
+):
     smarts = "S(=O)(=O)[#7]"
     having, lacking = planted(drug_like(mirror), smarts, 156, 150)
     cohort = cohort_of([*having[:150], *lacking], ["yes"] * 150 + ["no"] * 150)
     predictor = predictor_of(cohort, spec, layouts)
-    found = explain_parts(predictor, cohort_of(having[150:]), way=way)
-    hits = [points_at(one.smiles, one.of_atoms, smarts) for one in found]
-    assert all(hits), hits  # six molecules; the whole test of 200 is benchmarks/attribution.py
+    for way in ways:
+        found = explain_parts(predictor, cohort_of(having[150:]), way=way)
+        hits = [points_at(one.smiles, one.of_atoms, smarts) for one in found]
+        assert all(hits), (way, hits)  # six molecules; the whole test of 200 is benchmarks/attribution.py

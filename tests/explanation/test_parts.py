@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from osler import models
-from osler.blocks import dense
-from osler.explanation.parts import PartValues, masking_values, shared_values, tree_contributions
+from osler.blocks import Block, dense
+from osler.explanation.parts import PartValues, cut_graphs, masking_values, shared_values, tree_contributions
 from osler.models.base import Encoded
 from osler.tasks.base import Target
 
@@ -49,6 +49,27 @@ def test_masks_are_asked_for_once():
 
     masking_values(worth, 2, np.random.default_rng(0), rounds=10)
     assert asked == [4]  # all subsets of two parts
+
+
+def test_a_graph_without_a_node_has_none_of_its_edges():
+    # 0 - 1 - 2, bonds 01 and 12; masks: nothing, node 1, node 2, bond 01, everything
+    graph = {
+        "nodes": np.arange(1.0, 7.0).reshape(3, 2), "edges": np.array([[0, 1, 1, 2], [1, 0, 2, 1]]),
+        "edge_values": np.array([[7.0], [7.0], [8.0], [8.0]]), "node_offsets": np.array([0, 3]),
+        "edge_offsets": np.array([0, 4]),
+    }  # fmt: skip
+    masks = np.zeros((5, 5), dtype=bool)
+    masks[1, 1] = masks[2, 2] = masks[3, 3] = masks[4] = True
+    made = Block("graph", cut_graphs(graph, masks), np.ones(5, dtype=bool))
+    parts = [made.take(np.array([i])).arrays for i in range(5)]
+    for key, value in graph.items():
+        np.testing.assert_array_equal(parts[0][key], value)
+    assert [p["edges"].shape[1] for p in parts] == [4, 0, 2, 2, 0]
+    assert parts[1]["nodes"].tolist() == [[1, 2], [0, 0], [5, 6]]
+    assert parts[2]["edges"].tolist() == [[0, 1], [1, 0]] and parts[2]["edge_values"].tolist() == [[7.0], [7.0]]
+    assert parts[3]["edges"].tolist() == [[1, 2], [2, 1]] and parts[3]["edge_values"].tolist() == [[8.0], [8.0]]
+    np.testing.assert_array_equal(parts[3]["nodes"], graph["nodes"])
+    assert (parts[4]["nodes"] == 0).all() and parts[4]["nodes"].shape == (3, 2)
 
 
 def test_a_feature_is_shared_among_the_parts_that_it_comes_from():

@@ -16,7 +16,7 @@ from osler.engine.explain import SEED, answer_on, explained_outputs, family_of
 from osler.engine.predictor import Predictor
 from osler.engine.validate import typed
 from osler.errors import ColumnError, OptionError, nearest
-from osler.explanation.parts import PartValues, masking_values, shared_values, tree_contributions
+from osler.explanation.parts import PartValues, cut_graphs, masking_values, shared_values, tree_contributions
 from osler.explanation.scales import Scale, scale_of
 from osler.modalities.molecule import coded, embedded
 
@@ -222,22 +222,22 @@ class Apart:
 
     def without(self, block: Block, masks: np.ndarray) -> Block:
         """(k rows) of the column without what (k, v + e) masks leave out, like the block of one row that is given."""
-        from osler.adapters.rdkit import graphs, parts
+        views = {layout: self.without(view, masks) for layout, view in block.views.items()}
+        if block.layout == "graph":
+            arrays = cut_graphs(block.arrays, masks)
+        elif block.layout == "sequence":
+            arrays = coded(self.texts(masks), self.entry["state"])
+        else:
+            arrays = {"values": self._numbers(masks)}
+        return replace(block, arrays=arrays, present=np.ones(len(masks), dtype=bool), views=views)
 
-        state, k = self.entry["state"], len(masks)
-        made = replace(block, views={}).take(np.zeros(k, dtype=np.int64))
+    def _numbers(self, masks: np.ndarray) -> np.ndarray:
+        """(k, p) the dense features without what the masks leave out."""
+        from osler.adapters.rdkit import parts
+
+        state = self.entry["state"]
         numbers = parts.numbers_without(self.mol, state["features"], masks)
-        if state.get("encoder"):
-            numbers = np.hstack([numbers, embedded(self.texts(masks), state)])
-        made = replace(made, arrays={"values": numbers})
-        views = {}
-        for layout, view in block.views.items():
-            if layout == "graph":
-                arrays = parts.graphs_without(graphs.graphs([self.mol]), self.ends, masks)
-            else:
-                arrays = coded(self.texts(masks), state)
-            views[layout] = replace(view, arrays=arrays, present=np.ones(k, dtype=bool))
-        return replace(made, views=views)
+        return np.hstack([numbers, embedded(self.texts(masks), state)]) if state.get("encoder") else numbers
 
     def texts(self, masks: np.ndarray) -> list[str]:
         """k SMILES without what the masks leave out; the column's own text where nothing is."""
@@ -269,9 +269,8 @@ def _values(
     """The values of the parts, by the way that was asked for or the first that fits."""
     _, params = predictor.models[predictor.chosen]
     answer, family = answer_on(predictor, scale), family_of(predictor)
-    prediction = float(answer(row)[0])
     if way in ("auto", "gradients"):
-        found = _gradients(family, params, row, column, scale, prediction)
+        found = _gradients(family, params, row, column, scale)
         if found is not None:
             return found
     if way in ("auto", "shapley") and family == "boosting" and scale.name in ("log-odds", "mean"):
@@ -281,21 +280,27 @@ def _values(
             whole = row[column].seen_as(("dense",))
             without = apart.without(whole, np.eye(len(apart), dtype=bool)).values
             values, rest = shared_values(contribution, whole.values[0], without, whole.kinds)
-            return PartValues(values, base, rest + others, prediction, 0.0, "shapley")
+            return PartValues(values, base, rest + others, float(answer(row)[0]), 0.0, "shapley")
     if way not in ("auto", "masking"):
         raise OptionError(f"way must be one that the model {family} has, was '{way}': take auto or masking")
 
+    seen = _seen(params, row[column], column)
+
     def worth(masks: np.ndarray) -> np.ndarray:
-        every = {name: block.take(np.zeros(len(masks), dtype=np.int64)) for name, block in row.items()}
-        every[column] = apart.without(row[column], masks)
-        return answer(every)
+        every = {name: block.take(np.zeros(len(masks), dtype=np.int64)) for name, block in row.items() if name != column}
+        return answer(every | {column: apart.without(seen, masks)})
 
     return masking_values(worth, len(apart), np.random.default_rng(SEED))
 
 
-def _gradients(
-    family: str, params: Any, row: dict[str, Block], column: str, scale: Scale, prediction: float
-) -> PartValues | None:
+def _seen(params: Any, block: Block, column: str) -> Block:
+    """The one view of a column that a network looks at, where it is one; otherwise the whole block."""
+    branches = params.meta.get("branches", [])
+    layouts = {b["layout"] for b in branches if column in b["columns"]} if isinstance(branches, list) else set()
+    return block.seen_as(tuple(layouts)) if layouts in ({"graph"}, {"sequence"}) else block
+
+
+def _gradients(family: str, params: Any, row: dict[str, Block], column: str, scale: Scale) -> PartValues | None:
     """The values by integrated gradients; None where the model is no network over graphs."""
     if family not in ("network", "dmpnn") or "branches" not in params.meta:
         return None
@@ -304,4 +309,4 @@ def _gradients(
     if not has_gradients(params, column):
         return None
     seen = {k: b.seen_as(("graph", "grid", "sequence") if family == "network" else ("graph",)) for k, b in row.items()}
-    return gradient_values(params, seen, column, scale, prediction)
+    return gradient_values(params, seen, column, scale)

@@ -1,8 +1,13 @@
-"""Integrated gradients over the atoms and bonds of one graph (M. Sundararajan, A. Taly, Q. Yan, ICML 2017, equation 1).
+"""Integrated gradients over the atoms and bonds of one graph (M. Sundararajan, A. Taly, Q. Yan, ICML 2017, equation 1),
+along a path on which they come into being.
 
-The features of all nodes and edges are led from 0 to their values in equal steps; what a part adds is the sum over its
-features of the mean gradient times the value. All values together are the answer less the answer at the start, up to
-an error of the steps, which are doubled until it is small. The other columns keep their values all the way.
+Every atom and every bond has a share of being there, from 0 to 1. An atom's features count by its share; what a bond
+carries counts by the product of its own share and those of its two ends, so that at 0 nothing is left but places without
+features and without bonds, the state that `masking` reaches part by part (`osler.explanation.parts.cut_graphs`). All
+shares rise together; what a part adds is the mean gradient of the answer with respect to its share. (Were features led
+from 0 on whole bonds, messages would run through atoms without properties: a graph that no network has seen, and values
+that point beside what decides.) All values together are the answer less the answer at the start, up to an error of the
+steps. The other columns keep their values all the way.
 """
 
 from __future__ import annotations
@@ -16,17 +21,22 @@ from torch import Tensor, nn
 
 from osler.blocks import Block
 from osler.explanation.parts import LOOSE, PartValues
-from osler.explanation.scales import LEAST, Scale
+from osler.explanation.scales import Scale
 from osler.models.base import Params
-from osler.models.neural.assembly import branches_of, networks
+from osler.models.neural.assembly import Net, branches_of, networks
 from osler.models.neural.environments import each
 from osler.models.neural.heads import Head
 from osler.models.neural.inputs import Branch, Tensors, branch_arrays, put, scaled_graph
 
-#: Steps of the first try, and the most that are taken.
+#: Steps of the first try, and a number after which none is halved.
 STEPS, MOST_STEPS = 32, 512
+#: Atoms of all copies of a molecule that are answered for at once.
+TOGETHER = 4_000
 #: Tasks whose answer is one number out of the logits, so that it has a gradient here.
 KINDS = frozenset({"binary", "multiclass", "multilabel", "regression"})
+
+#: (s,) shares of being there → (s,) answers and their (s, v + e) gradients.
+Answer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def has_gradients(params: Params, column: str) -> bool:
@@ -38,84 +48,130 @@ def has_gradients(params: Params, column: str) -> bool:
     return len(graphs) == 1 and not any(column in b["columns"] for b in branches if b["layout"] != "graph")
 
 
-def gradient_values(params: Params, blocks: dict[str, Block], column: str, scale: Scale, prediction: float) -> PartValues:
-    """The values of v atoms, then of e bonds, of a graph whose edges 2k and 2k + 1 are bond k.
+def gradient_values(params: Params, blocks: dict[str, Block], column: str, scale: Scale) -> PartValues:
+    """The values of v atoms, then of e bonds, of a graph whose edges 2j and 2j + 1 are bond j.
+
+    The prediction that they add up to is the networks' own; log odds are not cut where a probability is next to 0 or 1,
+    since there nothing would have a gradient.
 
     Args:
         params: of a network with `has_gradients`. blocks: column → block of one row, as the network sees it.
-        column: of the graph. scale: of the answer. prediction: the answer.
+        column: of the graph. scale: of the answer.
     """
     branches, head = branches_of(params), Head.from_json(params.meta["head"])
     nets = [copy.deepcopy(net).to("cpu").requires_grad_(False) for net in networks(params)]  # may be for inference only
     at = next(i for i, b in enumerate(branches) if b.name == column)
-    graph = scaled_graph(branches[at], blocks[column])
-    whole = {k: torch.from_numpy(graph[k]) for k in ("nodes", "edge_values")}
-    zero = scaled_graph(branches[at], _empty(blocks[column]))
-    start = {k: torch.from_numpy(zero[k]) for k in whole}
     others = [put("cpu", branch_arrays(b, blocks)) if i != at else None for i, b in enumerate(branches)]
+    answer = _Path(nets, head, scale, branches[at], _with_bare(branches[at], blocks[column]), others)
+    return _walk(answer)
 
-    fixed = _fixed(branches[at], graph)
 
-    def answer(nodes: Tensor, edges: Tensor) -> Tensor:
-        inputs = list(others)
-        inputs[at] = {**fixed, "nodes": nodes, "edges": edges}
-        return _on_scale([net(inputs) for net in nets], head, scale)
-
-    base = float(answer(start["nodes"], start["edge_values"]).detach())
-    steps = STEPS
+def _walk(answer: Answer) -> PartValues:
+    """The values, by the rule of trapezia over steps from 0 to 1: those over which the gradients miss the change of the
+    answer (rectifiers open and close on the way) are halved until all that is missed is small.
+    """
+    at = np.linspace(0.0, 1.0, STEPS + 1)
+    said, slopes = answer(at)
     while True:
-        values = _walk(answer, start, whole, steps)
-        if abs(prediction - base - values.sum()) <= 0.5 * LOOSE * np.abs(values).sum() or steps >= MOST_STEPS:
-            return PartValues(values, base, 0.0, prediction, 0.0, "gradients")
-        steps *= 2
+        gains = 0.5 * (slopes[1:] + slopes[:-1]) * np.diff(at)[:, None]
+        missed, values = np.abs(np.diff(said) - gains.sum(axis=1)), gains.sum(axis=0)
+        allowed = 0.5 * LOOSE * np.abs(values).sum()
+        if missed.sum() <= allowed or len(at) > MOST_STEPS:
+            return PartValues(values, float(said[0]), 0.0, float(said[-1]), 0.0, "gradients")
+        between = (0.5 * (at[1:] + at[:-1]))[missed > allowed / len(missed)]
+        found = answer(between)
+        order = np.argsort(np.concatenate([at, between]))
+        at = np.concatenate([at, between])[order]
+        said, slopes = (np.concatenate([old, new])[order] for old, new in zip((said, slopes), found))
 
 
-def _walk(
-    answer: Callable[[Tensor, Tensor], Tensor], start: dict[str, Tensor], whole: dict[str, Tensor], steps: int
-) -> np.ndarray:
-    """(v + e,) values by the midpoints of so many steps."""
-    total = {k: torch.zeros_like(x, dtype=torch.float64) for k, x in whole.items()}
-    for step in range(steps):
-        share = (step + 0.5) / steps
-        here = {k: (start[k] + share * (whole[k] - start[k])).requires_grad_() for k in whole}
-        found = torch.autograd.grad(answer(here["nodes"], here["edge_values"]), list(here.values()), allow_unused=True)
-        for k, gradient in zip(whole, found):  # a molecule of one atom has no bond with a gradient
-            if gradient is not None:
-                total[k] += gradient.double()
-    values = [((whole[k] - start[k]).double() * total[k] / steps).sum(dim=1).numpy() for k in whole]
-    return np.concatenate([values[0], values[1].reshape(-1, 2).sum(axis=1)])
+class _Path:
+    """The mean answer of some networks for one row whose atoms and bonds are there to a share.
+
+    Args:
+        nets: not to be learnt from. head, scale: what is answered.
+        branch: the graph's. graph: of `_with_bare`. others: tensors of the other branches, None in the graph's place.
+    """
+
+    def __init__(
+        self, nets: list[Net], head: Head, scale: Scale, branch: Branch, graph: dict[str, np.ndarray],
+        others: list[Tensors | None],
+    ) -> None:  # fmt: skip
+        self.nets, self.head, self.scale, self.branch, self.graph = nets, head, scale, branch, graph
+        self.v, self.e = len(graph["nodes"]), graph["edges"].shape[1] // 2
+        self.said = [[None if rows is None else encode(rows) for encode, rows in zip(n.encoders, others)] for n in nets]
+        self.present = torch.tensor([rows is None or bool(rows["present"][0]) for rows in others])
+
+    def __call__(self, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What `Answer` says, some shares at a time."""
+        size = max(1, TOGETHER // max(self.v, 1))
+        parts = [self._answer(shares[i : i + size]) for i in range(0, len(shares), size)]
+        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+    def _answer(self, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        k = len(shares)
+        there = torch.from_numpy(shares).float()[:, None].repeat(1, self.v + self.e).requires_grad_()
+        atoms, bonds = there[:, : self.v], there[:, self.v :]
+        first, second = torch.from_numpy(self.graph["edges"][:, ::2].astype(np.int64))
+        held = (bonds * atoms[:, first] * atoms[:, second]).repeat_interleave(2, dim=1)
+        rows = _copies(self.branch, self.graph, k)
+        bare, whole = (torch.from_numpy(self.graph[name]) for name in ("bare", "nodes"))
+        rows["nodes"] = (bare + atoms[:, :, None] * (whole - bare)).reshape(k * self.v, -1)
+        rows["there"] = held.reshape(-1, 1)
+        found = on_scale([self._logits(i, rows, k) for i in range(len(self.nets))], self.head, self.scale)
+        (gradient,) = torch.autograd.grad(found.sum(), there)
+        return found.detach().numpy(), gradient.double().numpy()
+
+    def _logits(self, member: int, rows: Tensors, k: int) -> Tensor:
+        """(k, n_outputs) of one network; the other branches say the same of all copies."""
+        net = self.nets[member]
+        said = [
+            net.encoders[i](rows).float() if vector is None else vector.float().expand(k, -1)
+            for i, vector in enumerate(self.said[member])
+        ]
+        return net.head(net.fusion(torch.stack(said, dim=1), self.present.expand(k, -1)))
 
 
-def _empty(block: Block) -> Block:
-    """The same graph with features of 0."""
-    arrays = {k: np.zeros_like(v) if k in ("nodes", "edge_values") else v for k, v in block.arrays.items()}
-    return Block(block.layout, arrays, block.present, block.names)
+def _with_bare(branch: Branch, block: Block) -> dict[str, np.ndarray]:
+    """The scaled arrays of a graph, and `bare`: its nodes without features."""
+    nodes = {**block.arrays, "nodes": np.zeros_like(block.values)}
+    bare = scaled_graph(branch, Block("graph", nodes, block.present, block.names))["nodes"]
+    return {**scaled_graph(branch, block), "bare": bare}
 
 
-def _fixed(branch: Branch, graph: dict[str, np.ndarray]) -> Tensors:
-    """What the encoder of a graph branch reads besides the features of nodes and edges."""
+def _copies(branch: Branch, graph: dict[str, np.ndarray], k: int) -> Tensors:
+    """What the encoder of a graph branch reads of k copies of one graph."""
+    v, e = len(graph["nodes"]), graph["edges"].shape[1]
+    many = {
+        "nodes": np.tile(graph["nodes"], (k, 1)), "edge_values": np.tile(graph["edge_values"], (k, 1)),
+        "edges": np.tile(graph["edges"].astype(np.int64), (1, k)) + np.repeat(np.arange(k) * v, e),
+        "node_offsets": np.arange(k + 1) * v,
+    }  # fmt: skip
     if branch.encoder == "dmpnn":
-        return put("cpu", each(graph, branch.spec["rounds"]).arrays())
-    source, target = (torch.from_numpy(ends.astype(np.int64)) for ends in graph["edges"])
-    row, present = torch.zeros(len(graph["nodes"]), dtype=torch.int64), torch.ones(1, dtype=torch.bool)
-    return {"source": source, "target": target, "row": row, "present": present}
+        return put("cpu", each(many, branch.spec["rounds"]).arrays())
+    return put("cpu", {
+        "nodes": many["nodes"], "edges": many["edge_values"], "source": many["edges"][0], "target": many["edges"][1],
+        "row": np.repeat(np.arange(k), v), "present": np.ones(k, dtype=bool),
+    })  # fmt: skip
 
 
-def _on_scale(logits: list[Tensor], head: Head, scale: Scale) -> Tensor:
-    """The mean answer of the members for one row, on the scale, as `Head.answer` and `Scale.of` give it."""
-    found = [_answer(l[0].double(), head, scale.output) for l in logits]
-    mean = torch.stack(found).mean()
-    if scale.name == "log-odds":
-        mean = mean.clamp(LEAST, 1.0 - LEAST)
-        return mean.log() - torch.log1p(-mean)
-    return mean
-
-
-def _answer(logits: Tensor, head: Head, output: int) -> Tensor:
+def on_scale(logits: list[Tensor], head: Head, scale: Scale) -> Tensor:
+    """(n,) float64: the mean answer of the members on the scale, as `Head.answer` and `Scale.of` give it, uncut."""
+    each_of = [x.double() for x in logits]
     if head.kind == "regression":
-        return head.center + head.spread * logits[0]
+        return torch.stack([head.center + head.spread * x[:, 0] for x in each_of]).mean(dim=0)
+    yes, no = (torch.stack(part) for part in zip(*(_log_odds(x, head, scale.output) for x in each_of)))
+    if scale.name == "log-odds":
+        return torch.logsumexp(yes, dim=0) - torch.logsumexp(no, dim=0)
+    return yes.exp().mean(dim=0)
+
+
+def _log_odds(logits: Tensor, head: Head, output: int) -> tuple[Tensor, Tensor]:
+    """(n,) logarithms of the probability of an output, and of the others."""
     if head.class_weight:
         logits = logits - torch.tensor(head.class_weight, dtype=torch.float64).log()
     if head.kind == "multilabel":
-        return torch.sigmoid(logits[output])
-    return nn.functional.softmax(logits, dim=0)[output]
+        return nn.functional.logsigmoid(logits[:, output]), nn.functional.logsigmoid(-logits[:, output])
+    logged = nn.functional.log_softmax(logits, dim=1)
+    rest = torch.arange(logged.shape[1]) != output
+    return logged[:, output], torch.logsumexp(logged[:, rest], dim=1)

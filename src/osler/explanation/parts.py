@@ -4,7 +4,7 @@
                  Intelligence 2:56, 2020); what a feature adds is shared among the parts that it comes from
     masking      any model: parts are left out one after the other in random orders (E. Štrumbelj, I. Kononenko, Knowl
                  Inf Syst 41:647, 2014), a part is worth the mean change of the answer when it comes in
-    gradients    networks over graphs, see `gradients`
+    gradients    networks over graphs: parts come in all at once, little by little, see `gradients`
 
 In each of them a base, what no part explains, and the values of all parts add up to the prediction.
 """
@@ -24,7 +24,7 @@ from osler.models.design import TreeDesign
 
 #: Orders in which parts come in, each also walked backwards.
 ROUNDS = 4
-#: Share of the sizes of all values that the sum of gradients may miss.
+#: Share of the sizes of all values by which the sum of gradients may miss.
 LOOSE = 0.01
 
 
@@ -83,6 +83,27 @@ def masking_values(
     gains = np.take_along_axis(np.diff(walk, axis=1), place, axis=1).reshape(rounds, 2, n).mean(axis=1)
     error = gains.std(axis=0, ddof=1).max(initial=0.0) / np.sqrt(rounds) if rounds > 1 else np.nan
     return PartValues(gains.mean(axis=0), float(walk[0, 0]), 0.0, float(walk[0, -1]), float(error), "masking")
+
+
+def cut_graphs(graph: dict[str, np.ndarray], masks: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays of k graphs, copies of the one that is given: a node that is left out loses its features and every edge
+    at it, an edge that is left out is cut in both directions. What stays keeps its features, and every node its place.
+
+    Args:
+        graph: arrays of one graph (`osler.blocks`) whose edges 2j and 2j + 1 are bond j. masks: (k, v + e) bool, v nodes
+            and e bonds.
+    """
+    nodes, edges = graph["nodes"], graph["edges"]
+    k, v = len(masks), len(nodes)
+    gone = masks[:, edges[0]] | masks[:, edges[1]] | np.repeat(masks[:, v:], 2, axis=1)
+    kept = ~gone.reshape(-1)
+    return {
+        "nodes": (nodes * ~masks[:, :v, None]).reshape(k * v, -1),
+        "edges": (np.tile(edges, (1, k)) + np.repeat(np.arange(k) * v, edges.shape[1]))[:, kept],
+        "edge_values": np.tile(graph["edge_values"], (k, 1))[kept],
+        "node_offsets": np.arange(k + 1, dtype=np.int64) * v,
+        "edge_offsets": np.concatenate([[0], np.cumsum((~gone).sum(axis=1))]).astype(np.int64),
+    }
 
 
 def shared_values(

@@ -139,7 +139,7 @@ def sum_text(told: dict[str, Any]) -> str:
 WAYS = {
     "shapley": "Shapley values of the trees' features, each shared among the atoms and bonds that it comes from.",
     "masking": "Mean change of the answer when the atom or bond comes in, over random orders.",
-    "gradients": "Integrated gradients from a molecule whose atoms and bonds have no features.",
+    "gradients": "Integrated gradients from atoms without features and without bonds to the whole molecule.",
 }
 
 

@@ -175,10 +175,14 @@ class GraphEncoder(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, rows: Tensors) -> Tensor:
-        """`nodes` (v, p), `source`, `target` (e,), `edges` (e, q), `row` (v,) → (n, width)."""
+        """`nodes` (v, p), `source`, `target` (e,), `edges` (e, q), `row` (v,) → (n, width).
+
+        `there` (e, 1), which only an explanation gives: how far each edge is there, from 0 (cut) to 1.
+        """
         state = self.nodes(rows["nodes"])
+        there = rows.get("there", state.new_ones(1))
         for step, (edge, mix) in enumerate(zip(self.edges, self.mixes)):
-            messages = torch.relu(state[rows["source"]] + edge(rows["edges"]))
+            messages = torch.relu(state[rows["source"]] + edge(rows["edges"])) * there
             received = torch.zeros_like(state).index_add(0, rows["target"], messages.to(state.dtype))
             state = state + mix((1.0 + self.own[step]) * state + received)
         n = len(rows["present"])

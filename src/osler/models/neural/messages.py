@@ -70,12 +70,17 @@ class MessageEncoder(nn.Module):
         self.dropout = nn.Dropout(architecture["dropout"])
 
     def forward(self, rows: Tensors) -> Tensor:
-        """What `Environments.arrays` names, of n graphs → (n, width)."""
+        """What `Environments.arrays` names, of n graphs → (n, width).
+
+        `there` (e, 1), which only an explanation gives, and only of environments one by one (`environments.each`): how
+        far each edge is there, from 0 (cut) to 1; its states count for so much.
+        """
         first = self.start(rows["nodes"])[rows["starts"]] + self.kind(rows["edges"])[rows["kinds"]]
-        state = self.dropout(torch.relu(first))
+        there = rows.get("there", first.new_ones(1))
+        state = self.dropout(torch.relu(first)) * there
         for i in range(self.rounds):
             came = summed(self.onward(state), rows, f"tree{i}")
-            state = self.dropout(torch.relu(first[rows[f"base{i}"]] + came))
+            state = self.dropout(torch.relu(first[rows[f"base{i}"]] + came)) * there
         nodes = self.centre(rows["nodes"])[rows["centres"]] + summed(self.arrive(state), rows, "arrivals")
         pooled = summed(self.dropout(torch.relu(nodes)), rows, "graphs")
         if self.aggregation == "mean":
