@@ -55,9 +55,10 @@ def test_real_rows_are_of_the_library():
 def test_returns_by_hand():
     rewards = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 9.0]])
     mask = torch.tensor([[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]])
-    d = 0.5
-    returns = np.array([[1 + d * (0 + d * 2), 0 + d * 2, 2.0], [0 + d * 1, 1.0, 0.0]])
-    means = np.array([(returns[0, 0] + returns[1, 0]) / 2, (returns[0, 1] + returns[1, 1]) / 2, 2.0])
+    d, level = 0.5, 4 / 5
+    a, b = np.array([1.0, 0.0, 2.0]) - level, np.array([0.0, 1.0]) - level
+    returns = np.array([[a[0] + d * (a[1] + d * a[2]), a[1] + d * a[2], a[2]], [b[0] + d * b[1], b[1], 0.0]])
+    means = np.array([(returns[0, 0] + returns[1, 0]) / 2, (returns[0, 1] + returns[1, 1]) / 2, a[2]])
     centred = (returns - means) * mask.numpy()
     expected = centred / np.sqrt((centred**2).sum() / 5)
     assert advantages(rewards, mask, d).numpy() == pytest.approx(expected, abs=1e-6)
@@ -67,6 +68,13 @@ def test_returns_by_hand():
 def test_rewards_that_are_all_alike_move_nothing():
     found = advantages(torch.full((6, 4), 0.3), torch.ones(6, 4))
     assert found.abs().max() < 0.05  # rounding alone
+
+
+@pytest.mark.parametrize("score", [-3.0, 3.0])
+def test_no_length_pays_by_itself(score: float):
+    lengths = torch.tensor([1, 2, 5, 9])
+    mask = (torch.arange(9) < lengths[:, None]).float()
+    assert advantages(score * mask, mask).abs().max() < 0.05
 
 
 def test_a_critic_that_likes_one_token_makes_it_likelier(monkeypatch: pytest.MonkeyPatch):
