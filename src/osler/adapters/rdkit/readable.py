@@ -1,8 +1,8 @@
 """Whether texts are molecules, where the molecules themselves are not wanted: three fifths of the work of reading them.
 
-RDKit refuses a SMILES for its grammar, for a valence or for an aromatic system that has no Kekulé structure. Hydrogens,
-aromaticity, conjugation and stereo are worked out afterwards and refuse nothing, so that they are left out here. What does not
-pass this way is read whole by `osler.adapters.rdkit.parse`, which also tells the reason.
+RDKit refuses a SMILES for its grammar, for a valence or for an aromatic system that has no Kekulé structure.
+Hydrogens, aromaticity, conjugation and stereo are worked out afterwards and refuse nothing, so that they are left out
+here. What does not pass this way is read whole by `osler.adapters.rdkit.parse`, which also tells the reason.
 """
 
 from __future__ import annotations
@@ -30,13 +30,17 @@ def reasons(texts: Iterable[str | None], kind: str = "auto") -> list[str]:
     with optional("rdkit.rdBase", "molecules").BlockLogs():
         left = [text for text in known if text is not None and not _passes(text, kind)]
     for text in left:
-        known[text] = parse(text, ("inchi" if text.startswith("InChI=") else "smiles") if kind == "auto" else kind).reason
+        known[text] = parse(text, _notation(text) if kind == "auto" else kind).reason
     return [known[text] for text in texts]
+
+
+def _notation(text: str) -> str:
+    return "inchi" if text.startswith("InChI=") else "smiles"
 
 
 def _passes(text: str, kind: str) -> bool:
     """Whether a text is surely a molecule; False also where that is not asked this way."""
-    if kind == "inchi" or (kind == "auto" and text.startswith("InChI=")):
+    if (_notation(text) if kind == "auto" else kind) != "smiles":
         return False
     text = text.strip().partition(" ")[0].partition("\t")[0]
     if screen.refusal(text, "smiles") or screen.is_odd(text, "smiles"):
@@ -53,6 +57,10 @@ def _steps() -> tuple[Any, Any]:
     params = chem.SmilesParserParams()
     params.sanitize = params.removeHs = params.allowCXSMILES = params.parseName = False
     flags = chem.SanitizeFlags
-    steps = flags.SANITIZE_CLEANUP | flags.SANITIZE_CLEANUP_ORGANOMETALLICS | flags.SANITIZE_PROPERTIES | flags.SANITIZE_KEKULIZE
-    fine = flags.SANITIZE_NONE
-    return lambda text: chem.MolFromSmiles(text, params), lambda mol: chem.SanitizeMol(mol, steps, catchErrors=True) == fine
+    steps = flags.SANITIZE_CLEANUP | flags.SANITIZE_CLEANUP_ORGANOMETALLICS
+    steps |= flags.SANITIZE_PROPERTIES | flags.SANITIZE_KEKULIZE
+
+    def check(mol: Any) -> bool:
+        return bool(chem.SanitizeMol(mol, steps, catchErrors=True) == flags.SANITIZE_NONE)
+
+    return lambda text: chem.MolFromSmiles(text, params), check
