@@ -156,7 +156,8 @@ def _one_part(mol: Any, policy: Policy) -> tuple[Any | None, list[str]]:
 
 
 def _is_counter_ion(part: Any) -> bool:
-    return _is_single(part) or _plain_name(part) in _counter_ions()
+    names, largest = _counter_ions()
+    return _is_single(part) or (part.GetNumHeavyAtoms() <= largest and _plain_name(part) in names)
 
 
 def _is_single(part: Any) -> bool:
@@ -164,11 +165,12 @@ def _is_single(part: Any) -> bool:
 
 
 @cache
-def _counter_ions() -> frozenset[str]:
+def _counter_ions() -> tuple[frozenset[str], int]:
+    """Their names, and the heavy atoms of the largest."""
     read = optional("rdkit.Chem", "molecules").MolFromSmiles
     with optional("rdkit.rdBase", "molecules").BlockLogs():
-        found = [read(text) for text in _COUNTER_IONS]
-    return frozenset(_plain_name(mol) for mol in found if mol is not None)
+        found = [mol for mol in map(read, _COUNTER_IONS) if mol is not None]
+    return frozenset(map(_plain_name, found)), max(mol.GetNumHeavyAtoms() for mol in found)
 
 
 def _charges(mol: Any) -> list[int]:
