@@ -123,7 +123,7 @@ def judged(predictor: Predictor, smiles: list[str], smarts: str, way: str) -> st
         order = np.argsort(-one.of_atoms)
         hits.append(int(order[0]) in inside)
         shares.append(np.mean([int(i) in inside for i in order[: len(matches[0])]]))
-        gaps.append(abs(one.found.gap / (one.found.prediction - one.found.base)))
+        gaps.append(abs(one.found.gap) / max(abs(one.found.prediction - one.found.base), 1e-9))
         summing += one.found.adds_up
     limits = binomtest(sum(hits), len(hits)).proportion_ci(0.95)
     return (

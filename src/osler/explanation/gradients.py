@@ -75,7 +75,7 @@ def _walk(answer: Answer) -> PartValues:
     while True:
         gains = 0.5 * (slopes[1:] + slopes[:-1]) * np.diff(at)[:, None]
         missed, values = np.abs(np.diff(said) - gains.sum(axis=1)), gains.sum(axis=0)
-        allowed = 0.5 * LOOSE * np.abs(values).sum()
+        allowed = LOOSE * min(0.5 * np.abs(values).sum(), abs(said[-1] - said[0]))
         if missed.sum() <= allowed or len(at) > MOST_STEPS:
             return PartValues(values, float(said[0]), 0.0, float(said[-1]), 0.0, "gradients")
         between = (0.5 * (at[1:] + at[:-1]))[missed > allowed / len(missed)]
