@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from osler import models
-from osler.models.boosting import booster, margins, nodes_of_text
+from osler.blocks import dense
+from osler.models.base import Encoded
+from osler.models.boosting import STEADY, WIDE, _last_tied, _steady, booster, margins, nodes_of_text
 from osler.models.design import TreeDesign
+from osler.tasks.base import Target
 from tests.models.tables import table
 
 
@@ -51,6 +54,37 @@ def test_noise_stops_early_and_signal_goes_on(rng):
     data.target.y[:] = rng.permutation(data.target.y)
     noise = models.get("boosting").fit(data, rng).meta["rounds"]
     assert noise < 30 < signal
+
+
+def _wide(rng: np.random.Generator) -> Encoded:
+    """120 rows of 300 counts, of which a third matter a little."""
+    X = rng.poisson(0.5, size=(120, 300)).astype(float)
+    y = X[:, :100].sum(axis=1) + rng.normal(0, 0.5, 120)
+    return Encoded({"x": dense(X, [f"x{i}" for i in range(300)])}, Target("regression", ("y",), y), np.arange(120))
+
+
+def test_a_number_in_a_wide_table_is_boosted_while_its_loss_is_flat(rng):
+    """As far as `STEADY` where there is signal, hardly at all where there is noise, in both ways of choosing."""
+    data, model, fold = _wide(rng), models.get("boosting:folds=3"), np.arange(120) % 3
+    plan = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(3)]
+    assert model.fit(data, rng).meta["rounds"] >= STEADY
+    assert model.fit_out_of_fold(data, plan, rng)[0].meta["rounds"] >= STEADY
+    data.target.y[:] = rng.permutation(data.target.y)
+    assert model.fit(data, rng).meta["rounds"] < 200
+    assert model.fit_out_of_fold(data, plan, rng)[0].meta["rounds"] < 200
+
+
+def test_only_numbers_in_wide_tables_are_boosted_on():
+    regression, binary = {"objective": "regression"}, {"objective": "binary"}
+    assert [_steady(WIDE, regression), _steady(WIDE - 1, regression), _steady(WIDE, binary)] == [STEADY, 0, 0]
+
+
+def test_the_last_of_tied_rounds_is_taken():
+    curve = np.array([2.0, 1.0, 1.01, 1.03, 1.019, 1.5, 1.01])
+    assert _last_tied(curve, 0) == 1
+    assert _last_tied(curve, 5) == 4
+    assert _last_tied(curve, 4) == 2
+    assert _last_tied(np.array([2.0, 1.5, 1.0]), 2) == 2  # the least lies beyond the steady ones
 
 
 def test_margins_of_binary_are_log_odds(rng):

@@ -40,6 +40,12 @@ def test_the_step_of_a_fold_is_chosen_by_folds_of_other_rows() -> None:
     assert own == [1, 0, 0]  # fold 0 by fold 1, fold 1 by fold 0, the third by nobody
 
 
+def test_steps_may_be_picked_by_another_rule_than_the_least() -> None:
+    losses = np.array([[1.0, 1.0, 5.0], [2.0, 2.0, 2.0]])
+    last = held_out.best_steps(losses, np.ones(2), [np.array([0]), np.array([1])], lambda c: np.flatnonzero(c <= c.min())[-1])
+    assert last == (1, [2, 1])
+
+
 def test_steps_that_were_not_walked_are_never_chosen() -> None:
     losses = np.array([[0.5, np.inf, 0.4], [0.5, np.inf, 0.7]])
     assert held_out.best_steps(losses, np.ones(2), [np.array([0]), np.array([1])]) == (0, [0, 2])
@@ -100,6 +106,6 @@ def test_boosting_rests_once_rounds_gain_next_to_nothing() -> None:
     rows = np.arange(160)[::2], np.arange(160)[1::2]
     boosting = models.get("boosting:learning_rate=0.5")
     settings = boosting._settings(X.shape, 2, 1)
-    _, curve = _walk(Table(X), rows, data.target.y, np.ones(160), settings, 2000)
+    _, curve = _walk(Table(X), rows, data.target.y, np.ones(160), settings, (2000, 0))
     assert len(curve) < 500
     assert curve[-1] < curve[0]

@@ -36,6 +36,13 @@ ALL_FOLDS_BELOW = (5000, 500)
 #: Rounds that lower the held-out loss by less than this share of the first round's are not worth their trees.
 LEAST_GAIN = 1e-4
 
+#: Rounds up to which a number in a wide table is boosted as long as its held-out loss is within that share of the least: the
+#: loss is flat there, single folds are at rest far too early, and more trees were better in cross-validation.
+STEADY, SLACK = 600, 0.02
+
+#: A held-out loss that has risen by that share of the least ends the walk before it is steady.
+RISEN = 0.1
+
 #: Rows up to which the node arrays are quicker than the library, and from which compiled ones are, where there is Numba.
 FEW_ROWS, MANY_ROWS = 16, 500
 
@@ -174,17 +181,19 @@ class Boosting(Estimator):
         classes = len(target.classes) if target.kind in ("binary", "multiclass") else 0
         if target.kind == "multilabel" or self.options.rounds or not held_out.covers_classes(target.y, classes, plan):
             return None
-        settings = self._settings((len(data), len(features_of(data.blocks)[0])), classes, int(rng.integers(2**31 - 1)))
+        width = len(features_of(data.blocks)[0])
+        settings = self._settings((len(data), width), classes, int(rng.integers(2**31 - 1)))
+        steady = _steady(width, settings)
         w, walks, answers = case_weights(target, self.options.weights), [], []
         for train, test in plan:
             design = TreeDesign.fit(data.take(train).blocks)
             X = design.matrix(data.blocks)
             walks.append(
-                (X[test], *_walk(Table(X), (train, test), target.y, w, settings, self.options.max_rounds))
+                (X[test], *_walk(Table(X), (train, test), target.y, w, settings, (self.options.max_rounds, steady)))
             )
         share = np.array([w[test].sum() for _, test in plan])
         losses = _table([curve for *_, curve in walks])
-        best, own = held_out.best_steps(losses, share, [test for _, test in plan])
+        best, own = held_out.best_steps(losses, share, [test for _, test in plan], lambda curve: _last_tied(curve, steady))
         for (X, model, _), step in zip(walks, own, strict=True):
             margin = model.predict(X, raw_score=True, num_iteration=step + 1, num_threads=1)
             answers.append(respond(np.asarray(margin).reshape(len(X), -1), classes))
@@ -237,13 +246,13 @@ class Boosting(Estimator):
         k = folds.max() + 1
         if k < 2:
             return 100, {}
-        curves, share = [], []
+        curves, share, steady = [], [], _steady(table.shape[1], settings)
         for fold in range(k if table.shape[0] < ALL_FOLDS_BELOW[table.shape[1] >= WIDE] else 1):
             train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            curves.append(_walk(table, (train, test), y, w, settings, self.options.max_rounds)[1])
+            curves.append(_walk(table, (train, test), y, w, settings, (self.options.max_rounds, steady))[1])
             share.append(w[test].sum())
         curve = np.average(_table(curves), axis=0, weights=share)
-        best = int(np.argmin(curve)) + 1
+        best = _last_tied(curve, steady) + 1
         return best, {"inner_loss": float(curve[best - 1]), "inner_folds": len(curves)}
 
 
@@ -269,15 +278,16 @@ def _train(table: Table, y: np.ndarray, w: np.ndarray, settings: dict[str, Any],
 
 def _walk(
     table: Table, rows: tuple[np.ndarray, np.ndarray], y: np.ndarray, w: np.ndarray,
-    settings: dict[str, Any], most: int,
+    settings: dict[str, Any], rounds: tuple[int, int],
 ) -> tuple[Any, np.ndarray]:  # fmt: skip
     """A booster of the training rows and its loss on the test rows after each round, until the loss is at rest.
 
     At rest: the least loss lies `patience` rounds back, or those rounds have lowered it by less than `LEAST_GAIN` of the
-    loss after the first round (classes that can be told apart without error would else be boosted to the last round).
+    loss after the first round (classes that can be told apart without error would else be boosted to the last round); but
+    not before as many rounds as `_steady` asks for, unless the loss has risen.
 
     Args:
-        rows: training and test positions in the table, y and w.
+        rows: training and test positions in the table, y and w. rounds: most rounds, and steady ones.
     """
     import lightgbm
 
@@ -287,13 +297,28 @@ def _walk(
     patience = int(np.clip(2.0 / settings["learning_rate"], 20, 100))
     curve: list[float] = []
     least: list[float] = []
-    for step in range(most):
+    for step in range(rounds[0]):
         model.update()
         curve.append(model.eval_valid()[0][2])
         least.append(min(curve[-1], least[-1]) if least else curve[-1])
-        if step >= patience and least[step - patience] - least[step] <= LEAST_GAIN * curve[0]:
+        done = step + 1 >= rounds[1] or curve[-1] > (1.0 + RISEN) * least[-1]
+        if done and step >= patience and least[step - patience] - least[step] <= LEAST_GAIN * curve[0]:
             break
     return model, np.array(curve)
+
+
+def _steady(width: int, settings: dict[str, Any]) -> int:
+    """Rounds that are walked in a table of that many columns before a fold may be at rest; 0 for classes, whose chances
+    more trees make too sure.
+    """
+    return STEADY if width >= WIDE and settings["objective"] == "regression" else 0
+
+
+def _last_tied(curve: np.ndarray, steady: int) -> int:
+    """The step with the least loss; or a later one among the first `steady` whose loss is within `SLACK` of it."""
+    best = int(np.argmin(curve))
+    tied = np.flatnonzero(curve[:steady] <= (1.0 + SLACK) * curve[best])
+    return max(best, int(tied[-1])) if len(tied) else best
 
 
 def _table(curves: list[np.ndarray]) -> np.ndarray:

@@ -43,19 +43,22 @@ class Chosen:
     answers: Prediction
 
 
-def best_steps(losses: np.ndarray, share: np.ndarray, tests: Sequence[np.ndarray]) -> tuple[int, list[int]]:
+def best_steps(
+    losses: np.ndarray, share: np.ndarray, tests: Sequence[np.ndarray], pick: Callable[[np.ndarray], Any] = np.argmin
+) -> tuple[int, list[int]]:
     """The step with the least mean held-out loss, and for every fold the step that the folds of other rows choose.
 
     Args:
         losses: (folds, steps) mean held-out loss, infinite at steps that were not walked.
         share: (folds,) weight of each fold in the mean.
         tests: the rows that each fold held out.
+        pick: (steps,) weighted losses → the step; without it the least.
     """
     own = []
     for test in tests:
         other = [j for j, rows in enumerate(tests) if not len(np.intersect1d(rows, test, assume_unique=True))]
-        own.append(int(np.argmin(share[other] @ losses[other])) if other else 0)
-    return int(np.argmin(share @ losses)), own
+        own.append(int(pick(share[other] @ losses[other])) if other else 0)
+    return int(pick(share @ losses)), own
 
 
 def covers_classes(y: np.ndarray, classes: int, plan: Plan) -> bool:
