@@ -1,14 +1,14 @@
 """A campaign replayed: does choosing what to measure next beat measuring at random?
 
-    OSLER_DATA_MIRROR=FOLDER python benchmarks/campaign.py [--seeds 10] [--rounds 10] [--batch 24] [--start 100]
+    OSLER_DATA_MIRROR=FOLDER python benchmarks/campaign.py [--seeds 10] [--rounds 10] [--batch 24] [--start 100] [--model gaussian_process]
 
 Lipophilicity (4,200 measured molecules): per seed, 840 drawn molecules are set aside as a test, `start` of the others are measured, then
-ten times a forest (its defaults but 200 trees; 1,024 Morgan counts and 315 ErG counts) is fitted on what is measured and 24 more
-are chosen. Unsure means: spread over the forest's trees. Two questions:
+ten times the model is fitted on what is measured (the features of a column of molecules) and 24 more are chosen. Unsure means what the
+model says of each row: the Gaussian process of the default ensemble, or the trees of a forest. Two questions:
 
 - finding: how many of the 100 most lipophilic molecules of the pool were measured in the end (ei, ucb, mean, each with diversity 0.3, ei
   also with 0) beside random picking;
-- learning: RMSE on the test of the forest fitted on everything measured in the end (spread, with diversity 0.3 and 0.7) beside random.
+- learning: RMSE on the test of the model fitted on everything measured in the end (spread, with diversity 0.3 and 0.7) beside random.
 
 Each line has the mean over seeds and a 95 % t interval, and the difference from random of the same seeds. The choices of the seeds'
 starts and tests are the same for all strategies. Lines are added to benchmarks/logs/campaign.txt.
@@ -27,10 +27,11 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from osler import models
+from osler import modalities, models
 from osler.adapters.rdkit import fingerprints
 from osler.adapters.rdkit.parse import parse
-from osler.blocks import dense
+from osler.blocks import Block
+from osler.cohort.column import Column
 from osler.engine.acquire.choose import batch, worth
 from osler.engine.acquire.spread import own
 from osler.models.base import Encoded
@@ -38,7 +39,7 @@ from osler.tasks.base import Target
 
 TABLE = Path(os.environ["OSLER_DATA_MIRROR"]) / "drugs" / "lipophilicity.csv"
 LOG = Path(__file__).parent / "logs" / "campaign.txt"
-SPEC, TOP = "forest:n_trees=200", 100
+TOP = 100
 WAYS = {
     "random": None, "mean, diversity 0.3": ("mean", 0.3), "ucb, diversity 0.3": ("ucb", 0.3), "ei, diversity 0": ("ei", 0.0),
     "ei, diversity 0.3": ("ei", 0.3), "spread, diversity 0.3": ("spread", 0.3), "spread, diversity 0.7": ("spread", 0.7),
@@ -52,20 +53,15 @@ def say(text: str) -> None:
         log.write(text + "\n")
 
 
-def blocks(x: np.ndarray) -> dict:
-    """Counts as the block of one column."""
-    return {"molecule": dense(x, [f"bin {j}" for j in range(x.shape[1])], kinds=["count"] * x.shape[1])}
-
-
-def fitted(x: np.ndarray, y: np.ndarray, seed: int):
-    """The forest on measured rows."""
-    rows = Encoded(blocks(x), Target("regression", ("exp",), y), np.arange(len(y)))
-    return models.get(SPEC).fit(rows, np.random.default_rng(seed))
+def fitted(spec: str, block: Block, y: np.ndarray, seed: int):
+    """The model on measured rows."""
+    rows = Encoded({"molecule": block}, Target("regression", ("exp",), y), np.arange(len(y)))
+    return models.get(spec).fit(rows, np.random.default_rng(seed))
 
 
 def campaign(way: tuple[str, float] | None, data: tuple, seed: int, given: argparse.Namespace) -> tuple[int, float]:
     """Molecules of the top found, and RMSE on the test, after all rounds."""
-    x, bits, y = data
+    block, bits, y = data
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(y))
     test, pool = order[:840], np.sort(order[840:])
@@ -77,13 +73,13 @@ def campaign(way: tuple[str, float] | None, data: tuple, seed: int, given: argpa
         if way is None:
             measured[picking.choice(open_rows, given.batch, replace=False)] = True
             continue
-        params = fitted(x[measured], y[measured], number)
-        belief = own(SPEC, params, blocks(x[open_rows]))
+        params = fitted(given.model, block.take(np.flatnonzero(measured)), y[measured], number)
+        belief = own(given.model, params, {"molecule": block.take(open_rows)})
         value = worth(way[0], belief, best=float(y[measured].max()))
         measured[open_rows[batch(value, bits[open_rows], given.batch, way[1]).rows]] = True
     top = pool[np.argsort(-y[pool], kind="stable")[:TOP]]
-    params = fitted(x[measured], y[measured], 99)
-    error = models.get(SPEC).predict(params, blocks(x[test])).value[:, 0] - y[test]
+    params = fitted(given.model, block.take(np.flatnonzero(measured)), y[measured], 99)
+    error = models.get(given.model).predict(params, {"molecule": block.take(test)}).value[:, 0] - y[test]
     return int(measured[top].sum()), float(np.sqrt(np.mean(error**2)))
 
 
@@ -98,15 +94,17 @@ def main() -> None:
     reader = argparse.ArgumentParser()
     for name, default in (("seeds", 10), ("rounds", 10), ("batch", 24), ("start", 100)):
         reader.add_argument(f"--{name}", type=int, default=default)
+    reader.add_argument("--model", default="gaussian_process")
     given = reader.parse_args()
     table = pl.read_csv(TABLE)
     mols = [parse(text).mol for text in table["smiles"]]
-    counts = fingerprints.counts(mols, ("ecfp", "erg"))
-    data = (np.column_stack([counts["ecfp"], counts["erg"]]).astype(float), fingerprints.bits(mols), table["exp"].to_numpy())
+    molecule, column = modalities.get("molecule"), Column("smiles", "molecule", "input")
+    block = molecule.encode(table["smiles"], molecule.fit(table["smiles"], column))
+    data = (block, fingerprints.bits(mols), table["exp"].to_numpy())
     start, found = time.process_time(), {}
     for name, way in WAYS.items():
         found[name] = np.array([campaign(way, data, seed, given) for seed in range(given.seeds)])
-    say(f"\nLipophilicity, {given.start} at the start and {given.rounds} x {given.batch} more, {given.seeds} seeds, {SPEC}; "
+    say(f"\nLipophilicity, {given.start} at the start and {given.rounds} x {given.batch} more, {given.seeds} seeds, {given.model}; "
         f"{time.process_time() - start:.0f} CPU s\n{'way':<22} {'of top 100 found':<26} {'minus random':<26} {'RMSE on test':<26} minus random")  # fmt: skip
     for name, values in found.items():
         gap = values - found["random"]
