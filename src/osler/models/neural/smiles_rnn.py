@@ -13,6 +13,9 @@ from osler.models.neural.network import Network, NetworkOptions
 class SmilesRnnOptions(NetworkOptions):
     """Options of `smiles_rnn`: those of `network`, and
 
+    A fold is held back; training goes on until its loss has not fallen for `patience` epochs, at most `epochs`, over which
+    the rate falls to zero.
+
     Attributes:
         hidden: size of the state of the unit that reads a text, in each direction.
     """
@@ -20,11 +23,11 @@ class SmilesRnnOptions(NetworkOptions):
     width: int = 256
     hidden: int = 128
     dropout: float = 0.1
-    epochs: int = 30
+    epochs: int = 45
     batch_size: int = 64
     learning_rate: float = 0.003
     schedule: str = "cosine"
-    patience: int = 30
+    patience: int = 15
     clip: float = 5.0
 
     def __post_init__(self) -> None:
