@@ -9,8 +9,7 @@ pytest.importorskip("rdkit")
 
 from rdkit import Chem
 
-from osler.adapters.rdkit import features, fingerprints, graphs, parts
-from osler.blocks import Block
+from osler.adapters.rdkit import features, fingerprints, parts
 
 CASES = ("CCO", "Oc1ccccc1", "C[C@H](N)C(=O)O", "c1cc[nH]c1", "[Na+].[Cl-]", "CC#N", "C1CC1C(=O)Nc1ccccc1", "[2H]C([2H])O")
 
@@ -58,22 +57,6 @@ def test_a_masked_copy_has_dummies_and_the_same_bonds():
     assert [a.GetAtomicNum() for a in copy.GetAtoms()] == [6, 6, 6, 0, 6]
     assert copy.GetNumBonds() == mol.GetNumBonds() and copy.GetAtomWithIdx(3).GetTotalNumHs() == 0
     assert mol.GetAtomWithIdx(3).GetAtomicNum() == 7
-
-
-def test_graphs_lose_features_and_keep_their_shape():
-    mol = Chem.MolFromSmiles("CC=O")
-    one = graphs.graphs([mol])
-    masks = np.vstack([none_left_out(mol), np.eye(5, dtype=bool)])
-    made = parts.graphs_without(one, parts.ends(mol), masks)
-    block = Block("graph", made, np.ones(6, dtype=bool))
-    whole = block.take(np.array([0]))
-    for key, value in one.items():
-        np.testing.assert_array_equal(whole.arrays[key], value)
-    without_oxygen, without_first_bond = (block.take(np.array([i])).arrays for i in (3, 4))
-    assert (without_oxygen["nodes"][2] == 0).all()
-    np.testing.assert_array_equal(without_oxygen["nodes"][:2], one["nodes"][:2])
-    assert (without_first_bond["edge_values"][:2] == 0).all() and (without_first_bond["edge_values"][2:] != 0).any()
-    np.testing.assert_array_equal(without_first_bond["edges"], one["edges"])
 
 
 def test_texts_have_wildcards_for_atoms_and_none_for_bonds():

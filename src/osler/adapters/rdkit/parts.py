@@ -72,28 +72,6 @@ def numbers_without(mol: Any, features: Sequence[str], masks: np.ndarray) -> np.
     return np.hstack(parts).astype(np.float64)
 
 
-def graphs_without(
-    graph: dict[str, np.ndarray], bonds: Sequence[tuple[int, int]], masks: np.ndarray
-) -> dict[str, np.ndarray]:
-    """The arrays of k graphs, copies of the one that is given, in which the features of what is left out are 0.
-
-    Args:
-        graph: arrays of one graph, as `osler.adapters.rdkit.graphs.graphs` gives them. bonds: e pairs of atoms.
-        masks: (k, v + e) bool.
-    """
-    nodes, edges, values = graph["nodes"], graph["edges"], graph["edge_values"]
-    k, v = len(masks), len(nodes)
-    bond_of = {pair: i for i, (a, b) in enumerate(bonds) for pair in ((a, b), (b, a))}
-    owner = np.array([bond_of[int(a), int(b)] for a, b in edges.T], dtype=np.int64)
-    return {
-        "nodes": (nodes * ~masks[:, :v, None]).reshape(k * v, -1),
-        "edges": np.tile(edges, (1, k)) + np.repeat(np.arange(k) * v, edges.shape[1]),
-        "edge_values": (values * ~masks[:, v + owner][:, :, None]).reshape(-1, values.shape[1]),
-        "node_offsets": np.arange(k + 1, dtype=np.int64) * v,
-        "edge_offsets": np.arange(k + 1, dtype=np.int64) * edges.shape[1],
-    }  # fmt: skip
-
-
 def texts_without(mol: Any, masks: np.ndarray) -> list[str]:
     """k SMILES with wildcards in place of the atoms that (k, v + e) masks leave out; a text names no bond."""
     chem, v = optional("rdkit.Chem", "molecules"), mol.GetNumAtoms()
