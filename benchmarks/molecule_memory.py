@@ -29,20 +29,22 @@ from pathlib import Path
 from predict_molecules import chembl, drugs, osler
 
 RUN = (
-    "import sys, resource\n"
+    "import sys\n"
     "from osler.__main__ import main\n"
     "status = main(sys.argv[1:])\n"
-    "print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
+    "held = open('/proc/self/status').read().split('VmHWM:')[1].split()[0]\n"
+    "print('PEAK', held, file=sys.stderr)\n"
     "sys.exit(status)\n"
 )
 #: `look` in blocks, whatever the size of the file.
 IN_BLOCKS = "from osler.cohort import profile\nprofile.STREAM_BYTES = 1\n"
 READER = (
-    "import sys, resource\n"
+    "import sys\n"
     "from osler.engine.screening.library import entries\n"
     "for n, _ in enumerate(entries(sys.argv[1]), 1):\n"
     "    if n % 100000 == 0: print(f'molecules: {n}', file=sys.stderr, flush=True)\n"
-    "print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
+    "held = open('/proc/self/status').read().split('VmHWM:')[1].split()[0]\n"
+    "print('PEAK', held, file=sys.stderr)\n"
 )
 
 
