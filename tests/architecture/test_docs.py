@@ -98,7 +98,7 @@ def test_every_name_has_a_page(shape: str, name: str):
 def test_every_option_is_on_its_page(shape: str, name: str):
     if name in models.SCORES:
         page = text(REFERENCE / "models" / "clinical_scores.md") + text(REFERENCE / "models" / f"{name}.md")
-    elif name in ("network", "mlp", "dmpnn", "smiles_rnn", "pretrained"):
+    elif name in ("network", "mlp", "dmpnn", "smiles_rnn", "pretrained", "cnn"):
         page = "".join(text(REFERENCE / "models" / f"{other}.md") for other in {"network", "mlp", name})
     else:
         page = text(REFERENCE / shape / f"{name}.md")

@@ -29,6 +29,7 @@ _WHY = {
     "network": "one encoder per column and a fusion",
     "pretrained": "a pre-trained encoder of molecules, trained on with the labels of this table",
     "smiles_rnn": "a recurrent network over several spellings of each molecule",
+    "cnn": "convolutions over pictures and volumes, beside any other columns",
     "dmpnn": "messages between the atoms of a molecule, learnt with everything else",
     "ensemble": "a weighted mean of the others, the weights learnt from out-of-fold predictions of training rows",
 }

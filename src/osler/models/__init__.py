@@ -22,6 +22,7 @@ INDEX = {
     "ensemble": "osler.models.ensemble:Ensemble",
     "mlp": "osler.models.neural.tabular:MLP",
     "network": "osler.models.neural.network:Network",
+    "cnn": "osler.models.neural.cnn:Cnn",
     "dmpnn": "osler.models.neural.dmpnn:Dmpnn",
     "smiles_rnn": "osler.models.neural.smiles_rnn:SmilesRnn",
     "pretrained": "osler.models.neural.pretrained:Pretrained",

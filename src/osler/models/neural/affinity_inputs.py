@@ -120,7 +120,7 @@ class PairFeed:
     ) -> None:
         self.sides, self.rest, self.head, self.device = sides, rest, head, device
         self.target = {} if target is None else head.target_tensors(target, device)
-        self.kept = None
+        self.at_once = 64
 
     def __len__(self) -> int:
         return len(self.sides[0].code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from osler.blocks import Block
 from osler.cohort.split import stratified_group_folds
 from osler.errors import OptionError
 from osler.models.base import Batches, Params
-from osler.models.neural import loop, spreads
+from osler.models.neural import loop, pictures, spreads
 from osler.models.neural.checkpoint import Checkpoint, fingerprint
 from osler.models.neural.encoders import ENCODERS
 from osler.models.neural.fusion import Fusion
@@ -102,9 +102,11 @@ def fit(
     keys = ("bins", "joined", "max_length")
     drawn = np.random.default_rng([seed, 1])
     branches = plan_branches(batches, *(architecture[k] for k in keys), drawn, **_ways(architecture))
+    branches = pictures.pictured(branches, architecture)
     branches, source = _take_over(branches, extras.init, architecture)
     o = options
     head = head_of(batches.target, o.class_weight, o.huber, o.intervals, o.uncertainty)
+    head = replace(head, smoothing=o.label_smoothing)
     folds = inner_folds(batches, options.validation_folds, np.random.default_rng([seed, 2]))
     n_members = options.members_for(len(batches))
     asked = {"seed": seed, "architecture": architecture, "options": asdict(options), "format": FORMAT}
@@ -143,7 +145,7 @@ def _feeds(
     batches: Batches, inner: np.ndarray | None, branches: list[Branch], head: Head, device: torch.device
 ) -> tuple[loop.Feed, loop.Feed | None]:
     """Rows to learn from, and those (mask) that say when to stop."""
-    whole = Rows.fit(branches)
+    whole = Rows.fit(branches, len(batches))
     if inner is None:
         return loop.Feed(batches, branches, head, device, whole), None
     parts = (batches.take(np.flatnonzero(mask)) for mask in (~inner, inner))
@@ -225,6 +227,7 @@ _SHAPE = {
     "dmpnn": ("width", "hidden", "aggregation"),
     "tokens": ("width", "hidden"),
     "pretrained": ("width", "pretrained"),
+    "convolutions": ("width", "kind", "filters", "blocks"),
 }
 
 
@@ -294,7 +297,7 @@ def predict(params: Params, blocks: dict[str, Block], options: Training) -> Pred
     branches, head = branches_of(params), Head.from_json(params.meta["head"])
     device = loop.device_of(options.device)
     n = len(blocks[branches[0].columns[0]]) if branches[0].columns[0] in blocks else 0
-    size = 4096 if Rows.fit(branches) else 64
+    size = pictures.rows_at_once(branches)
     parts = []
     used = {c: blocks[c] for b in branches for c in b.columns if c in blocks}
     with loop.threads(options.threads), torch.inference_mode():

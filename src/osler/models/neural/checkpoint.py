@@ -73,9 +73,12 @@ def optimiser_arrays(optimiser: torch.optim.Optimizer) -> dict[str, np.ndarray]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, arrays: dict[str, np.ndarray]) -> None:
-    """The inverse of `optimiser_arrays`."""
+    """The inverse of `optimiser_arrays`; moments lie in memory in the order of their weights, which a fused step asks for."""
+    weights = [p.detach() for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in arrays.items():
         number, _, name = key.partition("/")
-        state.setdefault(int(number), {})[name] = torch.from_numpy(value.copy())
+        held, weight = torch.from_numpy(value.copy()), weights[int(number)]
+        held = torch.empty_like(weight, device="cpu").copy_(held) if held.shape == weight.shape else held
+        state.setdefault(int(number), {})[name] = held
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

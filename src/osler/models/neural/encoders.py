@@ -7,9 +7,10 @@
     MessageEncoder    directed message passing, in `messages`
     TokenEncoder      texts of tokens in several spellings, in `spelled`
     PretrainedEncoder texts read by a pre-trained network, in `transformer`
+    ConvolutionalEncoder pictures and volumes of `cnn`, in `convolutions`
 
-Encoders normalise per row (LayerNorm, GroupNorm) and never over the batch: a row's answer does not depend on the rows
-beside it, and a missing row disturbs nobody.
+Encoders normalise per row (LayerNorm, GroupNorm), and where one normalises over the batch in training it answers by kept
+statistics: a row's answer does not depend on the rows beside it, and a missing row disturbs nobody.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from osler.models.neural.convolutions import ConvolutionalEncoder
 from osler.models.neural.inputs import Branch, Tensors
 from osler.models.neural.messages import MessageEncoder
 from osler.models.neural.spelled import TokenEncoder
@@ -202,6 +204,7 @@ ENCODERS = {
     "dmpnn": MessageEncoder,
     "tokens": TokenEncoder,
     "pretrained": PretrainedEncoder,
+    "convolutions": ConvolutionalEncoder,
 }
 
 

@@ -39,6 +39,7 @@ class Head:
         times: right ends of the survival intervals, increasing.
         mean_weight: mean case weight of the training rows.
         uncertainty: of a regression: `none`, `quantile` or `evidential`.
+        smoothing: share of every class label that is spread evenly over all classes in the loss.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Head:
     times: tuple[float, ...] = ()
     mean_weight: float = 1.0
     uncertainty: str = "none"
+    smoothing: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
@@ -80,7 +82,9 @@ class Head:
         logits = logits.float()
         if self.kind in ("binary", "multiclass"):
             weight = torch.tensor(self.class_weight, device=logits.device) if self.class_weight else None
-            rows = F.cross_entropy(logits, target["y"], weight=weight, reduction="none")
+            rows = F.cross_entropy(
+                logits, target["y"], weight=weight, reduction="none", label_smoothing=self.smoothing
+            )
         elif self.kind == "multilabel":
             rows = self._label_loss(logits, target["y"])
         elif self.kind == "regression":

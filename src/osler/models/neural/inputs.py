@@ -17,6 +17,7 @@ import torch
 from osler.blocks import Block
 from osler.errors import ColumnError, OptionError
 from osler.models.base import Batches
+from osler.models.neural import pictures
 from osler.models.neural.environments import Environments, environments
 
 #: The branch of all dense columns together.
@@ -60,7 +61,7 @@ class Branch:
 
     def is_shaped_like(self, other: Branch) -> bool:
         """Whether an encoder of the other branch fits this one: same columns, features, levels and channels."""
-        same = ("encoder", "features", "levels", "channels", "dims", "p", "q", "gaps", "rounds", "tokens")
+        same = ("encoder", "features", "levels", "channels", "dims", "p", "q", "gaps", "rounds", "tokens", "stages")
         shape = lambda b: (b.name, b.layout, b.columns, [b.spec.get(k) for k in same])  # noqa: E731
         return shape(self) == shape(other)
 
@@ -220,6 +221,7 @@ class _Sums:
             spec |= {"encoder": "pretrained", "tokens": codes - 1} if codes > 1 else {}
         elif self.layout == "grid":
             spec |= {"channels": spec["p"], "dims": len(self.shapes["values"]) - 2}
+            spec["shape"] = list(self.shapes["values"][2:])
         else:
             spec["q"] = len(arrays["edge_values_center"])
             spec |= {"encoder": "dmpnn", "rounds": rounds} if rounds >= 0 else {}
@@ -353,6 +355,8 @@ def _grid_tensors(branch: Branch, blocks: dict[str, Block]) -> dict[str, np.ndar
             f"had {block.values.ndim - 2}: encode it with the state of the training run",
             "column-kind",
         )
+    if branch.encoder == pictures.ENCODER:
+        return pictures.picture_arrays(branch, block)
     x, _ = _scaled(block.values, center, spread)
     x[~block.present] = 0.0
     return {"x": x, "present": block.present}

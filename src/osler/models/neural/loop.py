@@ -15,6 +15,7 @@ from torch import nn
 
 from osler.errors import InternalError, OptionError
 from osler.models.base import Batches, Encoded
+from osler.models.neural import pictures
 from osler.models.neural.checkpoint import optimiser_arrays, restore_optimiser
 from osler.models.neural.heads import Head
 from osler.models.neural.inputs import Branch, Tensors, tensors
@@ -34,12 +35,13 @@ class Feed:
         branches: the network's inputs.
         head: what the target becomes.
         device: where the tensors are put.
-        whole: keep all rows ready (tables, molecules; see `Rows`); otherwise encode slice by slice.
+        whole: keep all rows ready (tables, molecules, pictures; see `Rows`); otherwise encode slice by slice.
     """
 
     def __init__(self, batches: Batches, branches: list[Branch], head: Head, device: torch.device, whole: bool) -> None:
         self.batches, self.branches, self.head, self.device = batches, branches, head, device
-        self.kept = self._keep(batches.all()) if whole else None
+        self.kept = self._keep(pictures.gathered(batches, branches)) if whole else None
+        self.at_once = pictures.rows_at_once(branches)
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -170,7 +172,7 @@ def evaluate(net: nn.Module, feed: Feed, options: Training) -> float:
     net.eval()
     total = 0.0
     with torch.inference_mode():
-        for inputs, target in feed.slices(4096 if feed.kept is not None else 64, None):
+        for inputs, target in feed.slices(feed.at_once, None):
             with _precision(feed.device, options):
                 logits = net(inputs)
             total += feed.head.loss(logits, target).sum().item()
@@ -178,8 +180,11 @@ def evaluate(net: nn.Module, feed: Feed, options: Training) -> float:
 
 
 def learning_rate(options: Training, step: int, steps_per_epoch: int) -> float:
-    """The learning rate of a step: a linear rise, then constant, half a cosine to zero or a geometric fall."""
-    rise = max(1, round(options.warm_up * steps_per_epoch))
+    """The learning rate of a step: a linear rise, then constant, half a cosine to zero or a geometric fall; `one_cycle` is the
+    cosine after a rise over the first quarter of all steps (Smith and Topin 2019).
+    """
+    warm_up = options.epochs / 4 if options.schedule == "one_cycle" else options.warm_up
+    rise = max(1, round(warm_up * steps_per_epoch))
     if step < rise:
         return options.learning_rate * (step + 1) / rise
     if options.schedule == "constant":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from osler.errors import OptionError, nearest
 
 CHOICES = {
-    "schedule": ("constant", "cosine", "geometric"),
+    "schedule": ("constant", "cosine", "geometric", "one_cycle"),
     "class_weight": ("none", "balanced"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "precision": ("float32", "bf16"),
@@ -28,12 +28,14 @@ class Training:
         batch_size: rows per step; 0: a sixteenth of the rows, between 32 and 1,024.
         learning_rate: of AdamW, after the warm-up.
         weight_decay: of AdamW, on matrices only.
-        schedule: `constant`, `cosine` (to zero over all epochs) or `geometric` (to a tenth).
+        schedule: `constant`, `cosine` (to zero over all epochs), `geometric` (to a tenth) or `one_cycle` (up over a quarter of
+            the epochs, then to zero).
         warm_up: epochs over which the learning rate rises from zero.
         clip: longest gradient.
         patience: epochs without a better validation loss before training stops; the best epoch's weights are kept.
         validation_folds: inner folds (whole units, strata balanced) of which one stops the training; 0: none.
         class_weight: `none`, or `balanced` (probabilities are corrected back to the training shares).
+        label_smoothing: share of a class label spread evenly over all classes while learning (binary, multiclass).
         huber: Huber's threshold in standard deviations for regression; 0: squared error.
         uncertainty: of a regression: `none` (intervals are equally wide for all rows), `quantile` (the network also learns
             where 5 % and 95 % of values lie) or `evidential` (it learns the parameters of a normal distribution's prior);
@@ -57,6 +59,7 @@ class Training:
     patience: int = 12
     validation_folds: int = 5
     class_weight: str = "none"
+    label_smoothing: float = 0.0
     huber: float = 0.0
     uncertainty: str = "none"
     intervals: int = 20
@@ -80,6 +83,8 @@ class Training:
                 raise OptionError(f"option '{name}' of a network must not be negative, was {getattr(self, name)}")
         if not (self.learning_rate > 0 and self.clip > 0):
             raise OptionError("options 'learning_rate' and 'clip' of a network must be above 0")
+        if not 0 <= self.label_smoothing < 1:
+            raise OptionError(f"option 'label_smoothing' of a network must lie in [0, 1), was {self.label_smoothing}")
         if not 0 <= self.dropout < 1 or self.validation_folds == 1:
             raise OptionError("option 'dropout' of a network must lie in [0, 1), and 'validation_folds' must not be 1")
 

@@ -1,4 +1,4 @@
-"""All rows of a small table or of molecules kept ready, so that an epoch encodes nothing anew."""
+"""All rows of a small table, of molecules or of pictures kept ready, so that an epoch encodes nothing anew."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from osler.blocks import Block
+from osler.models.neural import pictures
 from osler.models.neural.inputs import (
     Branch,
     Tensors,
@@ -20,7 +21,7 @@ from osler.models.neural.inputs import (
 
 
 class Rows:
-    """All rows of some blocks, kept ready: batches of them are taken by index. For tables, molecules and texts.
+    """All rows of some blocks, kept ready: batches of them are taken by index. For tables, molecules, texts and pictures.
 
     Args:
         branches: inputs for which `fit` holds.
@@ -36,9 +37,10 @@ class Rows:
         self.parts = [self._part(branch, blocks) for branch in branches]
 
     @staticmethod
-    def fit(branches: Sequence[Branch]) -> bool:
-        """Whether all rows of these inputs may be kept."""
-        return all(b.encoder in ("dense", "dmpnn", "tokens", "pretrained") for b in branches)
+    def fit(branches: Sequence[Branch], n: int) -> bool:
+        """Whether all n rows of these inputs may be kept."""
+        kept = ("dense", "dmpnn", "tokens", "pretrained")
+        return all(b.encoder in kept or (b.encoder == pictures.ENCODER and pictures.fits(b, n)) for b in branches)
 
     def take(self, rows: np.ndarray) -> list[Tensors]:
         """What `tensors` gives, for some rows (positions)."""
@@ -52,5 +54,25 @@ class Rows:
             check_column(branch, branch.name, blocks)
             block = blocks[branch.name]
             return lambda rows: put(self.device, token_arrays(branch, block.take(rows)))
+        if branch.encoder == pictures.ENCODER:
+            return self._pictures(branch, blocks)
         held = put(self.device, branch_arrays(branch, blocks))
         return lambda rows: {k: v[torch.from_numpy(rows).to(self.device)] for k, v in held.items()}
+
+    def _pictures(self, branch: Branch, blocks: dict[str, Block]) -> Callable[[np.ndarray], Tensors]:
+        """Pictures stay small in memory and are scaled as they are taken."""
+        check_column(branch, branch.name, blocks)
+        held = pictures.small(branch, blocks[branch.name])
+        values, present = torch.from_numpy(held.values), torch.from_numpy(held.present).to(self.device)
+        center, spread = (torch.from_numpy(a).to(self.device) for a in pictures.scale_of(branch))
+
+        def take(rows: np.ndarray) -> Tensors:
+            at = torch.from_numpy(rows)
+            x = values[at].to(self.device).float()
+            there = present[at.to(self.device)]
+            if values.dtype == torch.uint8:  # the pictures' own numbers
+                x = x.sub_(center).div_(spread)
+                x[~there] = 0.0
+            return {"x": x, "present": there}
+
+        return take

@@ -1,0 +1,193 @@
+"""Convolutional encoders of pictures and volumes: tensors of n rows → (n, width).
+
+    plain      one convolution per halving: small and fast
+    resnet     residual blocks of two convolutions (He et al. 2016); in two dimensions, with 64 filters, 2 blocks and 4 stages
+               on large pictures the layers, shapes and names of ResNet-18, so that weights of that network fit
+    densenet   layers that see all earlier ones of their stage (Huang et al. 2017)
+
+Normalisation is BatchNorm, which costs a third of GroupNorm here: in training over the present rows of the batch, in answers
+by the statistics kept from training, so that a row's answer never depends on the rows beside it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from osler.models.neural.augmenting import augmented
+from osler.models.neural.inputs import Branch, Tensors
+
+#: Longest side from which a ResNet begins with a wide convolution of stride two and a maximum, as published.
+LARGE = 64
+#: A network's channels double with every halving, up to this many times the first.
+MOST = 8
+
+
+class BatchNorm(nn.Module):
+    """Per channel to mean 0 and variance 1, then a learnt scale and shift (Ioffe and Szegedy 2015), in any dimension."""
+
+    def __init__(self, channels: int, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.momentum = momentum
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, ...) → the same shape; one lone value per channel is normalised by the kept statistics."""
+        lone = x.numel() == x.shape[1]
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training and not lone, self.momentum
+        )
+
+
+def _convolution(dims: int, n_in: int, n_out: int, size: int = 3, stride: int = 1) -> nn.Module:
+    make = nn.Conv2d if dims == 2 else nn.Conv3d
+    layer = make(n_in, n_out, size, stride=stride, padding=size // 2, bias=False)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return layer
+
+
+class Plain(nn.Sequential):
+    """Convolutions with stride two, `blocks - 1` more after each; then at most 4 (in 3-D 2) places per side."""
+
+    def __init__(self, dims: int, channels: int, filters: int, stages: int, blocks: int, large: bool) -> None:
+        layers: list[nn.Module] = []
+        held = channels
+        for stage in range(stages):
+            width = filters * min(MOST, 2**stage)
+            for block in range(blocks):
+                first = stage == 0 and block == 0
+                layers += [_convolution(dims, held, width, 5 if first else 3, 1 if block else 2), BatchNorm(width)]
+                layers.append(nn.ReLU(inplace=True))
+                held = width
+        super().__init__(*layers)
+        self.dims, self.places = dims, 4 if dims == 2 else 2
+        self.size = held * self.places**dims
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, [z,] y, x) → (n, size)."""
+        x = super().forward(x)
+        if x.shape[2:] != (self.places,) * self.dims:
+            pool = F.adaptive_avg_pool2d if self.dims == 2 else F.adaptive_avg_pool3d
+            x = pool(x.float(), self.places)
+        return x.flatten(1)
+
+
+class BasicBlock(nn.Module):
+    """relu(x + bn(conv(relu(bn(conv(x)))))), the shortcut a convolution of size one where shapes differ."""
+
+    def __init__(self, dims: int, n_in: int, n_out: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = _convolution(dims, n_in, n_out, 3, stride), BatchNorm(n_out)
+        self.conv2, self.bn2 = _convolution(dims, n_out, n_out), BatchNorm(n_out)
+        nn.init.zeros_(self.bn2.weight)
+        same = stride == 1 and n_in == n_out
+        self.downsample = (
+            None if same else nn.Sequential(_convolution(dims, n_in, n_out, 1, stride), BatchNorm(n_out))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, [z,] y, x) → (n, c', ...)."""
+        inner = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        return torch.relu(inner + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNet(nn.Module):
+    """Stages of `BasicBlock`; all but the first halve every axis. Mean and maximum over space."""
+
+    def __init__(self, dims: int, channels: int, filters: int, stages: int, blocks: int, large: bool) -> None:
+        super().__init__()
+        self.conv1 = _convolution(dims, channels, filters, 7 if large else 3, 2 if large else 1)
+        self.bn1, self.large, self.pool = BatchNorm(filters), large, F.max_pool2d if dims == 2 else F.max_pool3d
+        held, self.stages = filters, min(stages, 4)
+        for stage in range(self.stages):
+            width = filters * min(MOST, 2**stage)
+            strides = [1 if stage == 0 else 2] + [1] * (blocks - 1)
+            inputs = [held] + [width] * (blocks - 1)
+            layer = nn.Sequential(*(BasicBlock(dims, a, width, s) for a, s in zip(inputs, strides)))
+            setattr(self, f"layer{stage + 1}", layer)
+            held = width
+        self.size = 2 * held
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, [z,] y, x) → (n, size)."""
+        x = torch.relu(self.bn1(self.conv1(x)))
+        x = self.pool(x, 3, 2, 1) if self.large else x
+        for stage in range(self.stages):
+            x = getattr(self, f"layer{stage + 1}")(x)
+        return _mean_and_maximum(x)
+
+
+class DenseNet(nn.Module):
+    """Stages of `2 x blocks` layers that each add `filters` channels; between stages half the channels and half of each axis."""
+
+    def __init__(self, dims: int, channels: int, filters: int, stages: int, blocks: int, large: bool) -> None:
+        super().__init__()
+        held = 2 * filters
+        self.stem = nn.Sequential(_convolution(dims, channels, held, 5 if large else 3, 2), BatchNorm(held))
+        self.pool = F.avg_pool2d if dims == 2 else F.avg_pool3d
+        self.stages, self.between = nn.ModuleList(), nn.ModuleList()
+        for stage in range(max(stages - 1, 1)):
+            if stage:
+                self.between.append(nn.Sequential(BatchNorm(held), nn.ReLU(), _convolution(dims, held, held // 2, 1)))
+                held //= 2
+            layers = []
+            for _ in range(2 * blocks):
+                layers.append(nn.Sequential(BatchNorm(held), nn.ReLU(), _convolution(dims, held, filters)))
+                held += filters
+            self.stages.append(nn.ModuleList(layers))
+        self.last, self.size = BatchNorm(held), 2 * held
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, [z,] y, x) → (n, size)."""
+        x = self.stem(x)
+        for number, stage in enumerate(self.stages):
+            x = self.pool(self.between[number - 1](x), 2, ceil_mode=True) if number else x
+            for layer in stage:
+                x = torch.cat([x, layer(x)], dim=1)
+        return _mean_and_maximum(torch.relu(self.last(x)))
+
+
+def _mean_and_maximum(x: Tensor) -> Tensor:
+    space = x.float().flatten(2)
+    return torch.cat([space.mean(dim=2), space.amax(dim=2)], dim=1)
+
+
+NETWORKS = {"plain": Plain, "resnet": ResNet, "densenet": DenseNet}
+
+
+class ConvolutionalEncoder(nn.Module):
+    """One of `NETWORKS` over the rows that have a picture; the others are left at zero."""
+
+    def __init__(self, branch: Branch, architecture: dict[str, Any]) -> None:
+        super().__init__()
+        spec, self.augment, self.width = branch.spec, architecture["augment"], architecture["width"]
+        large = max(spec["shape"]) > LARGE
+        shape = (spec["dims"], spec["channels"], architecture["filters"], spec["stages"], architecture["blocks"], large)
+        self.body = NETWORKS[architecture["kind"]](*shape)
+        self.dropout = nn.Dropout(architecture["dropout"])
+        self.last = nn.Linear(self.body.size, self.width)
+        self.norm = nn.LayerNorm(self.width)
+        self.layout = torch.contiguous_format
+        if architecture["channels_last"]:
+            self.layout = torch.channels_last if spec["dims"] == 2 else torch.channels_last_3d
+            self.to(memory_format=self.layout)
+
+    def forward(self, rows: Tensors) -> Tensor:
+        """`x` (n, c, [z,] y, x), `present` (n,) → (n, width)."""
+        x, present = rows["x"], rows["present"]
+        every = bool(present.all())
+        x = x if every else x[present]
+        if len(x) == 0:
+            return self.last.weight.new_zeros(len(present), self.width)
+        if self.training:
+            x = augmented(x, self.augment)
+        found = self.last(self.body(x.contiguous(memory_format=self.layout)))
+        found = self.dropout(torch.relu(self.norm(found.float())))
+        if every:
+            return found
+        return found.new_zeros(len(present), self.width).masked_scatter(present[:, None], found)
