@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "optimise": ("osler.cli.optimise:optimise", "molecules made better by your own runs, from a lead or from nothing"),
     "export": ("osler.cli.export:export", "write a predictor as ONNX or as an MLflow model"),
     "serve": ("osler.cli.serve:serve", "HTTP API and a form page for one or more runs"),
+    "deid": ("osler.cli.deid:deid", "DICOM files without the people in them: PS3.15 profile, report, quarantine"),
     "data": ("osler.cli.data:data", "the catalogue of public data sets"),
     "doctor": ("osler.cli.doctor:doctor", "versions, extras, devices, what works here"),
 }
@@ -37,6 +38,8 @@ INSTRUMENTS: dict[str, str] = {
     "missing": "which cells are missing, together and where",
     "tableone": "the table of characteristics by group",
     "dock": "dock molecules into a protein structure, with checks and contacts of every pose",
+    "measure": "size, shape and intensities of marked regions of scans, and their growth",
+    "mesh": "surfaces of marked regions as STL, OBJ, PLY or GLB",
 }
 
 
