@@ -208,6 +208,9 @@ def test_forced_row_split_is_refused(tmp_path: Path):
         ({"holdout": "2.5"}, OptionError, "share"),
         ({"duration": "age"}, OptionError, "event"),
         ({"threshold": "high"}, OptionError, "threshold"),
+        ({"sensitivity": 1.5}, OptionError, "between 0 and 1"),
+        ({"sensitivity": 0.9, "threshold": "youden"}, OptionError, "leave one of them out"),
+        ({"sensitivity": 0.9, "target": "age", "duration": "", "event": ""}, OptionError, "for a binary target"),
         ({"ignore": ("age", "creatinine", "ward")}, InputError, "predictor"),
     ],
 )
@@ -217,6 +220,29 @@ def test_wrong_questions_get_one_sentence(clinic_csv: Path, tmp_path: Path, opti
     assert caught.value.exit_code == 2
     assert "\n" not in caught.value.message
     assert not (tmp_path / "run").exists()
+
+
+def test_a_wanted_sensitivity_becomes_the_threshold_that_the_predictor_carries(clinic_csv: Path, tmp_path: Path):
+    run = small(clinic_csv, tmp_path / "run", sensitivity=0.8, holdout="0.3")
+    assert run.study.threshold == "sensitivity=0.8"
+    held = json.loads((run.folder / "curves.json").read_text())["thresholds"]
+    chosen, point = held["chosen"], run.predictor.card["operating_point"]
+    assert chosen["sensitivity"]["value"] >= 0.8
+    # no higher threshold reaches it: one positive fewer would be called
+    assert (chosen["tp"] - 1) / (chosen["tp"] + chosen["fn"]) < 0.8
+    assert run.predictor.card["threshold"] == point["threshold"] == chosen["threshold"]
+    assert point["low"] <= point["threshold"] <= point["high"]
+    assert point["cv"]["positives"] == chosen["tp"] + chosen["fn"]
+    assert held["chosen_holdout"]["threshold"] == chosen["threshold"]
+    assert set(point["holdout"]["sensitivity"]) >= {"value", "low", "high"}
+    answered = run.predictor.predict(read(clinic_csv)).table
+    positive = run.predictor.classes[1]
+    called = answered["died_pred"].to_numpy() == positive
+    assert np.array_equal(called, answered[f"died_prob_{positive}"].to_numpy() >= chosen["threshold"])
+    report = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert "Chosen, on the hold-out" in report
+    again = fit(clinic_csv, tmp_path / "again", run.study.with_(source=""), workers=1, silent=True)
+    assert again.study.threshold == "sensitivity=0.8"
 
 
 def test_out_that_holds_something_else_is_refused(clinic_csv: Path, tmp_path: Path):

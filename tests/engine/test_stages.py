@@ -217,6 +217,7 @@ def test_assessment_has_what_the_report_needs(prepared, results):
     assert found.scores["chosen"] == "logistic"
     assert {"calibration", "decision_curve", "roc", "histogram"} <= set(found.curves["parts"]["cv"])
     assert found.curves["threshold"] == 0.5
+    assert "chosen_holdout" not in found.curves["thresholds"]
     assert sum(sum(v) for v in found.curves["parts"]["cv"]["histogram"].values()) == 180
     assert found.conformal
 

@@ -145,6 +145,9 @@ def test_thresholds_hide_both_of_two_counts_with_a_known_sum():
         "95.0% 90.0 to 98.0",
     ]
     held = members()
+    held["curves"]["thresholds"]["chosen"] |= {"low": 0.4, "high": 0.625}
+    assert rows(tables.thresholds(material(held)))[1][1] == "0.500 0.400 to 0.625"
+    held = members()
     point = held["curves"]["thresholds"].pop("chosen")
     held["curves"]["thresholds"] = {"youden": {**point, "fn": 10, "tp": 90}, "own <rule>": {**point, "ppv": None}}
     made = tables.thresholds(material(held))

@@ -38,6 +38,7 @@ def check_study(study: Study) -> None:
         if not 0 < getattr(study, name, 0.5) < 1:
             raise OptionError(f"{name} must lie between 0 and 1, was {getattr(study, name)}: for example 0.9")
     _check_threshold(study.threshold)
+    _check_sensitivity(study)
     for names in (study.target, study.unit, study.input):
         doubled = [n for n in dict.fromkeys(names) if names.count(n) > 1]
         if doubled:
@@ -89,6 +90,16 @@ def _check_threshold(text: str) -> None:
     if not right:
         raise OptionError(
             f"threshold must be a number between 0 and 1, youden, sensitivity=S or specificity=S, was '{text}'"
+        )
+
+
+def _check_sensitivity(study: Study) -> None:
+    wanted = study.sensitivity
+    if wanted and not 0 < wanted < 1:
+        raise OptionError(f"sensitivity must lie between 0 and 1, was {wanted:g}: for example 0.9")
+    if wanted and study.threshold not in (Study().threshold, f"sensitivity={wanted:g}"):
+        raise OptionError(
+            f"threshold must be left out where sensitivity is given, it was '{study.threshold}': leave one of them out"
         )
 
 

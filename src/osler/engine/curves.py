@@ -44,6 +44,9 @@ def curves(prepared: Prepared, pooled: dict[str, dict[str, Pooled]], chosen: str
     if target.kind == "binary":
         facts["thresholds"] = _thresholds(prepared, target, answer, groups)
         facts["threshold"] = facts["thresholds"]["chosen"]["threshold"]
+        held = pooled.get("holdout", {}).get(chosen)
+        if held is not None:
+            facts["thresholds"]["chosen_holdout"] = _at(prepared, held, facts["threshold"])
     return facts
 
 
@@ -191,6 +194,12 @@ def _thresholds(prepared: Prepared, target: Target, answer: Prediction, groups: 
         "specificity_90": "specificity=0.9",
     }
     return {name: table(text) for name, text in asked.items()}
+
+
+def _at(prepared: Prepared, held: Pooled, threshold: float) -> dict[str, Any]:
+    """The table of rows that had no part in choosing the threshold."""
+    target, groups = prepared.target.take(held.rows), prepared.groups[held.rows]
+    return {"rule": "fixed", **confusion(target.y, held.mean.value[:, 1], threshold, groups)}
 
 
 def threshold_rule(text: str) -> tuple[str, float | None]:

@@ -55,7 +55,7 @@ def describe(
         facts = column.to_json()
         if column.role in ("input", "target", "duration", "event", "site"):
             modality = modalities.get(column.modality)
-            facts["summary"] = modality.summarise(cohort.values(column.name), column)
+            facts["summary"] = modality.summarise(cohort.values(column.name), column, cohort.root)
         columns.append(facts)
     weights = [r.facts["ensemble"]["weights"] for r in results if "weights" in r.facts.get("ensemble", {})]
     mean = {m: float(np.mean([w[m] for w in weights])) for m in weights[0]} if weights else {}
@@ -136,4 +136,18 @@ def card(prepared: Prepared, assessment: Assessment) -> dict[str, Any]:
     threshold = assessment.curves.get("threshold")
     if threshold is not None:
         facts["threshold"] = threshold
+        facts["operating_point"] = _operating_point(assessment.curves["thresholds"])
     return facts
+
+
+def _operating_point(held: dict[str, Any]) -> dict[str, Any]:
+    """Rule, threshold and its interval, and what it does: on the out-of-fold answers that it was chosen on, and on the
+    hold-out where there is one; n with every share.
+    """
+    chosen = held["chosen"]
+    found = {k: chosen[k] for k in ("rule", "wanted", "threshold", "low", "high") if k in chosen}
+    for part, point in (("cv", chosen), ("holdout", held.get("chosen_holdout"))):
+        if point is not None:
+            n = {"positives": point["tp"] + point["fn"], "negatives": point["fp"] + point["tn"]}
+            found[part] = n | {k: point[k] for k in ("sensitivity", "specificity")}
+    return found

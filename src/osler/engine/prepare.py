@@ -227,7 +227,10 @@ def _with_task(study: Study, cohort: Cohort) -> Study:
     known = _suggested(cohort, kind) or DEFAULT_MEMBERS[kind]
     several = known if len(known) == 1 else (*known, "ensemble:members=" + "+".join(known))
     chosen = study.model or (several if len(cohort) >= FEW else known[:1])
-    return study.with_(task=kind, model=tuple(chosen))
+    if study.sensitivity and kind != "binary":
+        raise OptionError(f"sensitivity is for a binary target, this one is {kind}: leave it out")
+    threshold = f"sensitivity={study.sensitivity:g}" if study.sensitivity else study.threshold
+    return study.with_(task=kind, model=tuple(chosen), threshold=threshold)
 
 
 def _suggested(cohort: Cohort, kind: str) -> tuple[str, ...]:

@@ -52,6 +52,9 @@ class Study:
     threshold: str = _flag(
         "0.5", "what counts as a positive answer: a probability, youden, sensitivity=0.9 or specificity=0.9"
     )
+    sensitivity: float = _flag(
+        0.0, "wanted share of the positives called positive, such as 0.9; the same as threshold sensitivity=0.9"
+    )
     tune: int = _flag(0, "trials of tuning per model inside every training part; 0 for none")
     scores: bool = _flag(True, "put published scores whose inputs are there (framingham, news2 ...) beside the models")
     explain: bool = _flag(True, "compute importances and effects for the report")

@@ -42,10 +42,16 @@ def pretraining(study: Study, cohort: Cohort) -> str:
     """What is known of rows that a pre-trained part saw: of the start, and of encoders that columns are read by; what is
     worst comes first, all is said.
     """
-    said = [_start(study, cohort)]
+    said = [_start(study, cohort), _folders(study)]
     for column in cohort.role("input"):
         said.append(modalities.get(column.modality).pretraining(cohort.table[column.name], column))
     return "; ".join(sorted((s for s in said if s not in ("", "none")), key=_worst)) or "none"
+
+
+def _folders(study: Study) -> str:
+    """Unknown where a model starts from the weights of a local folder: nothing there says what they were learnt from."""
+    started = [s.partition(":")[0] for s in study.model if getattr(models.get(s).options, "weights", "")]
+    return f"unknown: the folder of weights that {started[0]} starts from does not say on which pictures" if started else ""
 
 
 def _worst(said: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from osler.report.markup import Child, Html, join, table, tag
@@ -144,6 +145,7 @@ def thresholds(material: Material) -> Html | None:
         return None
     said = {
         "chosen": "Chosen",
+        "chosen_holdout": "Chosen, on the hold-out",
         "youden": "Youden index",
         "sensitivity_90": "Sensitivity 90%",
         "specificity_90": "Specificity 90%",
@@ -151,7 +153,7 @@ def thresholds(material: Material) -> Html | None:
     rows: list[list[Child]] = []
     for name, t in held.items():
         (tp, fn), (fp, tn) = pair(t.get("tp"), t.get("fn")), pair(t.get("fp"), t.get("tn"))
-        rows.append([said.get(name, name), number(t.get("threshold"), 3), tp, fp, fn, tn,
+        rows.append([said.get(name, name), _with_interval(t), tp, fp, fn, tn,
                      *[stacked(percent(t.get(k))) for k in ("sensitivity", "specificity", "ppv", "npv")]])  # fmt: skip
     head: list[Child] = [
         "Rule",
@@ -169,8 +171,17 @@ def thresholds(material: Material) -> Html | None:
         "What a threshold does",
         head,
         rows,
-        note="Counts of cases in cross-validation; 95% intervals. Pick the threshold by what a miss and a false alarm cost, not by the data.",
+        note="Counts of cases in cross-validation; 95% intervals. Pick the threshold by what a miss and a false alarm cost, not by the data. "
+        "On the answers that a threshold was chosen on, its shares are hopeful: read them on a hold-out.",
     )
+
+
+def _with_interval(point: Mapping[str, Any]) -> Html:
+    """A threshold, and below it the interval of one that was chosen on data."""
+    text = number(point.get("threshold"), 3)
+    if not (is_number(point.get("low")) and is_number(point.get("high"))):
+        return join([text])
+    return stacked(f"{text} ({number(point['low'], 3)} to {number(point['high'], 3)})")
 
 
 def stacked(text: str, more: str = "") -> Html:

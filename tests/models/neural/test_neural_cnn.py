@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from osler import models
+from osler.adapters import tensors
 from osler.blocks import Block
 from osler.errors import OptionError
 from osler.models.base import Encoded, Params
@@ -278,3 +278,52 @@ def test_a_start_is_taken_over_where_kind_and_halvings_are_the_same(small):
 def test_wrong_options_are_named(text):
     with pytest.raises(OptionError, match=text.partition("=")[0]):
         models.get(f"cnn:{text}")
+
+
+# -- weights of a local folder ----------------------------------------------------------------------------------------
+
+RESIDUAL = replace(SHORT, kind="resnet", epochs=1, learning_rate=1e-9, weight_decay=0.0)
+
+
+def residual(rng: np.random.Generator) -> tuple[Encoded, Params]:
+    block, y = blob_images(24, rng)
+    rows = binary({"scan": block}, y)
+    return rows, Cnn(RESIDUAL).fit(rows, np.random.default_rng(0))
+
+
+def body(params: Params) -> dict[str, np.ndarray]:
+    """The convolutions' weights of the first member under their own names."""
+    head = "member0/encoders.0.body."
+    return {k[len(head) :]: v for k, v in params.arrays.items() if k.startswith(head)}
+
+
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+def test_a_folder_of_weights_is_started_from(rng, tmp_path, prefix):
+    rows, params = residual(rng)
+    held = {f"{prefix}{k}": v for k, v in body(params).items()}
+    held[f"{prefix}conv1.weight"] = np.repeat(body(params)["conv1.weight"] / 3, 3, axis=1)  # a network for colours
+    held[f"{prefix}fc.weight"] = np.zeros((10, 64), dtype=np.float32)
+    tensors.write(tmp_path / "model.safetensors", held, {})
+    started = Cnn(replace(RESIDUAL, weights=str(tmp_path))).fit(rows, np.random.default_rng(5))
+    fresh = Cnn(RESIDUAL).fit(rows, np.random.default_rng(5))
+    for name in ("conv1.weight", "layer1.0.conv2.weight"):
+        assert body(started)[name] == pytest.approx(body(params)[name], abs=1e-6)
+        assert np.abs(body(fresh)[name] - body(params)[name]).max() > 0.01
+    assert str(tmp_path) not in str(started.meta)
+
+
+def test_weights_that_do_not_fit_are_named(rng, tmp_path):
+    rows, params = residual(rng)
+    with pytest.raises(OptionError, match="must be a folder with a safetensors file"):
+        Cnn(replace(RESIDUAL, weights=str(tmp_path))).fit(rows, np.random.default_rng(0))
+    held = body(params) | {"layer1.0.conv2.weight": np.zeros((4, 4, 3, 3), dtype=np.float32)}
+    tensors.write(tmp_path / "model.safetensors", held, {})
+    with pytest.raises(OptionError, match=r"'layer1.0.conv2.weight' of shape \[8, 8, 3, 3\], it is of shape \[4, 4, 3, 3\]"):
+        Cnn(replace(RESIDUAL, weights=str(tmp_path))).fit(rows, np.random.default_rng(0))
+    (tmp_path / "model.safetensors").write_bytes(b"\x10\0\0\0")
+    with pytest.raises(OptionError, match="whole safetensors"):
+        Cnn(replace(RESIDUAL, weights=str(tmp_path))).fit(rows, np.random.default_rng(0))
+    table = binary({"lab": numbers(rng.normal(size=(24, 2)))}, np.arange(24) % 2)
+    tensors.write(tmp_path / "model.safetensors", body(params), {})
+    with pytest.raises(OptionError, match="there is none"):
+        Cnn(replace(RESIDUAL, weights=str(tmp_path))).fit(table, np.random.default_rng(0))

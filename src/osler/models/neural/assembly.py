@@ -15,7 +15,7 @@ from osler.blocks import Block
 from osler.cohort.split import stratified_group_folds
 from osler.errors import OptionError
 from osler.models.base import Batches, Params
-from osler.models.neural import loop, pictures, spreads
+from osler.models.neural import loop, pictures, spreads, starting
 from osler.models.neural.checkpoint import Checkpoint, fingerprint
 from osler.models.neural.encoders import ENCODERS
 from osler.models.neural.fusion import Fusion
@@ -118,6 +118,8 @@ def fit(
         for member in range(len(store.done), n_members):
             torch.manual_seed(int(np.random.default_rng([seed, 3, member]).integers(2**62)))
             net = Net(branches, head, architecture)
+            if getattr(options, "weights", ""):
+                starting.start(net, options.weights)
             _load_encoders(net, extras.init, source, member)
             feeds = _feeds(batches, None if folds is None else folds == member % options.validation_folds, branches, head, device)
             net = net.to(device)
