@@ -12,11 +12,20 @@ import typer
 from osler.cli.options import flags_from
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
+#: Instruments whose commands take single files as well as a table.
+OF_FILES = {
+    "measure": "osler.cli.measure:measure",
+    "mesh": "osler.cli.mesh:mesh",
+}
 
 
 def command_of(name: str) -> Callable[..., Any]:
     """The command of an instrument: reads a table, runs it, prints facts and a table, writes it if asked."""
     from osler import instruments
+    from osler.registry import load
+
+    if name in OF_FILES:
+        return load(OF_FILES, "commands", name)
 
     tool = instruments.get(name)
 

@@ -141,11 +141,16 @@ def show_findings(findings: Any, out: Path | None) -> None:
     console.print(table)
     if len(shown) < len(cells):
         console.print(f"not shown: {', '.join(name for name in cells if name not in shown)}", markup=False)
+    write_findings(findings, out)
+
+
+def write_findings(findings: Any, out: Path | None) -> None:
+    """An instrument's table, figures and files written to `out` if it is given."""
     if out is not None:
         from osler.engine.tables import write_table
 
         for path in write_table(findings.cohort, out, findings.figures, findings.files):
-            console.print(f"written: {path}", markup=False)
+            Console().print(f"written: {path}", markup=False, soft_wrap=True)
 
 
 def _cell(value: Any) -> str:

@@ -39,7 +39,7 @@ def _defuse(text: str | None) -> str | None:
 
 
 def write_table(
-    cohort: Cohort, out: str | Path, figures: dict[str, str] | None = None, files: dict[str, str] | None = None
+    cohort: Cohort, out: str | Path, figures: dict[str, str] | None = None, files: dict[str, str | bytes] | None = None
 ) -> list[Path]:
     """Write a cohort to a .csv or .parquet file, or to a folder as `table.csv` with the figures as SVG and other files
     beside it.
@@ -63,7 +63,7 @@ def write_table(
         safe = re.sub(r"[^a-z0-9_-]", "_", name.lower())[:60]
         write_atomic(out / f"{safe}.svg", svg.encode())
         written.append(out / f"{safe}.svg")
-    for name, text in (files or {}).items():
-        write_atomic(out / safe_name(name), text.encode())
+    for name, held in (files or {}).items():
+        write_atomic(out / safe_name(name), held.encode() if isinstance(held, str) else held)
         written.append(out / name)
     return written

@@ -10,6 +10,8 @@ INDEX = {
     "missing": "osler.instruments.missing:Missing",
     "tableone": "osler.instruments.tableone:TableOne",
     "dock": "osler.instruments.dock:Dock",
+    "measure": "osler.instruments.measure:Measure",
+    "mesh": "osler.instruments.mesh:Mesh",
 }
 
 

@@ -20,13 +20,13 @@ class Findings:
             cluster, ...).
         facts: JSON facts to print and to put in a report (chosen k, stability, notes). No patients' values.
         figures: name → SVG text.
-        files: file name → text of other files to write beside the table (structures, poses).
+        files: file name → text or bytes of other files to write beside the table (structures, poses, meshes).
     """
 
     cohort: Cohort
     facts: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str | bytes] = field(default_factory=dict)
 
 
 class Instrument(ABC):
