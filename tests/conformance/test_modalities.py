@@ -36,6 +36,8 @@ SAMPLES = {
         None if i % 14 == 3 else ("MKVLAAGIVG" * 3, "GSHMRRWQEDNF" * 2, "mkttyyclpv" * 3, ">p one\nMSTNPKPQRK\nTKRNTNRRPQ")[i * 3 % 4]
         for i in range(N)
     ],
+    "image": [None if i % 11 == 8 else f"tests/modalities/scans/p{i * 3 % 4}.png" for i in range(N)],
+    "volume": [None if i % 15 == 8 else f"tests/modalities/scans/v{i * 2 % 3}.nii.gz" for i in range(N)],
     "text": [
         None if i % 10 == 7 else " ".join(PHRASES[(i // 4**j) % 4] for j in range(4))
         for i in range(N)
@@ -49,8 +51,17 @@ WRONG = {
     "date": pl.Series(["tomorrow", "2020-13-45", None]),
     "molecule": pl.Series(["C1CC", "aspirin", None]),
     "protein": pl.Series(["MKV1LAAG", "*", None]),
+    "image": pl.Series(["../outside", "/absolute", None]),
+    "volume": pl.Series(["../outside", "/absolute", None]),
     "text": pl.Series([1.5, 2.5, None]),
 }
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch):
+    """References to files start from the project's folder."""
+    monkeypatch.chdir(ROOT)
+
 
 EACH = pytest.mark.parametrize("name", sorted(modalities.INDEX))
 

@@ -17,8 +17,8 @@ ROLES = (
 #: Modalities whose cells are read as they stand; the cell of any other (a molecule, a scan) stands for something larger.
 PLAIN = frozenset({"number", "category", "boolean", "date"})
 
-#: Modalities whose cells are things written out. That no two are alike makes them no names of rows.
-STRUCTURES = frozenset({"molecule", "protein"})
+#: Modalities whose cells are things written out, or name the files that hold them. That no two are alike makes them no names of rows.
+STRUCTURES = frozenset({"molecule", "protein", "image", "volume"})
 
 #: The reserved column that keeps each row's number in its source (1 = first data row) through every operation.
 ROW = "_row"

@@ -68,7 +68,7 @@ def replicates_of(cohort: Cohort) -> np.ndarray:
 
 def _senses(cohort: Cohort) -> dict[str, dict[str, pl.Series]]:
     """Input column → its senses of sameness, for the inputs that have any."""
-    every = {c.name: _modality(c).identities(cohort.table[c.name]) for c in cohort.role("input")}
+    every = {c.name: _modality(c).identities(cohort.table[c.name], cohort.root) for c in cohort.role("input")}
     return {name: senses for name, senses in every.items() if senses}
 
 

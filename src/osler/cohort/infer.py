@@ -12,6 +12,7 @@ The rules, first that applies (docs/reference/inference.md says the same for rea
     numbers, or text of which 90 % reads as numbers              number
     SMILES or InChI, by spelling and by reading a sample         molecule (where the library for them is installed)
     chains of residues, or names of structure files              protein
+    names of pictures, or of volumes, by their ends              image, volume
     several words per value that seldom repeat                   text
     anything else                                                category
 """
@@ -23,7 +24,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from osler.cohort import dates, molecules, physiology, proteins
+from osler.cohort import dates, molecules, physiology, proteins, scans
 from osler.cohort.column import ROW, STRUCTURES, Column
 from osler.cohort.columnchecks import structure_of
 from osler.cohort.facts import FALSE_WORDS, MANY, MISSING_WORDS, TRUE_WORDS, Facts, facts_of, is_missing_word
@@ -182,6 +183,10 @@ def _of_text(facts: Facts) -> Column:
         return Column(facts.name, "category", reason="digits with leading zeros: a code, not a quantity")
     if facts.numeric >= 0.9 and not (codes and facts.numeric < 1.0):
         return _of_numbers(facts)
+    named = scans.kind_of(facts)
+    if named:
+        what = "pictures" if named == "image" else "volumes"
+        return Column(facts.name, named, reason=f"names of files of {what}, {facts.distinct:,} distinct")
     if molecules.is_molecules(facts):
         return Column(facts.name, "molecule", reason=f"text that reads as molecules, {facts.distinct:,} distinct")
     if proteins.is_proteins(facts):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from osler.cohort import cells, infer, molecules, proteins, sources
+from osler.cohort import cells, infer, molecules, proteins, scans, sources
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW
 from osler.cohort.headers import checked
@@ -100,7 +100,8 @@ def cohort_of(raw: Raw, columns: Mapping[str, str], progress: Progress | None = 
     declared = [c.with_(modality=known.get(c.name, c.modality)) for c in inferred]
     table, unreadable = molecules.readable(table, declared, raw.readable, progress)
     table, no_proteins = proteins.readable(table, declared, raw.root)
-    refused = pl.concat([raw.refused, ledger.table(), unreadable, no_proteins])
+    table, no_scans = scans.readable(table, declared, raw.root)
+    refused = pl.concat([raw.refused, ledger.table(), unreadable, no_proteins, no_scans])
     n_refused = raw.refused["row"].n_unique()
     step = Step("read", table.height + n_refused, table.height, {"source": raw.name, "format": raw.format, **raw.notes})
     return Cohort(table, tuple(inferred), (step,), raw.root, refused)

@@ -26,7 +26,7 @@ def fit_states(cohort: Cohort, layouts: Sequence[str] = ()) -> dict[str, dict[st
     states = {}
     for column in cohort.role("input"):
         modality = modalities.get(column.modality)
-        state = modality.fit(cohort.values(column.name), column)
+        state = modality.fit(cohort.values(column.name), column, cohort.root)
         states[column.name] = {"modality": column.modality, "version": modality.version, "state": state}
         views = [layout for layout in modality.also if layout in layouts]
         if views:

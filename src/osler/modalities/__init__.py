@@ -9,6 +9,8 @@ INDEX = {
     "boolean": "osler.modalities.boolean:Boolean",
     "date": "osler.modalities.date:Date",
     "text": "osler.modalities.text:Text",
+    "image": "osler.modalities.image:Image",
+    "volume": "osler.modalities.volume:Volume",
     "molecule": "osler.modalities.molecule:Molecule",
     "protein": "osler.modalities.protein:Protein",
 }

@@ -55,7 +55,7 @@ class Modality(ABC):
         """(n,) bool, true where a value is present but not of this modality (each becomes a line of the ledger)."""
 
     @abstractmethod
-    def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def fit(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """Learn the state (JSON values only) from training rows, without looking at any target."""
 
     @abstractmethod
@@ -76,7 +76,7 @@ class Modality(ABC):
             f"unit of a {self.name} column must be one of {', '.join(self.unit_kinds) or 'no kind'}, was '{kind}'"
         )
 
-    def identities(self, values: pl.Series) -> dict[str, pl.Series]:
+    def identities(self, values: pl.Series, root: Path | None = None) -> dict[str, pl.Series]:
         """Senses in which two cells are the same thing, the strictest first: name of the sense → (n,) text that is equal for
         the same, null where unknown. Rows that are the same in any sense are kept on one side of every split; {} where equal cells need
         not be the same thing (two persons of one age).
@@ -94,7 +94,7 @@ class Modality(ABC):
         return block
 
     @abstractmethod
-    def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def summarise(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """JSON facts for `look` and the report: n, missing, and what describes this modality."""
 
     def preview(self, value: Any) -> str:

@@ -57,7 +57,7 @@ class Boolean(Modality):
         codes = [str(c).strip().removesuffix(".0") for c in options.missing_codes]
         return pl.Series(unread & present.to_numpy() & ~text.is_in(codes).fill_null(False).to_numpy())
 
-    def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def fit(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """Learn the share of yes (for imputation)."""
         options = self.options_of(column)
         state: dict[str, Any] = {
@@ -74,7 +74,7 @@ class Boolean(Modality):
         """One feature (n, 1): 1 yes, 0 no, NaN for anything else."""
         return dense(zero_one(values, state["positive"], state["negative"])[:, None], [state["column"]])
 
-    def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def summarise(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """n, missing and the count of yes (null where either side is below 10)."""
         options = self.options_of(column)
         x = zero_one(values, [options.positive], [options.negative])

@@ -52,7 +52,7 @@ class Category(Modality):
         """True where a value is present but cannot be a code (a list or a structure)."""
         return values.is_not_null() if values.dtype.is_nested() else pl.Series(np.zeros(len(values), dtype=bool))
 
-    def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def fit(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """Learn the levels that at least `min_count` training rows hold."""
         options = self.options_of(column)
         state: dict[str, Any] = {
@@ -85,7 +85,7 @@ class Category(Modality):
             codes = _lookup(_key(_spelled(values, state), state), known, len(levels) - 1)
         return dense(codes[:, None], [state["column"]], kinds=["categorical"], levels=[tuple(levels)])
 
-    def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def summarise(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """n, missing, number of levels, and the rows of each of the 20 commonest (counts below 10 hidden as null)."""
         state = {"fold_case": self.options_of(column).fold_case, "missing_codes": []}
         shown = _spelled(values, state)

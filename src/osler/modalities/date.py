@@ -53,7 +53,7 @@ class Date(Modality):
         unread = dates.parse(values, self._formats(values, column)).is_null() & values.is_not_null()
         return unread & ~is_missing_word(values) if values.dtype == pl.String else unread
 
-    def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def fit(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """Learn the text formats and the range in whole years."""
         state: dict[str, Any] = {
             "modality": self.name, "version": self.version, "column": column.name,
@@ -75,7 +75,7 @@ class Date(Modality):
         names = [f"{name} (years since 2000)", f"{name} (season, sine)", f"{name} (season, cosine)"]
         return dense(np.column_stack([years, np.sin(angle), np.cos(angle)]), names)
 
-    def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def summarise(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """n, missing, and first and last year (hidden below 10 values)."""
         year = dates.parse(values, self._formats(values, column)).dt.year().drop_nulls()
         facts: dict[str, Any] = {"n": len(values), "missing": len(values) - len(year)}

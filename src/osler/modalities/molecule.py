@@ -106,7 +106,7 @@ class Molecule(Modality):
         found = _features().facts(_texts(values).to_list(), _policy(asdict(options)), _notation(options.notation))
         return pl.Series([reason for reason, _, _ in found], dtype=pl.String)
 
-    def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def fit(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """Write down the options, and learn the vocabulary of tokens from training rows."""
         options = self.options_of(column)
         alone = tuple(options.features) == ("none",) and options.encoder
@@ -193,7 +193,7 @@ class Molecule(Modality):
             values.name, [None if mol is None else f"cluster {next(codes) + 1}" for mol in mols], dtype=pl.String
         )
 
-    def identities(self, values: pl.Series) -> dict[str, pl.Series]:
+    def identities(self, values: pl.Series, root: Path | None = None) -> dict[str, pl.Series]:
         """(n,) keys of five senses of being the same molecule, see `osler.adapters.rdkit.identity.SENSES`; null where
         unreadable.
         """
@@ -219,7 +219,7 @@ class Molecule(Modality):
             return f"seen: {n} of {there} molecules of '{column.name}' are on the list that its encoder was trained on"
         return f"disjoint: none of {there} molecules of '{column.name}' is on the list that its encoder was trained on"
 
-    def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def summarise(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """n, missing, unreadable, how often the policy changed a molecule and how, and the range of heavy atoms."""
         missing = int(_texts(values).null_count()) if values.dtype == pl.String else values.null_count()
         facts: dict[str, Any] = {"n": len(values), "missing": missing}

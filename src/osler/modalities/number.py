@@ -56,7 +56,7 @@ class Number(Modality):
         mark = self.options_of(column).decimal
         return pl.Series(~np.isfinite(floats(values, mark)) & _is_present(values).to_numpy())
 
-    def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def fit(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """Learn median, range and quantile knots, each to 4 significant digits."""
         options = self.options_of(column)
         state: dict[str, Any] = {
@@ -88,7 +88,7 @@ class Number(Modality):
             x = np.clip(x, *state["limits"])
         return dense(x[:, None], [state["column"]])
 
-    def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def summarise(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """n, missing, mean, standard deviation and quantiles (hidden below 10 values)."""
         state = {"decimal": self.options_of(column).decimal, "missing_codes": [], "possible": []}
         x = _numbers(values, state)

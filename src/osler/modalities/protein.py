@@ -72,7 +72,7 @@ class Protein(Modality):
         found = ["" if t is None else _read(t, options.ambiguous)[1] for t in _texts(values).to_list()]
         return pl.Series(found, dtype=pl.String)
 
-    def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def fit(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """Write down the options; nothing is learnt from rows."""
         settings = asdict(_checked(self.options_of(column)))
         n_present = sum(bool(one) for one in _sequences(values, settings["ambiguous"]))
@@ -122,11 +122,11 @@ class Protein(Modality):
         name = {s: f"family {code + 1}" for s, code in zip(distinct, found)}
         return pl.Series(values.name, [name.get(s) for s in held], dtype=pl.String)
 
-    def identities(self, values: pl.Series) -> dict[str, pl.Series]:
+    def identities(self, values: pl.Series, root: Path | None = None) -> dict[str, pl.Series]:
         """One sense of being the same protein: an equal sequence."""
         return {"sequence": self.units("sequence", values)}
 
-    def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def summarise(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """n, missing, unreadable, and the range of lengths."""
         text = _texts(values)
         missing = int(text.null_count()) if values.dtype == pl.String else values.null_count()

@@ -57,7 +57,7 @@ class Text(Modality):
         """True where a value is present but is not text."""
         return pl.Series(np.zeros(len(values), dtype=bool)) if values.dtype == pl.String else values.is_not_null()
 
-    def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def fit(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """Learn the vocabulary and the inverse document frequencies from training rows."""
         options = self.options_of(column)
         n_min = max(5, int(options.min_count))
@@ -93,7 +93,7 @@ class Text(Modality):
         out[~present] = np.nan
         return dense(out, [f"{state['column']}: {t}" for t in state["terms"]], present=present)
 
-    def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def summarise(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
         """n, missing, and the median number of words; never any word."""
         present = values.drop_nulls() if values.dtype == pl.String else values.drop_nulls().cast(pl.String)
         facts: dict[str, Any] = {"n": len(values), "missing": len(values) - len(present)}
