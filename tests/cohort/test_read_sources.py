@@ -147,7 +147,7 @@ def test_own_folder_comes_back_with_its_ledger(tmp_path: Path):
     assert again.columns == cohort.columns
     assert again.refusals.equals(cohort.refusals)
     assert again.refusals.height == 1
-    with pytest.raises(ReadError, match=r"must hold cohort\.json"):
+    with pytest.raises(ReadError, match=r"must hold pictures, scans or a saved cohort"):
         osler.read(tmp_path)
 
 

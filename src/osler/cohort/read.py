@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from osler.cohort import cells, infer, molecules, proteins, scans, sources
+from osler.cohort import cells, infer, labelled, molecules, proteins, scans, sources
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW
 from osler.cohort.headers import checked
@@ -45,7 +45,7 @@ def read(
 
     Args:
         source: a file (CSV, TSV, other delimited text, Excel, Parquet, Arrow, JSON lines; text also packed by gzip,
-            bzip2, xz or as the only member of a zip), a folder that `Cohort.write` made, a database address such as
+            bzip2, xz or as the only member of a zip), a folder that `Cohort.write` made, a folder of pictures or scans, a database address such as
             `sqlite:///clinic.db?table=visits` or `postgresql://host/clinic?query=SELECT ...`, or a polars, pandas or
             pyarrow table. docs/reference/reading.md has all of it.
         columns: column → modality, where inference should not decide.
@@ -53,7 +53,8 @@ def read(
         inputs: the only columns that may be inputs; all others that would be are ignored.
         ignore: columns to keep but not to use.
         labels: a second table whose columns are joined on a key; its key must be unique.
-        on: the key; by default the one column name that both tables share.
+        on: the key; by default the one column name that both tables share. Labels of a folder of scans are matched by path, file
+            name, folder, patient or series, whichever column names most of them.
         progress: called with (stage, done, total) while molecules are read; a total of 0 is not known.
 
     Raises:
@@ -61,15 +62,20 @@ def read(
         ColumnError: a named column is not in the table.
         LimitError: the source is larger or more compressed than is safe.
     """
-    cohort = cohort_of(sources.open_source(source, progress), columns or {}, progress)
+    raw = sources.open_source(source, progress)
+    cohort = cohort_of(raw, columns or {}, progress)
     if labels is not None:
-        cohort = _joined(cohort, labels, on, columns or {})
+        cohort = _joined(cohort, labels, on, columns or {}, raw.format)
     roles = {"unit": unit, "site": site, "time": time, "target": target, "duration": duration, "event": event}
     return _with_roles(cohort, roles, _names(inputs), _names(ignore), columns or {})
 
 
-def cohort_of(raw: Raw, columns: Mapping[str, str], progress: Progress | None = None) -> Cohort:
-    """A typed cohort from a table as it was read; a cohort from its own folder is taken as it is."""
+def cohort_of(raw: Raw, columns: Mapping[str, str], progress: Progress | None = None, with_files: bool = True) -> Cohort:
+    """A typed cohort from a table as it was read; a cohort from its own folder is taken as it is.
+
+    Args:
+        with_files: whether files that cells name are looked at: not those of a table of labels, whose paths start elsewhere.
+    """
     if raw.cohort is not None:
         return raw.cohort
     names = checked([n for n in raw.table.columns if n != ROW], raw.name)
@@ -91,24 +97,30 @@ def cohort_of(raw: Raw, columns: Mapping[str, str], progress: Progress | None = 
             f"'{raw.name}' must have at least one row below its header, {what}",
             "read-empty" if not read_rows else "read-format",
         )
-    known = {n: m for n, m in columns.items() if n in names}
+    known = {n: m for n, m in {**{n: c.modality for n, c in raw.kinds.items()}, **columns}.items() if n in names}
     table, ledger = cells.typed(table, known)
     inferred, _ = infer.infer(table)
     inferred = [
         c if c.name not in ledger.notes else c.with_(reason=f"{c.reason}; {ledger.notes[c.name]}") for c in inferred
     ]
+    inferred = [raw.kinds.get(c.name, c) for c in inferred]
     declared = [c.with_(modality=known.get(c.name, c.modality)) for c in inferred]
     table, unreadable = molecules.readable(table, declared, raw.readable, progress)
     table, no_proteins = proteins.readable(table, declared, raw.root)
-    table, no_scans = scans.readable(table, declared, raw.root)
+    table, no_scans = scans.readable(table, declared if with_files and not raw.kinds else (), raw.root)
     refused = pl.concat([raw.refused, ledger.table(), unreadable, no_proteins, no_scans])
     n_refused = raw.refused["row"].n_unique()
     step = Step("read", table.height + n_refused, table.height, {"source": raw.name, "format": raw.format, **raw.notes})
     return Cohort(table, tuple(inferred), (step,), raw.root, refused)
 
 
-def _joined(cohort: Cohort, labels: Source, on: str | None, columns: Mapping[str, str]) -> Cohort:
-    other = cohort_of(sources.open_source(labels), columns)
+def _joined(cohort: Cohort, labels: Source, on: str | None, columns: Mapping[str, str], form: str) -> Cohort:
+    other = cohort_of(sources.open_source(labels), columns, with_files=False)
+    if form == "scans":
+        joined, matched = labelled.joined(cohort, other, on)
+        unused = len(other) - joined.table[labelled.KEY].n_unique()
+        facts = {"rows_without_label": len(cohort) - int(matched["matched"]), "labels_without_row": max(0, unused)}
+        return _told(joined, {"labels": other.lineage[0].detail["source"], **matched, **facts})
     here, there = [c.name for c in cohort.columns], [c.name for c in other.columns]
     if on is None:
         shared = [n for n in here if n in there]
@@ -131,14 +143,16 @@ def _joined(cohort: Cohort, labels: Source, on: str | None, columns: Mapping[str
     joined = cohort.join(other, on=on)
     unmatched = len(cohort) - int(ours.is_in(theirs.drop_nulls().implode()).sum())
     unused = len(other) - int(theirs.is_in(ours.drop_nulls().implode()).sum())
+    return _told(
+        joined,
+        {"labels": other.lineage[0].detail["source"], "rows_without_label": unmatched, "labels_without_row": unused},
+    )
+
+
+def _told(joined: Cohort, detail: dict[str, Any]) -> Cohort:
+    """The cohort with more said about its last step."""
     last = joined.lineage[-1]
-    detail = {
-        **last.detail,
-        "labels": other.lineage[0].detail["source"],
-        "rows_without_label": unmatched,
-        "labels_without_row": unused,
-    }
-    return replace(joined, lineage=(*joined.lineage[:-1], replace(last, detail=detail)))
+    return replace(joined, lineage=(*joined.lineage[:-1], replace(last, detail={**last.detail, **detail})))
 
 
 def _kind(values: pl.Series) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,9 +29,21 @@ READERS = {
     "frame": "osler.adapters.frames:to_polars",
     "excel": "osler.adapters.excel:read_sheet",
     "molecules": "osler.adapters.rdkit.files:read_molecules",
+    "scans": "osler.adapters.imaging.folder:read_folder",
     "molecules in blocks": "osler.adapters.rdkit.files:molecule_blocks",
 }
 
+_HOW = "how it was scanned, which may tell the target by chance: make it an input if it should be known"
+#: Columns of a folder of scans → modality, role and why.
+_SCANS = {
+    "file": ("category", "id", "the path of the row's file or folder"), "series": ("category", "id", "the series' identifier"),
+    "image": ("image", "input", "what the folder holds"), "volume": ("volume", "input", "what the folder holds"),
+    "patient": ("category", "unit", "the patient's identifier in the headers"),
+    "institution": ("category", "site", "the place in the headers"), "manufacturer": ("category", "site", "the scanner's maker in the headers"),
+    "study_date": ("date", "time", "the study's date in the headers"),
+    **{name: ("category", "ignore", _HOW) for name in ("scanner", "scan_modality", "body_part", "view", "laterality")},
+    "slices": ("number", "ignore", _HOW),
+}  # fmt: skip
 _EXCEL = (".xlsx", ".xls", ".xlsb", ".xlsm", ".ods")
 _JSON = (".jsonl", ".ndjson", ".json")
 _MOLECULES = (".smi", ".smiles", ".sdf", ".sd", ".mol", ".mol2")
@@ -44,13 +56,14 @@ class Raw:
     Attributes:
         table: cells as text or in the source's own types; may hold `_row`.
         name: what to call the source in messages: a file name, never a folder or a password.
-        format: "csv", "parquet", "arrow", "json lines", "excel", "molecules", "sequences", "database", "frame" or
-            "cohort".
+        format: "csv", "parquet", "arrow", "json lines", "excel", "molecules", "sequences", "scans", "database",
+            "frame" or "cohort".
         refused: the ledger of rows that could not be read.
         notes: decisions (encoding, delimiter, sheet) for the lineage.
         root: the folder of the source, where relative paths in cells start.
         cohort: the finished cohort, if the source was one.
         readable: columns of molecules whose every cell was read once and found to be one.
+        kinds: column → its meaning, where the source itself says it.
     """
 
     table: pl.DataFrame
@@ -61,6 +74,7 @@ class Raw:
     root: Path | None = None
     cohort: Cohort | None = None
     readable: frozenset[str] = frozenset()
+    kinds: Mapping[str, Column] = field(default_factory=dict)
 
 
 #: Told (stage, done, total) of what takes long; a total of 0 is not known.
@@ -296,10 +310,7 @@ def _database(address: str) -> Raw:
 def _folder(path: Path) -> Raw:
     described, data = path / "cohort.json", path / "cohort.parquet"
     if not described.is_file() or not data.is_file():
-        raise ReadError(
-            f"folder '{path.name}' must hold cohort.json and cohort.parquet, it does not: name a file in it",
-            "read-format",
-        )
+        return _scans(path)
     text = b"".join(limits.unpack(described, 256 << 20))
     limits.json_depth(text)
     guard.reads_safely(data, "parquet")
@@ -324,3 +335,17 @@ def _folder(path: Path) -> Raw:
         )
         cohort = Cohort(table, columns, lineage, path.resolve(), refused)
     return Raw(table, path.name, "cohort", cohort=cohort)
+
+
+def _scans(path: Path) -> Raw:
+    """A folder of pictures and scans: one row per picture, series or volume."""
+    rows, refused, notes = registry.load(READERS, "readers", "scans")(path)
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    kinds = {
+        name: Column(name, modality, role, reason=reason)
+        for name, (modality, role, reason) in _SCANS.items()
+        if name in table.columns and (role == "input" or table[name].drop_nulls().n_unique() > 1)
+    }
+    if "institution" in kinds and "manufacturer" in kinds:
+        kinds["manufacturer"] = Column("manufacturer", "category", "ignore", reason=_HOW)
+    return Raw(table, path.name, "scans", _ledger(refused), dict(notes), path.resolve(), kinds=kinds)

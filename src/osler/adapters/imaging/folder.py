@@ -1,0 +1,129 @@
+"""A folder of pictures, volumes and DICOM files as a table: one row per picture or per series, with what matters of the headers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from osler.adapters.imaging import dicom_read, dicom_series, scan
+from osler.errors import InputError, LimitError, ReadError
+
+#: Most files below a folder that are looked at, and how deep folders may nest.
+MAX_FILES, MAX_DEPTH = 500_000, 24
+#: Columns taken from DICOM headers: attribute → name. Names, birth dates and free texts are never taken.
+_FACTS = {
+    "PatientID": "patient", "SeriesInstanceUID": "series", "Manufacturer": "manufacturer", "ManufacturerModelName": "scanner",
+    "InstitutionName": "institution", "StudyDate": "study_date", "Modality": "scan_modality", "BodyPartExamined": "body_part",
+    "ViewPosition": "view", "Laterality": "laterality",
+}  # fmt: skip
+#: Why a stack of files may be pictures after all.
+_PICTURES = frozenset({"series-few", "series-geometry"})
+
+Row = dict[str, Any]
+
+
+def read_folder(root: Path) -> tuple[list[Row], list[tuple[int, str]], dict[str, int]]:
+    """Rows, the ledger of what was left out as (row, reason), and counts for the lineage.
+
+    A row has `file` (path below the folder), `image` or `volume` (the reference), for volumes `slices`, and for DICOM the columns
+    above. Rows are numbered in the order of folders and names, those left out with them.
+
+    Raises:
+        ReadError: no picture and no scan is in the folder (code `image-format`). LimitError: too many files.
+    """
+    rows: list[Row] = []
+    refused: list[tuple[int, str]] = []
+    counts = {"files": 0, "other_files": 0}
+    for folder, paths in _folders(root):
+        dicom = []
+        for path in paths:
+            counts["files"] += 1
+            try:
+                kind = scan.kind_of(path)
+                if kind == "dicom":
+                    dicom.append((path, dicom_read.attributes(path)))
+                    continue
+                if kind == "picture" and "#" not in path.name:
+                    _check_pages(path)
+            except (InputError, OSError) as error:
+                if path.name.lower().endswith((*scan.PICTURES, *scan.VOLUMES, *scan.DICOM)):
+                    refused.append((len(rows) + len(refused) + 1, _why(error)))
+                else:
+                    counts["other_files"] += 1
+                continue
+            if kind == "stack" or path.name.lower().endswith(".raw"):
+                counts["other_files"] += 1
+                continue
+            name = path.relative_to(root).as_posix()
+            rows.append({"_row": len(rows) + len(refused) + 1, "file": name, "image" if kind == "picture" else "volume": name})
+        _add_dicom(root, folder, dicom, rows, refused)
+    if not rows:
+        why = f": {refused[0][1]}" if refused else ""
+        raise ReadError(f"folder '{root.name}' must hold pictures, scans or a saved cohort, it holds none that can be read{why}", "image-format")
+    return rows, refused, {**counts, "pictures": sum("image" in r for r in rows), "volumes": sum("volume" in r for r in rows)}
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Every folder below the root with its files, in order of names; links are not followed, hidden files are passed over.
+
+    Raises:
+        LimitError: more files or deeper folders than are looked at.
+    """
+    seen = 0
+    for at, folders, files in os.walk(root, followlinks=False):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        here = Path(at)
+        if len(here.relative_to(root).parts) > MAX_DEPTH:
+            raise LimitError(f"folders below '{root.name}' must nest at most {MAX_DEPTH} deep, they nest deeper: name one of them", "limit-depth")
+        paths = [here / f for f in sorted(files) if not f.startswith(".") and f != "DICOMDIR"]
+        seen += len(paths)
+        if seen > MAX_FILES:
+            raise LimitError(f"folder '{root.name}' must hold at most {MAX_FILES:,} files, it holds more: name a folder below it")
+        yield here, [p for p in paths if p.is_file() and not p.is_symlink()]
+
+
+def _check_pages(path: Path) -> None:
+    """Refuse a picture whose header cannot be read; pages of a TIFF are not rows, so one of several pages is refused too."""
+    scan.header(path.name, path.parent)
+
+
+def _why(error: Exception) -> str:
+    """A reason without a file's name, which may be a patient's."""
+    from osler.errors import CODES
+
+    code = getattr(error, "code", "system")
+    return f"{CODES[code]} ({code})"
+
+
+def _add_dicom(root: Path, folder: Path, found: list[tuple[Path, Row]], rows: list[Row], refused: list[tuple[int, str]]) -> None:
+    """Series of one folder: volumes where they can be, pictures where single files are, the rest in the ledger."""
+    if not found:
+        return
+    where = folder.relative_to(root).as_posix()
+    for _ in (head for _, head in found if not head.get("Rows")):
+        refused.append((len(rows) + len(refused) + 1, _why(ReadError("no pixels", "image-pixels"))))
+    stacks = dicom_series.stacks(found, folder.name)
+    alone = len(stacks) == 1
+    for stack in stacks:
+        facts = _facts(stack.heads[0])
+        if not stack.code and len(stack.paths) > 1:
+            n_parts = sum(s.uid == stack.uid for s in stacks)
+            reference = where if alone and where != "." else f"{where}#{stack.uid}" + (f"/{stack.part}" if n_parts > 1 else "")
+            rows.append({"_row": len(rows) + len(refused) + 1, "file": where, "volume": reference, "slices": len(stack.paths), **facts})
+        elif not stack.code or stack.code in _PICTURES:
+            for path, head in zip(stack.paths, stack.heads):
+                name = path.relative_to(root).as_posix()
+                kind = "volume" if head.get("NumberOfFrames", 1) > 1 else "image"
+                rows.append({"_row": len(rows) + len(refused) + 1, "file": name, kind: name, **_facts(head)})
+        else:
+            refused.append((len(rows) + len(refused) + 1, f"{_why(ReadError('', stack.code))}, {len(stack.paths)} files"))
+
+
+def _facts(head: Row) -> Row:
+    out = {name: str(head[attribute]) for attribute, name in _FACTS.items() if head.get(attribute)}
+    date = out.get("study_date", "")
+    if date:
+        out["study_date"] = f"{date[:4]}-{date[4:6]}-{date[6:8]}" if len(date) == 8 and date.isdigit() else date
+    return out
