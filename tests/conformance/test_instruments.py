@@ -19,7 +19,7 @@ from osler.instruments.base import Findings, Instrument
 
 NAMES = sorted(instruments.INDEX)
 #: Instruments whose input is more than a table of patients: their own tests run the contract on what they need.
-OWN_INPUT = {"dock", "measure", "mesh"}
+OWN_INPUT = {"dock", "measure", "mesh", "quality"}
 ROOT = Path(__file__).parents[2]
 
 

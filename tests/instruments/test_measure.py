@@ -129,6 +129,14 @@ def test_the_mask_is_found_by_its_name_too(folder):
     assert Measure().run(cohort, MeasureOptions()).cohort.values("voxels")[0] == 74
 
 
+def test_a_mask_that_was_read_as_a_volume_is_not_its_own_image(folder):
+    columns = (Column("mask", "volume"), Column("ct", "volume"))
+    cohort = Cohort(pl.DataFrame({"mask": ["tumour.nii.gz"], "ct": ["ct.nii.gz"]}), columns, root=folder)
+    assert Measure().run(cohort, MeasureOptions()).cohort.values("maximum")[0] == 6
+    alone = Cohort(pl.DataFrame({"mask": ["tumour.nii.gz"]}), columns[:1], root=folder)
+    assert "maximum" not in Measure().run(alone, MeasureOptions()).cohort.table.columns
+
+
 def test_no_path_leaves_the_folder(folder, tmp_path):
     saved(tmp_path / "outside.nii", PHANTOM > 0, steps(1, 1, 1))
     with pytest.raises(ReadError, match="folder"):

@@ -40,6 +40,7 @@ INSTRUMENTS: dict[str, str] = {
     "dock": "dock molecules into a protein structure, with checks and contacts of every pose",
     "measure": "size, shape and intensities of marked regions of scans, and their growth",
     "mesh": "surfaces of marked regions as STL, OBJ, PLY or GLB",
+    "quality": "noise, blur, motion, cut and clipped scans, with a contact sheet",
 }
 
 

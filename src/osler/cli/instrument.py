@@ -16,6 +16,7 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 OF_FILES = {
     "measure": "osler.cli.measure:measure",
     "mesh": "osler.cli.mesh:mesh",
+    "quality": "osler.cli.quality:quality",
 }
 
 

@@ -12,6 +12,7 @@ INDEX = {
     "dock": "osler.instruments.dock:Dock",
     "measure": "osler.instruments.measure:Measure",
     "mesh": "osler.instruments.mesh:Mesh",
+    "quality": "osler.instruments.quality:Quality",
 }
 
 

@@ -35,18 +35,17 @@ def is_table(path: str) -> bool:
     return "://" in path or name.endswith(TABLES) or (Path(path) / "cohort.json").is_file()
 
 
-def column_of(cohort: Cohort, named: str, modalities: Sequence[str], usual: Sequence[str]) -> str | None:
-    """The named column; else the first of a modality, else the first with a usual name, else None.
+def column_of(cohort: Cohort, named: str, modalities: Sequence[str], usual: Sequence[str], besides: str | None = None) -> str | None:
+    """The named column; else the first of a modality, else the first with a usual name, else None; never the column `besides`.
 
     Raises:
         ColumnError: the named column is not in the table.
     """
     if named:
         return cohort.column(named).name
-    for column in cohort.columns:
-        if column.modality in modalities:
-            return column.name
-    return next((c.name for c in cohort.columns if c.name.lower() in usual), None)
+    free = [c for c in cohort.columns if c.name != besides]
+    fitting = [c for c in free if c.modality in modalities] or [c for c in free if c.name.lower() in usual]
+    return fitting[0].name if fitting else None
 
 
 def needed(found: str | None, what: str, option: str) -> str:
@@ -112,6 +111,12 @@ def same_geometry(image: Scan, mask: Scan) -> None:
     off = np.linalg.norm(((image.affine - mask.affine) @ ends)[:3], axis=0).max()
     if off > 0.1 * mask.spacing.min():
         raise InputError(f"a mask must lie where its image lies, it lies up to {off:.1f} mm elsewhere: resample it", "mask-geometry")
+
+
+def free_name(cohort: Cohort, name: str) -> str:
+    """The name of a new column, with `measured_` in front if the table has that name already, and a number if it has that too."""
+    held = {c.name for c in cohort.columns}
+    return next(n for n in (name, f"measured_{name}", *(f"measured_{name}_{k}" for k in range(2, 1000))) if n not in held)
 
 
 def refused(error: OslerError) -> str:

@@ -69,7 +69,7 @@ class Measure(Instrument):
         if options.before or options.after:
             return _growth(cohort, options)
         mask = scans.needed(scans.column_of(cohort, options.mask, ("mask",), ("mask", "label", "segmentation")), "masks", "mask")
-        image = scans.column_of(cohort, options.image, ("image", "volume"), ("image", "volume", "scan"))
+        image = scans.column_of(cohort, options.image, ("image", "volume"), ("image", "volume", "scan"), mask)
         lines: list[dict[str, Any]] = []
         failed: list[InputError] = []
         for position, (one, other) in scans.cells(cohort, mask, image):
@@ -192,19 +192,13 @@ def _finished(cohort: Cohort, lines: list[dict[str, Any]], failed: list[InputErr
     out = cohort.take(np.array([line["position"] for line in lines], dtype=np.int64))
     names = list(dict.fromkeys(name for line in lines for name in line if name not in ("position", "notes")))
     for name in [*names, "notes"]:
-        column = _free(cohort, "region" if name == "label" else name)
+        column = scans.free_name(cohort, "region" if name == "label" else name)
         values = pl.Series([_cell(line.get(name)) for line in lines], dtype=_kind(name))
         modality = {pl.String: "text", pl.Boolean: "boolean"}.get(_kind(name), "number")
         role = "ignore" if name in ("label", "notes", "pixel_mm", "long_axis_slice") else "input"
         out = out.with_column(values, Column(column, modality, role, _unit(name), reason="osler measure"))
     done = Step(step, len(cohort), len(lines), {k: v for k, v in facts.items() if isinstance(v, (int, float, str))})
     return Findings(Cohort(out.table, out.columns, (*out.lineage, done), out.root, out.refusals), facts)
-
-
-def _free(cohort: Cohort, name: str) -> str:
-    """A name that the table does not have yet."""
-    held = {c.name for c in cohort.columns}
-    return next(n for n in (name, f"measured_{name}", *(f"measured_{name}_{k}" for k in range(2, 1000))) if n not in held)
 
 
 def _kind(name: str) -> Any:
