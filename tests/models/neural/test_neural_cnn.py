@@ -19,7 +19,8 @@ from osler.models.neural.augmenting import augmented
 from osler.models.neural.checkpoint import Checkpoint
 from osler.models.neural.cnn import Cnn, CnnOptions
 from osler.models.neural.convolutions import NETWORKS, BatchNorm, ConvolutionalEncoder
-from osler.models.neural.loop import learning_rate
+from osler.models.neural.heads import head_of
+from osler.models.neural.loop import Feed, learning_rate
 from osler.models.neural.rows import Rows
 from tests.models.neural.planted_blocks import auroc, binary, blob_images, numbers
 
@@ -327,3 +328,40 @@ def test_weights_that_do_not_fit_are_named(rng, tmp_path):
     tensors.write(tmp_path / "model.safetensors", body(params), {})
     with pytest.raises(OptionError, match="there is none"):
         Cnn(replace(RESIDUAL, weights=str(tmp_path))).fit(table, np.random.default_rng(0))
+
+
+# -- who augments ---------------------------------------------------------------------------------------------------
+
+
+class Watched:
+    """Rows that note how they were asked for; a generator asks a column to augment."""
+
+    def __init__(self, rows: Encoded, seen: list[bool]) -> None:
+        self.rows, self.seen = rows, seen
+        self.target, self.groups = rows.target, rows.groups
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def all(self) -> Encoded:
+        return self.rows
+
+    def take(self, rows: np.ndarray) -> Watched:
+        return Watched(self.rows.take(rows), self.seen)
+
+    def slices(self, size: int, rng: np.random.Generator | None = None) -> object:
+        self.seen.append(rng is not None)
+        return self.rows.slices(size, rng)
+
+
+def test_pictures_too_large_to_keep_are_changed_once_and_not_by_their_column(small, monkeypatch):
+    rows, _ = small
+    monkeypatch.setattr(pictures, "KEPT", 0)
+    seen: list[bool] = []
+    branch = branches_of(small[1])
+    feed = Feed(Watched(rows, seen), branch, head_of(rows.target, "none", 0.0, 1), torch.device("cpu"), False)
+    drawn = [int(len(target["y"])) for _, target in feed.slices(16, np.random.default_rng(0))]
+    assert drawn == [16, 16, 16, 12]
+    assert seen == []
+    assert [len(t["y"]) for _, t in feed.slices(32, None)] == [32, 28]
+    assert seen == [False]

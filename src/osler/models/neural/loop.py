@@ -49,8 +49,7 @@ class Feed:
     def slices(self, size: int, rng: np.random.Generator | None) -> Iterator[Slice]:
         """All rows once, `size` at a time, shuffled if a generator is given."""
         if self.kept is None:
-            for part in self.batches.slices(size, rng):
-                yield self._encode(part)
+            yield from self._encoded(size, rng)
             return
         order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
         inputs, target = self.kept
@@ -58,6 +57,16 @@ class Feed:
             rows = order[start : start + size]
             at = torch.from_numpy(rows).to(self.device)
             yield inputs.take(rows), {k: v[at] for k, v in target.items()}
+
+    def _encoded(self, size: int, rng: np.random.Generator | None) -> Iterator[Slice]:
+        """Rows encoded as they are needed; convolutions augment pictures themselves, so that a column does not do it too."""
+        if rng is None or not any(b.encoder == pictures.ENCODER for b in self.branches):
+            for part in self.batches.slices(size, rng):
+                yield self._encode(part)
+            return
+        order = rng.permutation(len(self))
+        for start in range(0, len(order), size):
+            yield self._encode(self.batches.take(order[start : start + size]).all())
 
     def _keep(self, part: Encoded) -> tuple[Rows, dict[str, torch.Tensor]]:
         rows = Rows(self.branches, part.blocks, self.device)
