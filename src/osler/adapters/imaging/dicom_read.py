@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import warnings
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from osler import registry
 from osler.adapters.imaging.dicom_tags import DEFLATED, EXPLICIT, IMPLICIT, WANTED, meta, typed, walk
@@ -49,7 +50,7 @@ def dataset(path: Path, with_pixels: bool = True) -> Any:
         ReadError: the file is no DICOM, or damaged.
         LimitError: it is larger, or unpacks to more, than is safe.
     """
-    pydicom = registry.optional("pydicom", "imaging")
+    pydicom = _library()
     size = path.stat().st_size
     if size > MAX_FILE:
         raise LimitError(f"'{path.name}' must be at most {MAX_FILE >> 30} GiB, it is larger: split its frames into files")
@@ -62,7 +63,8 @@ def dataset(path: Path, with_pixels: bool = True) -> Any:
             start, syntax = _meta_end(head) if has_preamble else (0, "")
             if syntax == DEFLATED:
                 return _inflated(path, start, pydicom)
-            found = pydicom.dcmread(path, force=not has_preamble, stop_before_pixels=not with_pixels)
+            with path.open("rb") as raw:
+                found = pydicom.dcmread(_Clamped(raw, size), force=not has_preamble, stop_before_pixels=not with_pixels)
             found.syntax = _syntax(found, head)
     except (OslerError, MemoryError):
         raise
@@ -73,6 +75,26 @@ def dataset(path: Path, with_pixels: bool = True) -> Any:
     if not has_preamble and "Rows" not in found and "SOPClassUID" not in found:
         raise ReadError(f"'{path.name}' must be a DICOM file, it is none: name a picture or a scan", "image-format")
     return found
+
+
+def _library() -> Any:
+    """pydicom, whose log is turned off: it quotes values of patients."""
+    pydicom = registry.optional("pydicom", "imaging")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    return pydicom
+
+
+class _Clamped:
+    """A file that reserves no more for a read than it still holds, whatever length a header claims."""
+
+    def __init__(self, raw: IO[bytes], size: int) -> None:
+        self._raw, self._size = raw, size
+        self.tell, self.seek, self.close, self.name = raw.tell, raw.seek, raw.close, ""
+
+    def read(self, n: int = -1) -> bytes:
+        """At most n bytes, and at most what is left."""
+        left = max(0, self._size - self._raw.tell())
+        return self._raw.read(left if n < 0 else min(n, left))
 
 
 def _syntax(found: Any, head: bytes) -> str:
@@ -129,6 +151,12 @@ def inflate(packed: bytes, name: str, cap: int = MAX_FILE) -> bytes:
 
 def from_dataset(found: Any) -> dict[str, Any]:
     """The wanted attributes of a pydicom dataset, by keyword; what is empty or malformed is left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _wanted(found)
+
+
+def _wanted(found: Any) -> dict[str, Any]:
     out: dict[str, Any] = {"syntax": found.syntax}
     for name, (tag, kind) in WANTED.items():
         value = _value(found, tag, kind)

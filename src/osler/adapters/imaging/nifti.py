@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ def read(path: Path, index: int | None = None) -> Scan:
         ReadError: no NIfTI file (`image-format`), too few values (`image-truncated`). LimitError: it claims or unpacks too much.
     """
     nibabel = registry.optional("nibabel", "imaging")
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
     data = b"".join(limits.unpack(path, 4 * MAX_VALUES + (1 << 20)))
     kind = nibabel.Nifti2Image if data[:4] in (b"\x1c\x02\0\0", b"\0\0\x02\x1c") else nibabel.Nifti1Image
     try:

@@ -6,6 +6,8 @@ A reference is a path relative to the folder of the table, with an optional `#pa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -132,16 +134,27 @@ def read(reference: str, root: Path | None, dims: int | None = None) -> Scan:
     """
     path, fragment = parts(reference, root)
     kind = kind_of(path)
-    try:
+    with _whole(path, kind):
         found = _read(kind, path, fragment, dims)
-    except (OslerError, MemoryError):
-        raise
-    except (ValueError, TypeError, KeyError, IndexError, OSError, EOFError, ArithmeticError, AttributeError, SyntaxError) as error:
-        raise ReadError(f"'{path.name}' must be a whole {_WORDS[kind]}, it is damaged: export it again", "image-format") from error
     if dims is not None and found.dims != dims:
         wanted, is_there = ("a picture", "a volume") if dims == 2 else ("a volume", "a picture")
         raise ReadError(f"'{path.name}' must be {wanted}, it is {is_there}: declare the column as the other kind", "image-dims")
     return found
+
+
+@contextmanager
+def _whole(path: Path, kind: str) -> Iterator[None]:
+    """Any failure of a parser on a damaged file as one typed sentence.
+
+    Raises:
+        ReadError: the parser failed (code `image-format`).
+    """
+    try:
+        yield
+    except (OslerError, MemoryError, NameError, AssertionError):
+        raise
+    except Exception as error:
+        raise ReadError(f"'{path.name}' must be a whole {_WORDS[kind]}, it is damaged: export it again", "image-format") from error
 
 
 _WORDS = {
@@ -197,6 +210,11 @@ def header(reference: str, root: Path | None) -> Facts:
     """
     path, fragment = parts(reference, root)
     kind = kind_of(path)
+    with _whole(path, kind):
+        return _header(kind, path, fragment)
+
+
+def _header(kind: str, path: Path, fragment: str) -> Facts:
     if kind == "series":
         from osler.adapters.imaging import dicom_series
 
@@ -211,7 +229,7 @@ def header(reference: str, root: Path | None) -> Facts:
         from osler.adapters.imaging import pictures
 
         return Facts(pictures.shape(path, _index(fragment, path.name)), (float("nan"),) * 2, kind)
-    found = read(reference, root)
+    found = _read(kind, path, fragment, None)
     return Facts(found.values.shape, tuple(float(s) for s in found.spacing), kind)
 
 

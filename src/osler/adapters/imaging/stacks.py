@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def _npz(path: Path, member: str) -> np.ndarray:
                 while data := stream.read(limits.STEP):
                     meter.add(len(data))
                     parts.append(data)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise ReadError(f"'{path.name}' must be a whole .npz file, it is damaged: copy it again", "image-truncated") from error
     data = b"".join(parts)
     shape, order, dtype, start = _npy_header(data[:_NPY_HEADER], path.name)
