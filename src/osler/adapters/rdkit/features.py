@@ -79,26 +79,29 @@ def molecules(texts: Sequence[str | None], policy: Policy, kind: str = "smiles")
 
 def read(text: str, policy: Policy, kind: str = "smiles") -> tuple[Any | None, str, tuple[str, ...]]:
     """One standardised molecule, or None and the reason, and what the policy changed; the last ones are kept."""
-    if kind == "auto":
-        kind = "inchi" if text.startswith("InChI=") else "smiles"
     key = (text, kind, policy.words)
     with _LOCK:
         known = _READ.get(key)
     if known is not None:
         return known
-    found = parse(text, kind)
-    if found.mol is None:
-        answer = (None, found.reason, ())
-    elif is_standard(text, kind, policy):
-        answer = (found.mol, "", ())
-    else:
-        mol, changes = standardise(found.mol, policy)
-        answer = (mol, "", changes) if mol is not None else (None, MIXTURE, ())
+    answer = _understood(text, policy, kind)
     with _LOCK:
         _READ[key] = answer
-        while len(_READ) > (_BATCH if _ahead else MAX_MOLECULES):
+        while len(_READ) > MAX_MOLECULES:
             _READ.popitem(last=False)
     return answer
+
+
+def _understood(text: str, policy: Policy, kind: str) -> tuple[Any | None, str, tuple[str, ...]]:
+    if kind == "auto":
+        kind = "inchi" if text.startswith("InChI=") else "smiles"
+    found = parse(text, kind)
+    if found.mol is None:
+        return None, found.reason, ()
+    if is_standard(text, kind, policy):
+        return found.mol, "", ()
+    mol, changes = standardise(found.mol, policy)
+    return (mol, "", changes) if mol is not None else (None, MIXTURE, ())
 
 
 def facts(texts: Sequence[str | None], policy: Policy, kind: str = "smiles") -> list[tuple[str, tuple[str, ...], int]]:
@@ -106,34 +109,36 @@ def facts(texts: Sequence[str | None], policy: Policy, kind: str = "smiles") -> 
     atoms.
     """
     setting = f"{kind} {policy.words}"
+    if _ahead:
+        return [
+            one for start in range(0, len(texts), _BATCH)
+            for one in _facts_ahead(texts[start : start + _BATCH], policy, kind, setting)
+        ]  # fmt: skip
     out = []
-    for start in range(0, len(texts), _BATCH):
-        batch = texts[start : start + _BATCH]
-        out += [_facts(text, policy, kind, setting) for text in batch]
-        if _ahead:
-            _work_ahead(batch, policy, kind, setting)
+    for text in texts:
+        key = (text, setting, "facts")
+        found = ("", (), 0) if text is None else _recall(key)
+        if found is None:
+            mol, reason, changes = read(text, policy, kind)
+            found = (reason, changes, mol.GetNumHeavyAtoms() if mol is not None else 0)
+            _keep(key, found)
+        out.append(found)
     return out
 
 
-def _facts(text: str | None, policy: Policy, kind: str, setting: str) -> tuple[str, tuple[str, ...], int]:
-    key = (text, setting, "facts")
-    found = ("", (), 0) if text is None else _recall(key)
-    if found is None:
-        mol, reason, changes = read(text, policy, kind)
-        found = (reason, changes, mol.GetNumHeavyAtoms() if mol is not None else 0)
-        _keep(key, found)
-    return found
-
-
-def _work_ahead(texts: Sequence[str | None], policy: Policy, kind: str, setting: str) -> None:
-    """Features of molecules that were read this moment, while they lie in a near cache."""
-    there = {text: mol for text in texts if text is not None and (mol := read(text, policy, kind)[0]) is not None}
-    if not there:
-        return
-    whole = np.hstack(computed(list(there.values()), _ahead))
-    if len(_AHEAD) + len(there) > MOST_AHEAD:
-        _AHEAD.clear()
-    _AHEAD.update({(text, setting): (whole, row) for row, text in enumerate(there)})
+def _facts_ahead(
+    texts: Sequence[str | None], policy: Policy, kind: str, setting: str
+) -> list[tuple[str, tuple[str, ...], int]]:
+    """The facts of some texts, and their molecules' features while they lie in a near cache; then the molecules are let go."""
+    found = {text: _understood(text, policy, kind) for text in dict.fromkeys(texts) if text is not None}
+    there = {text: mol for text, (mol, _, _) in found.items() if mol is not None}
+    if there:
+        whole = np.hstack(computed(list(there.values()), _ahead))
+        if len(_AHEAD) + len(there) > MOST_AHEAD:
+            _AHEAD.clear()
+        _AHEAD.update({(text, setting): (whole, row) for row, text in enumerate(there)})
+    told = {text: (why, changes, mol.GetNumHeavyAtoms() if mol is not None else 0) for text, (mol, why, changes) in found.items()}
+    return [("", (), 0) if text is None else told[text] for text in texts]
 
 
 def dense(texts: Sequence[str | None], features: Sequence[str], policy: Policy, kind: str = "smiles") -> np.ndarray:
