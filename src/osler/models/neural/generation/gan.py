@@ -4,8 +4,9 @@ to write.
 The discrete step is learnt by REINFORCE without roll-outs: the critic scores each token from what stands before it,
 the return of a token is the discounted sum of the scores from there on, each less the mean score of all tokens, and the mean
 over the batch at the same place is subtracted. Without the first subtraction a loss whose scores are all below zero would pay
-for ending early, and its generator would write ever shorter molecules. C. de Masson d'Autume et al., Training language GANs from scratch, NeurIPS 2019; R. Williams, Machine
-Learning 8:229 (1992).
+for ending early, and its generator would write ever shorter molecules.
+
+C. de Masson d'Autume et al., Training language GANs from scratch, NeurIPS 2019; R. Williams, Machine Learning 8:229 (1992).
 """
 
 from __future__ import annotations
