@@ -204,7 +204,7 @@ def test_batch_norm_answers_by_kept_statistics():
 
 
 @pytest.mark.parametrize("shape", [(6, 1, 20, 17), (5, 2, 9, 12, 10)])
-@pytest.mark.parametrize("kind", ["none", "light", "full"])
+@pytest.mark.parametrize("kind", ["none", "light", "full", "strong"])
 def test_augmentation_keeps_shapes_and_follows_its_generator(kind, shape):
     torch.manual_seed(1)
     x = torch.randn(shape)
@@ -225,6 +225,17 @@ def test_light_augmentation_moves_by_a_fourteenth_at_most():
     rows, columns = at // 28 - 14, at % 28 - 14
     for moved in (rows, columns):
         assert sorted(set(moved.tolist())) == [-2, -1, 0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", ["full", "strong"])
+def test_augmentation_leaves_the_middle_about_where_it_was(kind):
+    # a turn, stretches about the middle and small moves: on average the bright middle of a row stays the brightest place
+    x = torch.zeros(300, 1, 24, 36)
+    x[:, :, 9:15, 15:21] = 3.0
+    torch.manual_seed(0)
+    found = augmented(x, kind).mean(0)[0]
+    assert found[11:13, 17:19].mean() > found[:4].mean() + 0.5
+    assert found[11:13, 17:19].mean() > found[:, :6].mean() + 0.5
 
 
 def test_the_published_residual_network_has_its_published_shapes():

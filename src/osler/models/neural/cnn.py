@@ -10,7 +10,7 @@ from osler.models.neural.network import Network, NetworkOptions
 
 CHOICES = {
     "kind": ("plain", "resnet", "densenet"),
-    "augment": ("none", "light", "full"),
+    "augment": ("none", "light", "full", "strong"),
     "normalise": ("none", "image", "equalise"),
 }
 
@@ -26,7 +26,8 @@ class CnnOptions(NetworkOptions):
         filters: channels of the first stage; they double with every halving, up to eight times.
         blocks: of every stage: convolutions (`plain`), residual blocks (`resnet`) or pairs of layers (`densenet`).
         stages: halvings; 0: until the longest side is four or less, five at most.
-        augment: `none`, `light` (moved) or `full` (turned, stretched, moved, toned, partly wiped); see `augmenting`.
+        augment: `none`, `light` (moved) or `full` (turned, stretched, moved, toned, partly wiped) or `strong`
+            (more of it, each axis by itself, blurred or sharpened: for pictures of several devices); see `augmenting`.
         normalise: intensities of each picture by itself: `none`, `image` (its own mean and spread) or `equalise` (ranks).
         channels_last: the order in memory that convolutions on processors are fastest in.
         weights: a folder with the weights of an encoder of the same kind and shape to start from (`*.safetensors`), or "".
@@ -68,7 +69,7 @@ class Cnn(Network):
     Options: ClassVar[type] = CnnOptions
     space: ClassVar[dict[str, tuple[Any, ...]]] = {
         "learning_rate": ("log", 0.001, 0.01), "filters": ("choice", 8, 16, 24, 32), "dropout": ("float", 0.0, 0.5),
-        "augment": ("choice", "light", "full"), "normalise": ("choice", "none", "image", "equalise"),
+        "augment": ("choice", "light", "full", "strong"), "normalise": ("choice", "none", "image", "equalise"),
     }  # fmt: skip
 
     def architecture(self) -> dict[str, Any]:
