@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from osler.cohort import check, dates
+from osler.cohort import check, dates, sources
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW, Column
 from osler.cohort.read import read
@@ -32,8 +32,10 @@ def predict(run: Run | Predictor | str | Path, source: Cohort | str | Path) -> C
         ColumnError: none of the predictor's columns is there; the nearest names are suggested.
     """
     predictor = open_predictor(run)
-    known = {c.name: c.modality for c in predictor.inputs}
-    cohort = source if isinstance(source, Cohort) else read(source, columns=known)
+    cohort = source
+    if not isinstance(source, Cohort):
+        raw = sources.open_source(source)
+        cohort = read(raw, columns={c.name: c.modality for c in predictor.inputs if c.name in raw.table.columns})
     with typed("reading a table in its terms"):
         cohort = as_trained(predictor, cohort)
     return predictor.predict(cohort)
