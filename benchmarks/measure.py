@@ -1,11 +1,11 @@
 """Measurements of five tumours beside the values that pyradiomics' authors publish for them, with the CPU time of each.
 
-    OSLER_DATA_MIRROR=... OMP_NUM_THREADS=1 python benchmarks/measure.py [--log benchmarks/logs/measure.txt]
+    OSLER_DATA_MIRROR=... OMP_NUM_THREADS=1 python benchmarks/measure.py [--peer PYTHON] [--log benchmarks/logs/measure.txt]
 
 The masks, three images and both tables of expected values are in `imaging/radiomics_tumour_nrrd.zip`. For each feature: the largest relative
 difference over the cases, and what differs where a definition does. pyradiomics adds 2000 to every value before energy and root mean square
 in these tables (its setting voxelArrayShift), and so does this script for those two. CPU seconds are of measuring alone (files are read before),
-the least of three. Where pyradiomics can be imported, it is timed beside.
+the least of three; with --peer, pyradiomics' shape and first-order features of the same cases are timed the same way.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import json
 import os
 import platform
+import subprocess
 import tempfile
 import time
 import zipfile
@@ -68,24 +70,18 @@ def timed(mask: object, image: object) -> tuple[dict, float]:
     return found, best
 
 
-def peer(folder: Path, case: str, has_image: bool) -> float | None:
-    """CPU seconds of pyradiomics for shape and first order, None where it is not installed."""
-    try:
-        from radiomics import featureextractor
-    except ImportError:
-        return None
-    tool = featureextractor.RadiomicsFeatureExtractor(binWidth=BIN_WIDTH, label=1)
-    tool.disableAllFeatures()
-    for name in ("shape", "firstorder") if has_image else ("shape",):
-        tool.enableFeatureClassByName(name)
-    label = folder / f"{case}_label.nrrd"
-    start = time.process_time()
-    tool.execute(str(folder / f"{case}_image.nrrd") if has_image else str(label), str(label))
-    return time.process_time() - start
+def peers(python: str | None, folder: Path) -> dict[str, float]:
+    """Case → CPU seconds of pyradiomics in an environment of its own; empty where none is named."""
+    if python is None:
+        return {}
+    script = Path(__file__).parent / "peers" / "pyradiomics_cases.py"
+    one = {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
+    done = subprocess.run([python, str(script), str(folder), *CASES], capture_output=True, text=True, check=True, env={**os.environ, **one})
+    return {found["case"]: found["seconds"] for found in map(json.loads, done.stdout.splitlines())}
 
 
-def compared(folder: Path, held: zipfile.ZipFile) -> list[str]:
-    """The lines of the log."""
+def compared(folder: Path, held: zipfile.ZipFile, theirs: dict[str, float]) -> list[str]:
+    """The lines of the log; `theirs` are CPU seconds of pyradiomics."""
     shapes, firsts = expected(held, "shape"), expected(held, "firstorder")
     off: dict[str, list[tuple[float, str]]] = {}
     lines = ["case      voxels  image  CPU s of all features  pyradiomics CPU s"]
@@ -93,8 +89,7 @@ def compared(folder: Path, held: zipfile.ZipFile) -> list[str]:
         mask = read(f"{case}_label.nrrd", folder)
         image = read(f"{case}_image.nrrd", folder) if (folder / f"{case}_image.nrrd").is_file() else None
         found, seconds = timed(mask, image)
-        theirs = peer(folder, case, image is not None)
-        lines.append(f"{case:<9} {found['voxels']:>6}  {'yes' if image else 'no':<5}  {seconds:>21.3f}  {f'{theirs:.3f}' if theirs else 'not installed':>17}")
+        lines.append(f"{case:<9} {found['voxels']:>6}  {'yes' if image else 'no':<5}  {seconds:>21.3f}  {f'{theirs[case]:.3f}' if theirs else 'not installed':>17}")
         for ours, name in SHAPE.items():
             off.setdefault(ours, []).append((abs(found[ours] / shapes[case][name] - 1), case))
         if image is not None:
@@ -127,6 +122,7 @@ def meshed(folder: Path) -> list[str]:
 def main() -> None:
     """Measure, print, write the log."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer", help="python of an environment that has pyradiomics")
     parser.add_argument("--log", type=Path)
     given = parser.parse_args()
     source = Path(os.environ["OSLER_DATA_MIRROR"]) / "imaging" / "radiomics_tumour_nrrd.zip"
@@ -136,7 +132,7 @@ def main() -> None:
             if member.endswith(".nrrd") and "/" not in member:
                 held.extract(member, folder)
         head = f"Measurements beside pyradiomics' expected values; one thread, Python {platform.python_version()}, {platform.machine()}"
-        text = "\n".join([head, "", *compared(folder, held), *meshed(folder)]) + "\n"
+        text = "\n".join([head, "", *compared(folder, held, peers(given.peer, folder)), *meshed(folder)]) + "\n"
     print(text, end="")
     if given.log:
         given.log.write_text(text)

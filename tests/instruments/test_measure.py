@@ -7,18 +7,20 @@ import io
 import json
 import os
 import zipfile
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
+from osler.adapters.imaging.scan import Scan
 from osler.cli import main
 from osler.cohort import ROW, Cohort, Column
 from osler.errors import ColumnError, InputError, LimitError, OptionError, ReadError
 from osler.instruments import scans
 from osler.instruments.measure import Measure, MeasureOptions
-from tests.instruments.solids import PHANTOM, box, ellipsoid, saved, steps
+from tests.instruments.solids import PHANTOM, box, ellipsoid, saved, steps, turned
 
 pytest.importorskip("skimage")
 pytest.importorskip("nibabel")
@@ -71,6 +73,34 @@ def test_it_repeats_itself_and_leaves_its_input_alone(folder):
     assert first.cohort.table.equals(second.cohort.table, null_equal=True)
     assert first.facts == second.facts
     assert cohort.table.equals(before, null_equal=True)
+
+
+@pytest.mark.parametrize("axes", list(permutations(range(3))))
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, -1, 1), (1, -1, -1), (-1, 1, 1)])
+def test_a_mask_stored_along_other_axes_is_laid_on_its_image(axes, signs):
+    """Each axis k of the stored mask runs along the image's axis axes[k], backwards where its sign is -1."""
+    affine = np.array([[0.7, 0.1, 0, 5], [-0.1, 0.8, 0, -3], [0, 0, 2.0, 7], [0, 0, 0, 1]])
+    values = np.random.default_rng(0).integers(0, 3, (1, 4, 5, 6)).astype(np.float32)
+    image = Scan(values, np.array([2.0, 0.8, 0.7]), affine)
+    to_image = np.eye(4)[:, [*axes, 3]] @ np.diag([*signs, 1.0])
+    stored = values[0].transpose(2, 1, 0).transpose(axes)
+    for k, sign in enumerate(signs):
+        if sign < 0:
+            stored = np.flip(stored, k)
+            to_image[axes[k], 3] = values.shape[::-1][axes[k]] - 1
+    mask = Scan(stored.transpose(2, 1, 0)[None], np.array([(0.7, 0.8, 2.0)[a] for a in axes][::-1]), affine @ to_image)
+    laid = scans.on_axes_of(mask, image)
+    scans.same_geometry(image, laid)
+    assert np.array_equal(laid.values, values)
+    assert laid.spacing == pytest.approx(image.spacing)
+
+
+def test_a_mask_at_an_angle_is_left_and_refused():
+    image = Scan(np.zeros((1, 4, 4, 4), dtype=np.float32), np.ones(3), np.eye(4))
+    mask = Scan(image.values, np.ones(3), turned(np.eye(4), 20))
+    assert scans.on_axes_of(mask, image) is mask
+    with pytest.raises(InputError, match="lies up to"):
+        scans.same_geometry(image, mask)
 
 
 def test_a_row_that_cannot_be_measured_says_why(folder):

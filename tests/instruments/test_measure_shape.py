@@ -185,6 +185,19 @@ def test_the_short_axis_is_perpendicular_and_of_the_same_slice():
     assert found.pixel == 1
 
 
+def test_a_region_in_its_box_is_the_same_region():
+    mask = np.zeros((20, 30, 40), dtype=bool)
+    mask[7:12, 9:20, 15:32] = ellipsoid((8, 5, 2), steps(1, 1, 1), margin=0)
+    affine = turned(steps(0.5, 0.6, 3), 20)
+    affine[:3, 3] = 4, 5, 6
+    whole, boxed = Region(mask, affine), Region.of(mask, affine)
+    assert boxed.mask.shape == (5, 11, 17)
+    assert boxed.first == (7, 9, 15)
+    assert boxed.places == pytest.approx(whole.places)
+    for name, value in shape_features(whole).items():
+        assert shape_features(boxed)[name] == pytest.approx(value, rel=1e-9), name
+
+
 def test_the_error_of_a_box_is_half_a_voxel_on_each_side():
     """Of a large box nearly 0.5 voxels per face: 2 * (ab + bc + ca) / 2."""
     corners, faces = surface(box((40, 50, 60)))

@@ -133,6 +133,19 @@ def test_smoothing_rounds_a_ball():
     assert np.array_equal(smoothed(corners, faces, 0), corners)
 
 
+def test_single_voxels_beside_a_large_part_survive_smoothing(tmp_path):
+    """An octahedron would shrink to nothing; it keeps its sixth of a voxel, and the large part its own volume."""
+    mask = np.pad(ellipsoid((9, 9, 9), steps(1, 1, 1)), ((0, 0), (0, 0), (0, 12)))
+    mask[11, 11, -3] = True
+    alone = mask.copy()
+    alone[:, :, :-4] = False
+    for values in (mask, alone):
+        line, _ = meshed(Path(saved(tmp_path / "voxel.nii", values, steps(1, 1, 1))), smooth=30)
+        assert abs(line["volume_change_percent"]) < 0.1
+        assert line["watertight"]
+        assert line["outward"]
+
+
 def test_normals_of_a_ball_point_away_from_its_centre():
     corners, faces = surface(ellipsoid((10, 10, 10), steps(1, 1, 1)))
     normals = vertex_normals(corners, faces)

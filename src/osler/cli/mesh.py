@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,15 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 def _mesh(path: str, out: Path, options: Any) -> int:
-    from dataclasses import replace
-
     from osler.cli.show import show_findings
     from osler.cohort.read import read
     from osler.engine.files import write_atomic
-    from osler.instruments.scans import files, is_table
+    from osler.instruments import scans
 
-    if is_table(path):
+    if scans.is_table(path):
         show_findings(Mesh().run(read(path), options), out)
         return 0
-    found = Mesh().run(files([{"mask": path}]), replace(options, kind=out.suffix[1:].lower() or options.kind))
+    found = Mesh().run(scans.files([{"mask": path}]), replace(options, kind=out.suffix[1:].lower() or options.kind))
     show_findings(found, None)
     for name, data in found.files.items():
         named = out if len(found.files) == 1 else out.with_name(f"{out.stem}_{name.rpartition('_')[2]}")

@@ -31,5 +31,5 @@ def _quality(images: list[str], out: Path | None, options: Any) -> int:
 _quality.__doc__ = f"{Quality.summary}\n\nExample: {Quality.example}"
 quality = flags_from(QualityOptions, _quality, [
     inspect.Parameter("images", _KEYWORD, annotation=list[str], default=typer.Argument(..., help="pictures, volumes or series; or one table")),
-    inspect.Parameter("out", _KEYWORD, annotation=Path | None, default=typer.Option(None, "--out", help="CSV or Parquet file, or a folder with the contact sheet")),
+    inspect.Parameter("out", _KEYWORD, annotation=Path | None, default=typer.Option(None, "--out", help="CSV, Parquet, or a folder with the sheet")),
 ])  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,16 +87,50 @@ def labels_of(mask: Scan, label: int) -> list[int]:
     """The labels of a mask in rising order, or the one asked for.
 
     Raises:
-        InputError: the mask is empty, or lacks the label. LimitError: it holds too many.
+        InputError: the mask is empty, or lacks the label. LimitError: it holds too many labels.
     """
-    held = [int(v) for v in np.unique(mask.values) if v > 0]
+    held = labels_held(mask)
     if not held:
         raise InputError("a mask must mark at least one voxel, it marks none: check that the right file is named")
     if label and label not in held:
         raise InputError(f"a mask must hold label {label}, it holds {', '.join(map(str, held[:8]))}: name one of those")
+    return [label] if label else held
+
+
+def labels_held(mask: Scan) -> list[int]:
+    """Every label above 0, in rising order.
+
+    Raises:
+        LimitError: there are too many.
+    """
+    values = mask.values[0]
+    if values.max() < 1 << 20:
+        held = np.flatnonzero(np.bincount(values.ravel().astype(np.int64)))
+    else:
+        held = np.unique(values)
+    held = [int(v) for v in held if v > 0]
     if len(held) > MOST_LABELS:
         raise LimitError(f"a mask must hold at most {MOST_LABELS} labels, it holds {len(held):,}: is it the image?")
-    return [label] if label else held
+    return held
+
+
+def on_axes_of(mask: Scan, image: Scan) -> Scan:
+    """The mask with its axes in the order and direction of the image's, where only these differ (a NIfTI mask of a DICOM series); no value is
+    changed. A mask that lies at an angle is given back as it is.
+    """
+    way = np.linalg.solve(image.affine[:3, :3], mask.affine[:3, :3])
+    turn = np.round(way)
+    if not np.allclose(way, turn, atol=0.01) or not np.array_equal(np.abs(turn).sum(axis=0), np.ones(3)) or abs(np.linalg.det(turn)) != 1:
+        return mask
+    source = np.abs(turn).argmax(axis=1)  # the mask's axis (x, y, z) that runs along each of the image's
+    sign = turn[np.arange(3), source]
+    values = np.transpose(mask.values, (0, *(3 - source[::-1])))
+    values = np.flip(values, [3 - i for i in range(3) if sign[i] < 0])
+    back = np.zeros((4, 4))
+    back[source, np.arange(3)] = sign
+    back[source, 3] = [mask.values.shape[3 - j] - 1 if s < 0 else 0 for j, s in zip(source, sign, strict=True)]
+    back[3, 3] = 1
+    return replace(mask, values=np.ascontiguousarray(values), affine=mask.affine @ back, spacing=mask.spacing[2 - source[::-1]])
 
 
 def same_geometry(image: Scan, mask: Scan) -> None:

@@ -108,6 +108,7 @@ def regions(mask: str | None, image: str | None, root: Path | None, options: Mea
     labels = scans.labels_of(marked, options.label)
     scan = read(image, root, dims=3) if image else None
     if scan is not None:
+        marked = scans.on_axes_of(marked, scan)
         scans.same_geometry(scan, marked)
     return [{"label": label, **measured(marked, label, scan, options.bin_width)} for label in labels]
 
@@ -118,14 +119,14 @@ def measured(mask: Scan, label: int, image: Scan | None, bin_width: float) -> di
     Raises:
         InputError: the image has no finite value there.
     """
-    region = Region(mask.values[0] == label, mask.affine)
+    inside = mask.values[0] == label
+    region = Region.of(inside, mask.affine)
     found: dict[str, Any] = shape_features(region)
-    found["touches_border"] = _touches(region.mask)
+    found["touches_border"] = _touches(inside)
     if image is not None:
-        values = image.values[0][region.mask]
-        places = np.argwhere(region.mask)[:, ::-1] @ region.steps.T
+        values = image.values[0][inside]
         found |= intensity_features(values, bin_width)
-        found |= joint_features(values, places, found["volume_mm3"])
+        found |= joint_features(values, region.places, found["volume_mm3"])
     return found
 
 
@@ -169,10 +170,8 @@ def lesions(mask: str | None, root: Path | None, label: int = 0) -> dict[int, Le
         InputError: as `scans.mask_of`.
     """
     marked = scans.mask_of(mask, root)
-    held = [int(v) for v in np.unique(marked.values) if v > 0 and label in (0, int(v))]
-    if len(held) > scans.MOST_LABELS:
-        scans.labels_of(marked, 0)
-    found = {k: shape_features(Region(marked.values[0] == k, marked.affine)) for k in held}
+    held = [k for k in scans.labels_held(marked) if label in (0, k)]
+    found = {k: shape_features(Region.of(marked.values[0] == k, marked.affine)) for k in held}
     return {k: Lesion(v["volume_mm3"], v["volume_error_mm3"], v["long_axis_mm"], v["pixel_mm"]) for k, v in found.items()}
 
 

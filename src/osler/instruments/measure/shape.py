@@ -6,6 +6,7 @@ Zwanenburg et al.: The Image Biomarker Standardization Initiative. Radiology 202
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,15 +20,32 @@ class Region:
     Attributes:
         mask: (z, y, x) bool, not empty.
         affine: (4, 4) voxel (x, y, z) to mm of the patient (left, posterior, superior).
+        first: (z, y, x) of the scan's voxel that is the first of `mask`, where that is a part of the scan.
     """
 
     mask: np.ndarray
     affine: np.ndarray
+    first: tuple[int, int, int] = (0, 0, 0)
+
+    @classmethod
+    def of(cls, mask: np.ndarray, affine: np.ndarray) -> Region:
+        """The region in its bounding box, so that work follows its size and not the scan's."""
+        places = np.unravel_index(np.flatnonzero(mask), mask.shape)
+        box = tuple(slice(int(p.min()), int(p.max()) + 1) for p in places)
+        moved = affine.copy()
+        first = tuple(s.start for s in box)
+        moved[:3, 3] += affine[:3, :3] @ np.array(first[::-1])
+        return cls(mask[box], moved, first)
 
     @property
     def steps(self) -> np.ndarray:
         """(3, 3), one column per voxel axis x, y, z: the way to the next voxel in mm."""
         return self.affine[:3, :3]
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """(n, 3) centres of the voxels in mm of the patient, in the order of `mask`."""
+        return np.argwhere(self.mask)[:, ::-1] @ self.steps.T + self.affine[:3, 3]
 
 
 def triangles(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +143,7 @@ def axial_axes(region: Region) -> Axes:
         longest = farthest(np.vstack(found))
         if longest[0] > best[0] + 1e-9:
             best, where, lines = longest, int(k), found
-    return Axes(best[0], _across(lines, best[2] - best[1]), where, float(np.linalg.norm(steps[:, [u, v]], axis=0).max()))
+    return Axes(best[0], _across(lines, best[2] - best[1]), where + region.first[2 - normal], float(np.linalg.norm(steps[:, [u, v]], axis=0).max()))
 
 
 def _across(lines: list[np.ndarray], long: np.ndarray) -> float:
@@ -151,8 +169,7 @@ def principal_axes(region: Region) -> np.ndarray:
 
     The covariance of the voxels' places divides by n - 1, as IBSI's reference values have it (11.4, 9.31 and 8.54 mm of its phantom).
     """
-    places = np.argwhere(region.mask)[:, ::-1] @ region.steps.T
-    centred = places - places.mean(axis=0)
+    centred = region.places - region.places.mean(axis=0)
     values = np.linalg.eigvalsh(centred.T @ centred / max(len(centred) - 1, 1))[::-1]
     return 4 * np.sqrt(np.clip(values, 0.0, None))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 #: Steps of Taubin's filter: one inward, one outward; 1/λ + 1/μ = 0.113 is the frequency that passes unchanged.
@@ -25,7 +27,28 @@ def smoothed(vertices: np.ndarray, faces: np.ndarray, iterations: int) -> np.nda
     for _ in range(iterations):
         for step in (INWARD, OUTWARD):
             moved = moved + step * (mean @ moved - moved)
-    return holding_volume(moved, faces, enclosed(vertices, faces))
+    return holding_volume(_restored(vertices, moved, faces, near), faces, enclosed(vertices, faces))
+
+
+def _restored(before: np.ndarray, after: np.ndarray, faces: np.ndarray, near: Any) -> np.ndarray:
+    """Vertices whose separate parts are scaled about their middle to the volume they had, where smoothing took more than a tenth of it; parts
+    that have all but vanished (single voxels) are put back as they were.
+    """
+    from scipy.sparse.csgraph import connected_components
+
+    count, part = connected_components(near, directed=False)
+    size = np.bincount(part, minlength=count)[:, None]
+    middle = np.stack([np.bincount(part, after[:, i], count) for i in range(3)], axis=1) / size
+    volumes = []
+    for places in (before, after):
+        away = places - np.stack([np.bincount(part, places[:, i], count) for i in range(3)], axis=1)[part] / size[part]
+        each = np.einsum("ij,ij->i", away[faces[:, 0]], _cross(away, faces)) / 6
+        volumes.append(np.bincount(part[faces[:, 0]], each, count))
+    ratio = np.divide(volumes[0], volumes[1], out=np.full(count, np.inf), where=volumes[1] != 0)
+    scale = np.where((np.abs(ratio - 1) > 0.1) & (ratio > 0), np.cbrt(np.abs(np.where(np.isfinite(ratio), ratio, 1.0))), 1.0)
+    out = middle[part] + (after - middle[part]) * scale[part][:, None]
+    lost = (ratio <= 0) | (ratio > 1000)
+    return np.where(lost[part][:, None], before, out)
 
 
 def holding_volume(vertices: np.ndarray, faces: np.ndarray, wanted: float) -> np.ndarray:

@@ -59,7 +59,8 @@ def otsu(values: np.ndarray) -> float:
     below = np.cumsum(counts)[:-1].astype(np.float64)
     above = counts.sum() - below
     sums = np.cumsum(counts * centres)[:-1]
-    apart = np.where((below > 0) & (above > 0), below * above * (sums / np.maximum(below, 1) - ((counts @ centres) - sums) / np.maximum(above, 1)) ** 2, 0)
+    means = sums / np.maximum(below, 1), (counts @ centres - sums) / np.maximum(above, 1)
+    apart = below * above * (means[0] - means[1]) ** 2
     best = np.flatnonzero(apart >= apart.max() * (1 - 1e-9))
     return float(edges[1:-1][best].mean())
 
