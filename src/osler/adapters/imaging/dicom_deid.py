@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import Any, Protocol
 
 from osler import registry
@@ -79,7 +80,8 @@ def _apply(dataset: Any, plan: Plan, counts: Counter[tuple[str, str]], parent: i
             continue
         vr, known = _representation(dataset, tag)
         action = plan.action(number, vr, plan.sop_class, parent) if known and tag.element and tag.group > 2 else "remove"
-        if action == "keep" and vr not in TEXTS and vr not in _BINARY and vr not in ("SQ", "AS", "DS", "IS", "UT"):
+        if action == "keep" and vr not in TEXTS and vr not in _BINARY and vr not in ("SQ", "AS", "DS", "IS"):
+            counts[_keyword(number), action] += 1
             continue
         counts[_keyword(number) if known else "unknown", _done(dataset, tag, vr, action, plan, counts, depth)] += 1
         if number in moved and tag in dataset and action == "clean":
@@ -103,7 +105,7 @@ def _done(
     if action == "empty":
         element.value = [] if vr == "SQ" else None if vr not in TEXTS else ""
     elif action == "dummy":
-        element.value = _dummy(vr)if vr != "UI" else _mapped(element.value, plan)
+        element.value = _dummy(vr) if vr != "UI" else _mapped(element.value, plan)
     elif vr == "SQ":
         for item in element.value or ():
             _apply(item, plan, counts, number, depth + 1)
@@ -152,6 +154,7 @@ def _representation(dataset: Any, tag: Any) -> tuple[str, bool]:
     return str(vr)[:2] if " or " not in str(vr) else "OW" if "OW" in str(vr) else "US", known
 
 
+@cache
 def _keyword(number: int) -> str:
     datadict = registry.optional("pydicom.datadict", "imaging")
     return datadict.keyword_for_tag(number) or f"{number:08X}"

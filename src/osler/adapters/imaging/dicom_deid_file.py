@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from osler import registry
-from osler.errors import LimitError, ReadError
+from osler.errors import InputError, LimitError, ReadError
 
 #: Largest file, largest unpacked data set, and most that deflated bytes may grow.
 MAX_FILE = 4 << 30
 MAX_UNPACKED = 2 << 30
 MAX_RATIO = 200
 MAX_DEPTH = 64
+#: Nesting up to which a failing write may be left to pydicom.
+_PLAIN_DEPTH = 4
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _RAW = "1.2.840.10008.5.1.4.1.1.66"
 _DIRECTORY = "1.2.840.10008.1.3.10"
@@ -82,6 +84,29 @@ def silently() -> Iterator[None]:
         config.settings.reading_validation_mode, config.settings.writing_validation_mode, log.disabled = kept
 
 
+@contextmanager
+def guarded() -> Iterator[None]:
+    """`silently`, and whatever pydicom raises over a damaged file becomes one typed sentence without its values.
+
+    Raises:
+        ReadError: the file is damaged.
+        LimitError: it is nested deeper, or larger in memory, than can be.
+    """
+    try:
+        with silently():
+            yield
+    except InputError:
+        raise
+    except RecursionError as error:
+        raise LimitError("sequences of a DICOM file must be nested less deep: it is damaged or hostile", "limit-depth") from error
+    except MemoryError as error:
+        raise LimitError("a DICOM file must fit in memory, one does not") from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's: no space, no permission
+        raise ReadError(f"a DICOM file must be whole, one is damaged ({type(error).__name__}): send it again") from error
+
+
 def parse(data: bytes, with_pixels: bool = True) -> Any:
     """A data set from the bytes of a file.
 
@@ -92,25 +117,20 @@ def parse(data: bytes, with_pixels: bool = True) -> Any:
     pydicom = registry.optional("pydicom", "imaging")
     if not looks_like_dicom(data[:132]):
         raise ReadError("a file must be DICOM, one is not: leave it out")
-    try:
-        with silently():
-            _check_deflated(data)
-            dataset = pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=not with_pixels)
-            dataset.get("SOPClassUID")
-    except (LimitError, ReadError):
-        raise
-    except RecursionError as error:
-        raise LimitError("sequences of a DICOM file must be nested less deep: it is damaged or hostile", "limit-depth") from error
-    except MemoryError as error:
-        raise LimitError("a DICOM file must fit in memory, one does not") from error
-    except Exception as error:
-        raise ReadError(f"a DICOM file must be whole, one is damaged ({type(error).__name__}): send it again") from error
+    with guarded():
+        _check_deflated(data)
+        dataset = pydicom.dcmread(io.BytesIO(data), force=True, stop_before_pixels=not with_pixels)
+        _check_kind(dataset)
+    return dataset
+
+
+def _check_kind(dataset: Any) -> None:
+    """An object of its own, no directory of other files and no chance bytes."""
     meta = getattr(dataset, "file_meta", None)
     if str(getattr(meta, "MediaStorageSOPClassUID", "")) == _DIRECTORY or "DirectoryRecordSequence" in dataset:
         raise ReadError("a DICOMDIR lists names and files of patients and is not de-identified: leave it out")
     if not str(dataset.get("SOPClassUID", "")) and "PixelData" not in dataset and len(dataset) < 4:
         raise ReadError("a DICOM file must name its SOP class, one has none: it is damaged or no DICOM")
-    return dataset
 
 
 def _check_deflated(data: bytes) -> None:
@@ -136,7 +156,7 @@ def _check_deflated(data: bytes) -> None:
 def survey(dataset: Any) -> Surveyed:
     """Who and what a data set names, every sequence included."""
     found: dict[str, set[str]] = {"names": set(), "phrases": set(), "places": set(), "devices": set(), "births": set()}
-    with silently():
+    with guarded():
         _gather(dataset, found, 0)
         top = {key: str(dataset.get(key, "") or "").strip() for key in
                ("PatientID", "PatientName", "PatientBirthDate", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")}  # fmt: skip
@@ -222,9 +242,35 @@ def to_bytes(dataset: Any) -> bytes:
     """
     pydicom = registry.optional("pydicom", "imaging")
     out = io.BytesIO()
-    try:
-        with silently():
-            pydicom.dcmwrite(out, dataset, enforce_file_format=True)
-    except Exception as error:
-        raise ReadError(f"a DICOM file must be writable as such, one is not ({type(error).__name__}): it is damaged") from error
+    with guarded():
+        if _depth(dataset) > _PLAIN_DEPTH:
+            _check_items(dataset, dataset.get("SpecificCharacterSet") or "ISO_IR 6")
+        pydicom.dcmwrite(out, dataset, enforce_file_format=True)
     return out.getvalue()
+
+
+def _items(dataset: Any) -> Iterator[Any]:
+    """The data sets of a data set's sequences."""
+    for tag in dataset.keys():
+        if dataset.get_item(tag).VR == "SQ":
+            yield from dataset[tag].value or ()
+
+
+def _depth(dataset: Any) -> int:
+    return max((1 + _depth(item) for item in _items(dataset)), default=0)
+
+
+def _check_items(dataset: Any, characters: Any) -> None:
+    """Write every nested data set for itself, without its sequences: pydicom's message of a failure doubles with each
+    level that it passes, which a hostile file of fifty levels would turn into all of the memory."""
+    filewriter = registry.optional("pydicom.filewriter", "imaging")
+    filebase = registry.optional("pydicom.filebase", "imaging")
+    for item in _items(dataset):
+        _check_items(item, characters)
+        flat = type(item)()
+        for tag in item.keys():
+            if item.get_item(tag).VR != "SQ":
+                flat[tag] = item[tag]
+        scratch = filebase.DicomBytesIO()
+        scratch.is_little_endian, scratch.is_implicit_VR = True, False
+        filewriter.write_dataset(scratch, flat, characters)

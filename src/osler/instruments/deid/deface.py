@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 #: Radius of the ball that cuts skin from inside, and the margin that is left around the inside, in mm.
-OPENING = 7.0
-MARGIN = 8.0
+OPENING = 6.0
+MARGIN = 10.0
 #: Least depth of the brain below the skin in mm, and how many standard deviations from its middle count as alike.
 SKIN = 6.0
 LIKENESS = 4.0
@@ -61,6 +61,8 @@ def find_face(
     from scipy import ndimage
 
     nothing = Defaced(np.zeros(volume.shape, bool), 0.0, "unsure")
+    if np.ptp(volume) == 0:
+        return nothing
     head = _head(volume)
     if front[0] == up[0] or head.sum() < 1000:
         return nothing

@@ -151,6 +151,7 @@ class _Run:
     ) -> None:
         self.folder, self.out, self.options = folder, out, options
         self.profile, self.pseudonyms, self.journal = profile, pseudonyms, journal
+        self._method = f"Osler {version('osler')}, {edition()}"
         self.held = out.with_name(f"{out.name}-held")
         self._names = {line["name"]: mark for mark, line in journal.lines.items() if line["name"]}
 
@@ -207,7 +208,8 @@ class _Run:
     def _one(self, mark: str, path: Path, known: _Known, heads: Heads) -> None:
         counts: Counter[tuple[str, str]] = Counter()
         try:
-            outcome, name = self._changed(mark, path, known, heads, counts)
+            with reading.guarded():
+                outcome, name = self._changed(mark, path, known, heads, counts)
         except LimitError:
             outcome, name = "refused", ""
         except ReadError as error:
@@ -227,15 +229,9 @@ class _Run:
         faceless = found.series in heads
         if faceless and not heads.take_off(dataset, found.series, found.instance):
             is_held, faceless = True, False
-        try:
-            with reading.silently():
-                dicom_deid.apply(dataset, plan, counts)
-                codes = [*self.profile.codes(), *([VISUAL] if faceless else [])]
-                reading.stamp(dataset, codes, f"Osler {version('osler')}, {edition()}", self.profile.temporal, name[:-4].rpartition("/")[2])
-        except InputError:
-            raise
-        except Exception as error:
-            raise ReadError(f"a DICOM file must be whole, one is damaged ({type(error).__name__}): send it again") from error
+        dicom_deid.apply(dataset, plan, counts)
+        codes = [*self.profile.codes(), *([VISUAL] if faceless else [])]
+        reading.stamp(dataset, codes, self._method, self.profile.temporal, name[:-4].rpartition("/")[2])
         data = reading.to_bytes(dataset)
         if plan.left_in(data):
             return "leftover", ""
