@@ -44,7 +44,7 @@ from osler.tasks.base import Target
 DATA = Path(os.environ.get("OSLER_DATA_MIRROR", ".")) / "imaging"
 #: What was chosen in cross-validation.
 SPECS = {
-    "mnist": "cnn:filters=8,epochs=5,batch_size=256,learning_rate=0.01,dropout=0,precision=bf16",
+    "mnist": "cnn:filters=8,epochs=5,batch_size=256,learning_rate=0.01,dropout=0,augment=none,precision=bf16",
     "pneumoniamnist": "cnn:blocks=2,epochs=12,batch_size=64,augment=full,normalise=image,class_weight=balanced,precision=bf16,members=2",
     "chest": "cnn:blocks=2,epochs=40,batch_size=32,augment=strong,normalise=equalise,precision=bf16,members=2",
 }

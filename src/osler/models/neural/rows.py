@@ -65,6 +65,8 @@ class Rows:
         held = pictures.small(branch, blocks[branch.name])
         values, present = torch.from_numpy(held.values), torch.from_numpy(held.present).to(self.device)
         center, spread = (torch.from_numpy(a).to(self.device) for a in pictures.scale_of(branch))
+        if len(center) == 1:  # plain numbers are applied faster
+            center, spread = center.item(), spread.item()
 
         def take(rows: np.ndarray) -> Tensors:
             at = torch.from_numpy(rows)
@@ -72,7 +74,7 @@ class Rows:
             there = present[at.to(self.device)]
             if values.dtype == torch.uint8:  # the pictures' own numbers
                 x = x.sub_(center).div_(spread)
-                x[~there] = 0.0
+                x = x if bool(there.all()) else x.masked_fill_(~there.view((-1,) + (1,) * (x.dim() - 1)), 0.0)
             return {"x": x, "present": there}
 
         return take
