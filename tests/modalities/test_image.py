@@ -194,3 +194,28 @@ def test_summary_and_thumbnail(tmp_path: Path):
     small = image.thumbnail("0.png", tmp_path, 32)
     assert (small.shape, small.dtype, int(small.min()), int(small.max())) == ((32, 32), np.uint8, 0, 255)
     assert image.reasons(cells, tmp_path) == {"bad.png": "image-format"}
+
+
+def test_stacks_are_read_together_as_they_are_one_by_one(tmp_path: Path):
+    stack = RNG.integers(0, 256, (6, 20, 24)).astype(np.uint8)
+    stack[5] = stack[1]
+    np.save(tmp_path / "s.npy", stack)
+    np.savez(tmp_path / "s.npz", x=stack)
+    for i in range(6):
+        Picture.fromarray(stack[i]).save(tmp_path / f"{i}.png")
+    image, order = modalities.get("image"), [3, 0, 5, 1, 4, 2]
+    single = pl.Series([*(f"{i}.png" for i in order), None, "9.png"])
+    state = image.fit(single, column(), tmp_path)
+    expected = image.encode(single, state, tmp_path)
+    for name in ("s.npy#", "s.npz#x/"):
+        together = pl.Series([*(f"{name}{i}" for i in order), None, f"{name}9"])
+        found = image.encode(together, state, tmp_path)
+        assert np.array_equal(found.values, expected.values)
+        assert found.present.tolist() == expected.present.tolist() == [True] * 6 + [False] * 2
+        assert image.reasons(together, tmp_path) == {f"{name}9": "image-frame"}
+        pixels = image.identities(together, tmp_path)["pixels"].to_list()
+        assert pixels == image.identities(single, tmp_path)["pixels"].to_list()
+        assert pixels[2] == pixels[3]
+        assert len(set(pixels[:6])) == 5
+        small = image.fit(together, column(size=(10, 12)), tmp_path)
+        assert np.array_equal(image.encode(together, small, tmp_path).values, image.encode(single, small, tmp_path).values)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from osler.adapters.imaging import cache, likeness, resample, scan
+from osler.adapters.imaging import cache, likeness, resample, scan, stacks
 from osler.adapters.imaging.geometry import to_patient_axes
 from osler.blocks import Block
 from osler.cohort.column import Column
@@ -95,7 +95,9 @@ class Image(Modality):
     def reasons(self, values: pl.Series, root: Path | None) -> dict[str, str]:
         """Distinct reference → the code of why its header cannot be read as this kind; those that can be are left out."""
         wrong: dict[str, str] = {}
-        for reference in texts_of(values).drop_nulls().unique(maintain_order=True).to_list():
+        texts = texts_of(values).drop_nulls().unique(maintain_order=True).to_list()
+        fine = {i for rows, _, _ in self._stacked(texts, root) for i in rows.tolist()}
+        for reference in (t for i, t in enumerate(texts) if i not in fine):
             try:
                 facts = scan.header(reference, _base(root))
                 if len(facts.shape) - 1 != self.dims:
@@ -131,7 +133,14 @@ class Image(Modality):
         spacing = np.full((n, self.dims), np.nan)
         affine = np.tile(np.eye(4), (n, 1, 1))
         present = np.zeros(n, dtype=bool)
-        for i, reference in enumerate(texts_of(values).to_list()):
+        texts = texts_of(values).to_list()
+        for rows, numbers, stack in self._stacked(texts, root):
+            if stack.shape[1:] == size and c == 1 and not state["spacing"] and state["scale"] != "z":
+                grid[rows, 0] = _scaled(stack[numbers].astype(np.float32), state)
+                present[rows] = True
+        for i, reference in enumerate(texts):
+            if present[i]:
+                continue
             found = self._prepared(reference, state, root) if reference else None
             if found is not None:
                 grid[i] = _scaled(found["values"], state)
@@ -148,7 +157,11 @@ class Image(Modality):
     def identities(self, values: pl.Series, root: Path | None = None) -> dict[str, pl.Series]:
         """Two senses of being the same scan: equal pixels, and near-duplicates by eye (`adapters.imaging.likeness`)."""
         texts = texts_of(values).to_list()
-        prints = {t: self._print(t, root) for t in dict.fromkeys(texts) if t is not None}
+        prints: dict[str, dict[str, np.ndarray] | None] = {}
+        for rows, numbers, stack in self._stacked(texts, root):
+            if min(stack.shape[-2:]) < likeness.LEAST_SIDE:
+                prints |= {texts[i]: likeness.exactly(stack[k]) for i, k in zip(rows, numbers)}
+        prints |= {t: self._print(t, root) for t in dict.fromkeys(texts) if t is not None and t not in prints}
         known = [t for t, p in prints.items() if p is not None]
         exact = {t: prints[t]["exact"].tobytes().hex() for t in known}
         firsts = list({exact[t]: t for t in reversed(known)}.values())
@@ -243,18 +256,39 @@ class Image(Modality):
         spacing = np.linalg.norm(affine[:3, :3], axis=0)[::-1]
         return scan.Scan(values, spacing, affine, found.facts)
 
+    def _stacked(self, texts: Sequence[str | None], root: Path | None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """References `stack#k` of each stack together: positions in `texts`, numbers k, and the stack's array (m, y, x) or (m, z, y, x)."""
+        groups: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for i, text in enumerate(texts):
+            name, mark, part = (text or "").rpartition("#")
+            member, _, number = part.rpartition("/")
+            if mark and number.isascii() and number.isdigit() and len(number) < 10 and name.lower().endswith(scan.STACKS):
+                groups.setdefault((name, member), []).append((i, int(number)))
+        for (name, member), pairs in groups.items():
+            try:
+                path, fragment = scan.parts(name, _base(root))
+                if fragment or scan.kind_of(path) != "stack":
+                    continue
+                array = stacks.whole(path, member)
+            except InputError:
+                continue
+            rows, numbers = np.array(pairs).T
+            if array.ndim == self.dims + 1 and (self.dims == 2 or array.shape[-1] not in (1, 3, 4)):
+                there = numbers < len(array)
+                yield rows[there], numbers[there], array
+
     def _prepared(self, reference: str, state: dict[str, Any], root: Path | None) -> dict[str, np.ndarray] | None:
         """Values on the column's grid, not yet scaled, with spacing and affine; kept in the cache. None where unreadable."""
         asked = {k: state[k] for k in ("size", "spacing", "shape", "orientation", "channels", "n_channels")}
         try:
             path, fragment = scan.parts(reference, _base(root))
             asked |= {"part": fragment, "dims": self.dims}
-            return cache.store().get(path, asked, lambda: self._made(reference, state, root))
+            return cache.store().get(path, asked, lambda: self._made(path, fragment, state))
         except InputError:
             return None
 
-    def _made(self, reference: str, state: dict[str, Any], root: Path | None) -> dict[str, np.ndarray]:
-        found = self._turned(scan.read(reference, _base(root), self.dims), state["orientation"])
+    def _made(self, path: Path, fragment: str, state: dict[str, Any]) -> dict[str, np.ndarray]:
+        found = self._turned(scan.read_at(path, fragment, self.dims), state["orientation"])
         values = _channels(found.values, state["n_channels"])
         fitted = scan.Scan(values, found.spacing, found.affine)
         fitted = resample.to_grid(fitted, tuple(state["size"]), state["shape"], tuple(state["spacing"]))
@@ -264,7 +298,7 @@ class Image(Modality):
         try:
             path, fragment = scan.parts(reference, _base(root))
             asked = {"print": 1, "part": fragment, "dims": self.dims}
-            return cache.store().get(path, asked, lambda: likeness.fingerprint(scan.read(reference, _base(root), self.dims)))
+            return cache.store().get(path, asked, lambda: likeness.fingerprint(scan.read_at(path, fragment, self.dims)))
         except InputError:
             return None
 

@@ -32,8 +32,7 @@ def fingerprint(scan: Scan) -> dict[str, np.ndarray]:
 
     Volumes are seen as the sum along their first axis.
     """
-    text = f"{scan.values.shape}".encode() + np.ascontiguousarray(scan.values).tobytes()
-    exact = np.frombuffer(hashlib.sha256(text).digest(), np.uint8).copy()
+    exact = _exact(scan.values)
     values = scan.values.mean(axis=0)
     flat = values if values.ndim == 2 else values.mean(axis=0)
     if min(flat.shape) < LEAST_SIDE or float(flat.std()) < 1e-6:
@@ -41,6 +40,16 @@ def fingerprint(scan: Scan) -> dict[str, np.ndarray]:
     small = to_grid(Scan(flat[None], np.full(2, np.nan), np.eye(4)), (_SIDE, _SIDE), "stretch").values[0]
     small = (small - small.mean()) / max(float(small.std()), 1e-9)
     return {"exact": exact, "bits": np.packbits(_signs(small)), "thumbnail": small.astype(np.float32)}
+
+
+def exactly(picture: np.ndarray) -> dict[str, np.ndarray]:
+    """The fingerprint of a grey picture or volume that is compared exactly only: (y, x) or (z, y, x)."""
+    return {"exact": _exact(picture[None].astype(np.float32)), "bits": np.empty(0, np.uint8), "thumbnail": np.empty((0, 0), np.float32)}
+
+
+def _exact(values: np.ndarray) -> np.ndarray:
+    text = f"{values.shape}".encode() + np.ascontiguousarray(values).tobytes()
+    return np.frombuffer(hashlib.sha256(text).digest(), np.uint8).copy()
 
 
 def _signs(small: np.ndarray) -> np.ndarray:

@@ -132,7 +132,15 @@ def read(reference: str, root: Path | None, dims: int | None = None) -> Scan:
         ReadError, LimitError: one sentence with a code of its own; see docs/reference/errors.md.
         MissingExtraError: the library for this format is not installed.
     """
-    path, fragment = parts(reference, root)
+    return read_at(*parts(reference, root), dims)
+
+
+def read_at(path: Path, fragment: str, dims: int | None = None) -> Scan:
+    """As `read`, of a path that `parts` found.
+
+    Raises:
+        ReadError, LimitError: as `read`.
+    """
     kind = kind_of(path)
     with _whole(path, kind):
         found = _read(kind, path, fragment, dims)

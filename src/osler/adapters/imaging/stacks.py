@@ -41,10 +41,14 @@ def read(path: Path, fragment: str) -> Scan:
     return _scan(one, path.name)
 
 
-def count(path: Path, member: str = "") -> int:
-    """How many pictures a stack holds."""
+def whole(path: Path, member: str = "") -> np.ndarray:
+    """The array of a stack, one picture or volume per row, in its own type.
+
+    Raises:
+        ReadError, LimitError: as `read`.
+    """
     facts = path.stat()
-    return len(_array(path, member, facts.st_size, facts.st_mtime_ns))
+    return _array(path, member, facts.st_size, facts.st_mtime_ns)
 
 
 def _scan(one: np.ndarray, name: str) -> Scan:
