@@ -1,0 +1,233 @@
+"""DICOM over the network through pynetdicom: echo, send, and a listener that loses and doubles nothing.
+
+An object is acknowledged only when its bytes are synced and have their final name, so that whatever a sender was told
+is on disk survives a kill or a power cut; what it was not told it sends again, which changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import secrets
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from osler import registry
+from osler.errors import InputError, LimitError, ReadError
+
+ECHO = "1.2.840.10008.1.1"
+#: Statuses of C-STORE (PS3.4 Annex B.2.3): done, no room, another object under the same UID, not understood.
+DONE, NO_ROOM, OTHER, ODD = 0x0000, 0xA700, 0x0111, 0xC000
+#: Most bytes of one object that are kept.
+MAX_OBJECT = 2 << 30
+
+
+class Inbox:
+    """A folder of received objects under names made of hashes, never of what a sender says.
+
+    Args:
+        folder: where objects go, as `ab/abcdef….dcm`; made if absent.
+        quota: most bytes that it may hold.
+    """
+
+    def __init__(self, folder: Path, quota: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder, self._quota, self._lock = folder, quota, threading.Lock()
+        for stale in folder.rglob(".partial-*"):
+            stale.unlink()
+        self._held = sum(path.stat().st_size for path in folder.rglob("*.dcm"))
+
+    def path(self, instance: str) -> Path:
+        """Where the object of a UID lies."""
+        name = hashlib.sha256(instance.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+        return self._folder / name[:2] / f"{name}.dcm"
+
+    def keep(self, instance: str, data: bytes) -> int:
+        """Store an object; returns its C-STORE status once it is safe on disk. The same bytes again change nothing."""
+        target = self.path(instance)
+        with self._lock:
+            if target.exists():
+                return DONE if target.read_bytes() == data else OTHER
+            if len(data) > MAX_OBJECT or self._held + len(data) > self._quota:
+                return NO_ROOM
+            target.parent.mkdir(exist_ok=True, mode=0o700)
+            try:
+                _write_synced(target, data)
+            except OSError:
+                return NO_ROOM
+            self._held += len(data)
+        return DONE
+
+
+def _write_synced(target: Path, data: bytes) -> None:
+    temporary = target.with_name(f".partial-{secrets.token_hex(8)}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    for folder in (target.parent, target.parent.parent):
+        place = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(place)
+        finally:
+            os.close(place)
+
+
+@dataclass(frozen=True)
+class Node:
+    """Who listens, and who may send.
+
+    Attributes:
+        title: application entity title of this node, up to 16 letters; callers must name it.
+        allow: titles that may call.
+        host, port: address; port 0 takes a free one.
+        most: associations at once; further ones are turned away and come back (back-pressure).
+    """
+
+    title: str
+    allow: tuple[str, ...]
+    host: str = "127.0.0.1"
+    port: int = 11112
+    most: int = 8
+
+
+class Listener:
+    """C-ECHO and C-STORE for allowed callers.
+
+    Args:
+        node: address and titles.
+        inbox: where objects go.
+        tls: server side of TLS, if any.
+
+    Raises:
+        InputError: no caller is allowed, or the address cannot be bound.
+    """
+
+    def __init__(self, node: Node, inbox: Inbox, tls: ssl.SSLContext | None = None) -> None:
+        if not node.allow:
+            raise InputError("a listener must know who may send, no title was given: name one with --allow", "address")
+        pynetdicom = registry.optional("pynetdicom", "imaging")
+        _quiet()
+        entity = pynetdicom.AE(ae_title=node.title)
+        entity.require_called_aet, entity.require_calling_aet = True, list(node.allow)
+        entity.maximum_associations, entity.maximum_pdu_size = node.most, 1 << 18
+        entity.network_timeout = entity.dimse_timeout = entity.acse_timeout = 30
+        syntaxes = pynetdicom.ALL_TRANSFER_SYNTAXES
+        for context in pynetdicom.AllStoragePresentationContexts:
+            entity.add_supported_context(context.abstract_syntax, syntaxes)
+        entity.add_supported_context(ECHO)
+        handlers = [(pynetdicom.evt.EVT_C_STORE, _stored, [inbox]), (pynetdicom.evt.EVT_C_ECHO, lambda event: DONE)]
+        try:
+            self._server = entity.start_server((node.host, node.port), block=False, evt_handlers=handlers, ssl_context=tls)
+        except OSError as error:
+            raise InputError(f"port {node.port} must be free on this machine, it is not ({error.strerror}): name another", "address") from error
+        self.port: int = self._server.server_address[1]
+
+    def stop(self) -> None:
+        """No more associations."""
+        self._server.shutdown()
+
+
+def _stored(event: Any, inbox: Inbox) -> int:
+    """One C-STORE request; the object is written as it came, undecoded."""
+    try:
+        return inbox.keep(str(event.request.AffectedSOPInstanceUID), event.encoded_dataset())
+    except Exception:
+        return ODD
+
+
+def _quiet() -> None:
+    """pynetdicom's log lines name patients' UIDs and callers."""
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another node.
+
+    Attributes:
+        host, port: its address.
+        title: its application entity title.
+        own: the title with which it is called.
+    """
+
+    host: str
+    port: int
+    title: str
+    own: str = "OSLER"
+
+
+def echo(peer: Peer, tls: ssl.SSLContext | None = None) -> None:
+    """C-ECHO.
+
+    Raises:
+        ReadError: the node cannot be reached, turns the caller away, or does not answer.
+    """
+    association = _associated(peer, [(ECHO, ["1.2.840.10008.1.2"])], tls)
+    try:
+        status = association.send_c_echo()
+        if getattr(status, "Status", None) != DONE:
+            raise ReadError("the node must answer an echo, it did not: look at its log", "timeout")
+    finally:
+        association.release()
+
+
+def send(peer: Peer, files: list[Path], tls: ssl.SSLContext | None = None) -> Iterator[tuple[Path, int | None]]:
+    """C-STORE of files in their own encoding; gives each with its status, None where no answer came or it is no DICOM.
+
+    Raises:
+        ReadError: the node cannot be reached or turns the caller away.
+    """
+    pydicom = registry.optional("pydicom", "imaging")
+    for start in range(0, len(files), 500):
+        part = [(path, _kind(path)) for path in files[start : start + 500]]
+        kinds = sorted({kind for _, kind in part if kind is not None})
+        if len(kinds) > 128:
+            raise LimitError("files of one sending must be of at most 128 kinds and encodings, they are of more: send folder by folder")
+        association = _associated(peer, [(a, [b]) for a, b in kinds], tls) if kinds else None
+        try:
+            for path, kind in part:
+                if kind is None:
+                    yield path, None
+                    continue
+                dataset = pydicom.dcmread(io.BytesIO(path.read_bytes()))
+                yield path, getattr(association.send_c_store(dataset), "Status", None)
+        finally:
+            if association is not None:
+                association.release()
+
+
+def _kind(path: Path) -> tuple[str, str] | None:
+    """SOP class and transfer syntax of a file; None if it is no DICOM file with meta information."""
+    filereader = registry.optional("pydicom.filereader", "imaging")
+    try:
+        meta = filereader.read_file_meta_info(path)
+        return str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
+    except Exception:
+        return None
+
+
+def _associated(peer: Peer, contexts: list[tuple[str, list[str]]], tls: ssl.SSLContext | None) -> Any:
+    pynetdicom = registry.optional("pynetdicom", "imaging")
+    _quiet()
+    entity = pynetdicom.AE(ae_title=peer.own)
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = 30
+    for abstract, syntaxes in contexts:
+        entity.add_requested_context(abstract, syntaxes)
+    association = entity.associate(peer.host, peer.port, ae_title=peer.title, tls_args=(tls, peer.host) if tls else None)
+    if not association.is_established:
+        why = "turned this caller away: check both titles" if association.is_rejected else "cannot be reached: check its address"
+        raise ReadError(f"the node at port {peer.port} must accept an association, it {why}", "address")
+    return association

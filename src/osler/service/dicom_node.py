@@ -1,0 +1,84 @@
+"""A DICOM node: where it may listen, with which protection, and how it is stopped."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from osler.adapters.imaging.dicom_net import Inbox, Listener, Node, Peer
+from osler.errors import OptionError
+from osler.service.addresses import check_address
+
+
+def listen(
+    folder: Path,
+    node: Node,
+    quota: int,
+    tls: tuple[Path | None, Path | None],
+    told: Callable[[int], None],
+    stop: threading.Event,
+) -> None:
+    """Receive objects into a folder until `stop` is set.
+
+    Args:
+        folder: where objects go.
+        node: address, own title, titles that may send.
+        quota: most bytes in the folder.
+        tls: certificate chain and private key (PEM), or two None.
+        told: called with the port once it listens.
+        stop: set by whoever ends it.
+
+    Raises:
+        InputError: the address is not loopback and TLS is off, nobody is allowed, or the port is taken.
+    """
+    check_address(node.host, *tls)
+    check_title(node.title)
+    for title in node.allow:
+        check_title(title)
+    listener = Listener(node, Inbox(folder, quota), _server_side(tls))
+    try:
+        told(listener.port)
+        stop.wait()
+    finally:
+        listener.stop()
+
+
+def _server_side(tls: tuple[Path | None, Path | None]) -> ssl.SSLContext | None:
+    cert, key = tls
+    if cert is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(cert, key)
+    return context
+
+
+def client_side(authority: Path | None) -> ssl.SSLContext | None:
+    """TLS towards another node whose certificate an authority (PEM) has signed; None without one."""
+    return None if authority is None else ssl.create_default_context(cafile=str(authority))
+
+
+def peer_of(address: str, called: str, own: str) -> Peer:
+    """Another node from `HOST:PORT` and two titles.
+
+    Raises:
+        OptionError: the address or a title is malformed.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise OptionError("the address of a node must be HOST:PORT, it is not: write it as 127.0.0.1:104")
+    check_title(called)
+    check_title(own)
+    return Peer(host.strip("[]"), int(port), called, own)
+
+
+def check_title(title: str) -> None:
+    """Refuse what is no application entity title (PS3.5: 1 to 16 printable ASCII characters without backslash).
+
+    Raises:
+        OptionError: it is none.
+    """
+    if not 1 <= len(title.strip()) <= 16 or len(title) > 16 or not title.isascii() or not title.isprintable() or "\\" in title:
+        raise OptionError("an application entity title must have 1 to 16 ASCII characters and no backslash, one has not: shorten it")
