@@ -14,7 +14,7 @@ from PIL import Image
 
 from osler.adapters.imaging import nifti, scan
 from osler.errors import CODES, InputError, OslerError
-from tests.adapters.imaging.files import dicom, item, straight
+from tests.adapters.imaging.files import dicom, item, straight, unpacked
 
 
 def damaged(data: bytes, rng: np.random.Generator) -> bytes:
@@ -119,3 +119,26 @@ def test_hostile_references_never_leave_the_folder(tmp_path: Path):
         with pytest.raises(InputError) as caught:
             scan.read(reference, tmp_path / "in")
         assert caught.value.code in ("read-outside", "read-missing", "image-pixels"), reference
+
+
+def test_a_decoder_that_dies_is_started_again(tmp_path: Path):
+    """The second process is killed between two files; the next file is decoded by a new one, and a stalled one is not waited for."""
+    from osler.adapters.imaging import decoder
+
+    root = unpacked("dicom_robustness.zip", tmp_path)
+    name = "dicom2nifti/generic/compressed_jpeg/001/IM-0001-0001-0001.dcm"
+    first = scan.read(name, root).values
+    process = decoder._process()
+    process.kill()
+    process.wait()
+    assert np.array_equal(scan.read(name, root).values, first)
+    assert decoder._process().pid != process.pid
+    data = bytearray((root / name).read_bytes())
+    at = data.rfind(b"\xff\xda")
+    data[at + 20 : at + 4000] = bytes(3980)
+    (root / "x.dcm").write_bytes(data)
+    try:
+        assert scan.read("x.dcm", root).values.shape == first.shape
+    except InputError as error:
+        assert error.code == "image-truncated"
+        assert "x.dcm" in error.message

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from osler.adapters.imaging import dicom_read
+from osler.adapters.imaging import decoder, dicom_read
 from osler.adapters.imaging.dicom_tags import BIG_ENDIAN, NATIVE
 from osler.adapters.imaging.scan import MAX_VALUES
 from osler.errors import LimitError, OslerError, ReadError
 
 _J2K = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 201, 202, 203))
-_DEFLATED_FRAMES = "1.2.840.10008.1.2.8.1"
+_DEFLATED_FRAMES, _RLE = "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.5"
 #: Largest decoded picture per packed byte; a plain black frame packs far better than any scan.
 MAX_PACKING = 2000
 _FREE = 64 << 20
@@ -140,6 +140,23 @@ def _packed(data: Any, shape: tuple[int, int, int, int], index: int | None, path
             f"'{path.name}' must unpack to at most {MAX_PACKING:,} times its size, its header claims more: export it again",
             "limit-ratio",
         )
+    if data.syntax not in (_RLE, _DEFLATED_FRAMES):
+        return decoder.decoded(path, index, asked)
+    return _unpacked(data, shape, index, path)
+
+
+def unpacked(path: Path, index: int | None) -> np.ndarray:
+    """Frames of a packed file, decoded in this process: `decoder` calls it in a second one.
+
+    Raises:
+        ReadError: as `frames`.
+    """
+    data = dicom_read.dataset(path)
+    return _unpacked(data, shape_of(dicom_read.from_dataset(data), path.name), index, path)
+
+
+def _unpacked(data: Any, shape: tuple[int, int, int, int], index: int | None, path: Path) -> np.ndarray:
+    count, rows, columns, samples = shape
     if data.syntax in _J2K:
         decoded = [_jpeg2000(one, data, (rows, columns), path.name) for one in _fragments(data, count, index, path.name)]
     elif data.syntax == _DEFLATED_FRAMES:
