@@ -177,3 +177,18 @@ def test_patient_axes_are_a_relabelling_of_voxels():
         x, y, z = np.rint(place[:3]).astype(int)
         assert turned[0, k, j, i] == values[0, z, y, x]
     assert all(made[a, a] > 0 for a in range(3))
+
+
+@pytest.mark.parametrize("shape", [(5, 4, 3), (5, 4, 3, 2), (5, 4)])
+def test_a_nifti_header_says_what_is_read(tmp_path: Path, shape: tuple[int, ...]):
+    affine = np.array([[0, -2.0, 0, 1], [1.5, 0, 0, 2], [0, 0, 3.0, 3], [0, 0, 0, 1]])
+    nibabel.Nifti1Image(np.arange(np.prod(shape), dtype=np.int16).reshape(shape), affine).to_filename(tmp_path / "a.nii.gz")
+    facts, found = scan.header("a.nii.gz", tmp_path), scan.read("a.nii.gz", tmp_path)
+    assert facts.shape == found.values.shape
+    assert np.allclose(facts.spacing, found.spacing)
+    if len(shape) == 4:
+        assert scan.header("a.nii.gz#1", tmp_path).shape == scan.read("a.nii.gz#1", tmp_path).values.shape == (1, 3, 4, 5)
+        for wrong in (scan.header, scan.read):
+            with pytest.raises(InputError) as caught:
+                wrong("a.nii.gz#2", tmp_path)
+            assert caught.value.code == "image-frame"

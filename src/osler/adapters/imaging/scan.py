@@ -237,6 +237,10 @@ def _header(kind: str, path: Path, fragment: str) -> Facts:
         from osler.adapters.imaging import pictures
 
         return Facts(pictures.shape(path, _index(fragment, path.name)), (float("nan"),) * 2, kind)
+    if kind == "nifti":
+        from osler.adapters.imaging import nifti
+
+        return Facts(*nifti.shape_and_spacing(path, _index(fragment, path.name)), kind)
     found = _read(kind, path, fragment, None)
     return Facts(found.values.shape, tuple(float(s) for s in found.spacing), kind)
 
