@@ -37,10 +37,12 @@ from pydicom.dataset import Dataset, FileMetaDataset
 
 from osler.instruments.deid import profile
 
-pydicom.config.settings.reading_validation_mode = pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
-FIRST = "Wilhelmina Ottokar Brünhilde Zephyrine Ignatius Quirin Þorvaldur Anneliese Barnabas Eulalia".split()
-LAST = "Kwiatkowski Überreuter Fitzgibbon Ávalos-Quiñones Mbanefo Szczepański Thistlewood Oyelaran Vandersloot Gudmundsdottir".split()
-STREETS = "Holunderweg Marzipanallee Quittengasse Rhabarberstraße Sanddornplatz".split()
+pydicom.config.settings.reading_validation_mode = pydicom.config.settings.writing_validation_mode = (
+    pydicom.config.IGNORE
+)
+FIRST = "Wilhelmina Ottokar Brünhilde Zephyrine Ignatius Quirin Þorvaldur Anneliese Barnabas Eulalia".split()  # noqa: SIM905
+LAST = "Kwiatkowski Überreuter Fitzgibbon Ávalos-Quiñones Mbanefo Szczepański Thistlewood Oyelaran Vandersloot Gudmundsdottir".split()  # noqa: SIM905
+STREETS = "Holunderweg Marzipanallee Quittengasse Rhabarberstraße Sanddornplatz".split()  # noqa: SIM905
 TEXTS = ("LO", "SH", "ST", "LT", "UT", "UC", "PN", "AE", "CS")
 FIXED = {"SpecificCharacterSet", "SOPClassUID", "Modality", "PatientIdentityRemoved", "DeidentificationMethod",
          "DeidentificationMethodCodeSequence", "LongitudinalTemporalInformationModified", "RecognizableVisualFeatures"}  # fmt: skip
@@ -59,7 +61,12 @@ def bases() -> list[Dataset]:
     for data in packed:
         try:
             dataset = pydicom.dcmread(io.BytesIO(data))
-            if "SOPInstanceUID" in dataset and "SOPClassUID" in dataset and len(data) < 600_000 and "DirectoryRecordSequence" not in dataset:
+            if (
+                "SOPInstanceUID" in dataset
+                and "SOPClassUID" in dataset
+                and len(data) < 600_000
+                and "DirectoryRecordSequence" not in dataset
+            ):
                 pydicom.dcmwrite(io.BytesIO(), dataset, enforce_file_format=True)
                 dataset.remove_private_tags()
                 dataset.walk(_nobody)
@@ -105,7 +112,9 @@ def plant(base: Dataset, person: Person, rng: np.random.Generator, tables: dict[
     """A copy of a base that is full of a person."""
     ds = pydicom.dcmread(io.BytesIO(_bytes(base)))
     ds.SpecificCharacterSet = "ISO_IR 192"
-    ds.SOPInstanceUID, ds.StudyInstanceUID, ds.SeriesInstanceUID = (f"{person.uid}.{rng.integers(10**9)}" for _ in range(3))
+    ds.SOPInstanceUID, ds.StudyInstanceUID, ds.SeriesInstanceUID = (
+        f"{person.uid}.{rng.integers(10**9)}" for _ in range(3)
+    )
     ds.PatientName, ds.PatientID, ds.PatientBirthDate = person.name, person.id, person.birth
     ds.OtherPatientIDs, ds.AccessionNumber, ds.ReferringPhysicianName = [person.number], person.accession, person.doctor
     ds.PatientAddress, ds.PatientTelephoneNumbers, ds.InstitutionName = person.address, [person.phone], person.hospital
@@ -138,15 +147,24 @@ def plant(base: Dataset, person: Person, rng: np.random.Generator, tables: dict[
 
 def _fill(ds: Dataset, person: Person, rng: np.random.Generator, tables: dict[str, list[int]], count: int) -> None:
     """Identifiers in random attributes of the table, of every representation."""
-    words = [person.name, person.doctor, person.id, person.address, person.phone, f"seen {person.birth} by {person.doctor}"]
+    words = [
+        person.name,
+        person.doctor,
+        person.id,
+        person.address,
+        person.phone,
+        f"seen {person.birth} by {person.doctor}",
+    ]
     for vr in rng.choice(sorted(tables), count):
         tag = tables[vr][int(rng.integers(len(tables[vr])))]
         if tag in ds:
             continue
         word = words[int(rng.integers(len(words)))]
-        of_things = any(f"{o}:K" in profile.attributes()[f"{tag:08X}"] for o in ("devices", "institution", "characteristics"))
+        of_things = any(
+            f"{o}:K" in profile.attributes()[f"{tag:08X}"] for o in ("devices", "institution", "characteristics")
+        )
         if of_things and vr in (*TEXTS, "UI"):
-            ds.add_new(tag, vr, "1.2.276.0.7230010.3.99" if vr == "UI" else "Fable scanner 9"[: 16])
+            ds.add_new(tag, vr, "1.2.276.0.7230010.3.99" if vr == "UI" else "Fable scanner 9"[:16])
             continue
         values = {"DA": person.birth, "DT": f"{person.birth}101500", "TM": "101500", "DS": person.number, "IS": person.number,
                   "UI": f"{person.uid}.{rng.integers(99)}", "AS": "045Y", "US": 7, "OB": word.encode("utf-8") + b" ", "UN": b"x" + word.encode("utf-16-be"),
@@ -202,12 +220,18 @@ def left(data: bytes, words: list[str]) -> list[str]:
     low = data.lower()
     found = []
     for word in words:
-        forms = {w.encode(e, "ignore").lower() for w in (word, word.lower(), word.upper()) for e in ("utf-8", "latin-1", "utf-16-le", "utf-16-be")}
+        forms = {
+            w.encode(e, "ignore").lower()
+            for w in (word, word.lower(), word.upper())
+            for e in ("utf-8", "latin-1", "utf-16-le", "utf-16-be")
+        }
         found += [word for form in forms if len(form) > 3 and form in low][:1]
     return found
 
 
-def right(source: Dataset, made: Dataset, keep: tuple[str, ...], counts: Counter, person: Person, wrong: Counter) -> None:
+def right(
+    source: Dataset, made: Dataset, keep: tuple[str, ...], counts: Counter, person: Person, wrong: Counter
+) -> None:
     """Count attributes whose treatment is what the table asks."""
     for element in source:
         tag = int(element.tag)
@@ -228,14 +252,28 @@ def right(source: Dataset, made: Dataset, keep: tuple[str, ...], counts: Counter
 def expected(tag: int, vr: str, keep: tuple[str, ...]) -> str:
     """The table's code for an attribute under the options."""
     group = tag >> 16
-    name = "50XXXXXX" if 0x5000 <= group < 0x5100 else f"60XX{tag & 0xFFFF:04X}" if 0x6000 <= group < 0x6100 else f"{tag:08X}"
+    name = (
+        "50XXXXXX"
+        if 0x5000 <= group < 0x5100
+        else f"60XX{tag & 0xFFFF:04X}"
+        if 0x6000 <= group < 0x6100
+        else f"{tag:08X}"
+    )
     if group % 2:
         return "X"
     if 0x6000 <= group < 0x6100 and "graphics" not in keep:
         return "X"
     row = profile.attributes().get(name)
     if row is None:
-        protected = {"DA": "X/Z/D/C", "DT": "X/Z/D/C", "TM": "X/Z/D/C", "PN": "X/Z/D", "AE": "X/Z/D/K", "UR": "X/Z/D/K", "UI": "U/K"}
+        protected = {
+            "DA": "X/Z/D/C",
+            "DT": "X/Z/D/C",
+            "TM": "X/Z/D/C",
+            "PN": "X/Z/D",
+            "AE": "X/Z/D/K",
+            "UR": "X/Z/D/K",
+            "UI": "U/K",
+        }
         return protected.get(vr, "K") if dictionary_has_tag(tag) or repeater_has_tag(tag) else "X"
     basic, *options = row.split()
     asked = {o.split(":")[1] for o in options if o.split(":")[0] in keep}
@@ -255,7 +293,11 @@ def _did(code: str, element: object, got: object, keep: tuple[str, ...], person:
     if code == "Z":
         return is_empty or changed
     if code in ("D", "U", "U*"):
-        return was_empty or element.VR == "SQ" and not is_empty or (not is_empty and (changed or str(value).startswith("1.2.840.10008.")))
+        return (
+            was_empty
+            or (element.VR == "SQ" and not is_empty)
+            or (not is_empty and (changed or str(value).startswith("1.2.840.10008.")))
+        )
     if element.VR in ("DA", "DT") and code == "C":
         return changed or was_empty
     if element.VR == "SQ" or code == "C":
@@ -327,13 +369,33 @@ def main() -> None:
         source.mkdir()
         people = make(source, asked.files, np.random.default_rng(asked.seed))
         everything = tuple(o for o in profile.OPTIONS if o not in ("full-dates", "uids"))
-        for label, keep in (("basic profile", ()), ("dates", ("dates",)), ("every option but full dates and UIDs", everything)):
+        for label, keep in (
+            ("basic profile", ()),
+            ("dates", ("dates",)),
+            ("every option but full dates and UIDs", everything),
+        ):
             out = work / "out"
             flags = [part for option in keep for part in ("--keep", option)]
-            spent = timed([sys.executable, "-m", "osler", "deid", str(source), "--out", str(out), "--key", str(work / "key"), *flags])
+            spent = timed(
+                [
+                    sys.executable,
+                    "-m",
+                    "osler",
+                    "deid",
+                    str(source),
+                    "--out",
+                    str(out),
+                    "--key",
+                    str(work / "key"),
+                    *flags,
+                ]
+            )
             print(f"osler, {label}: {spent:.1f} CPU s; {judge(source, out, people, keep)}", flush=True)
             held = work / "out-held"
-            print(f"    held apart: {judge(source, held, people, keep)}" if held.exists() else "    none held apart", flush=True)
+            print(
+                f"    held apart: {judge(source, held, people, keep)}" if held.exists() else "    none held apart",
+                flush=True,
+            )
             shutil.rmtree(out)
             shutil.rmtree(held, ignore_errors=True)
         if asked.peer:

@@ -14,7 +14,17 @@ pydicom = pytest.importorskip("pydicom")
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ROOT = "1.2.826.0.1.3680043.10.99"
 #: What must not be found in any output, of the person below.
-SECRETS = ("Kwiatkowski", "Wilhelmina", "Thistlewood", "MRN4711008", "ACC998877", "19570312", "Quittengasse", "Mirabilis", ROOT)
+SECRETS = (
+    "Kwiatkowski",
+    "Wilhelmina",
+    "Thistlewood",
+    "MRN4711008",
+    "ACC998877",
+    "19570312",
+    "Quittengasse",
+    "Mirabilis",
+    ROOT,
+)
 
 
 def person(instance: str = "1", **more: Any) -> Any:
@@ -30,7 +40,13 @@ def person(instance: str = "1", **more: Any) -> Any:
     ds.ReferringPhysicianName, ds.PatientAddress = "Thistlewood^Barnabas^^Dr", "Quittengasse 7, Fabelstadt"
     ds.InstitutionName, ds.StationName, ds.Manufacturer = "St. Mirabilis Hospital", "CTSCAN0815", "Fable Works"
     ds.Modality, ds.ImageType, ds.BodyPartExamined = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"], "CHEST"
-    ds.StudyDate, ds.StudyTime, ds.SeriesDate, ds.ContentDate, ds.ContentTime = "20210301", "233000", "20210301", "20210301", "233000.500"
+    ds.StudyDate, ds.StudyTime, ds.SeriesDate, ds.ContentDate, ds.ContentTime = (
+        "20210301",
+        "233000",
+        "20210301",
+        "20210301",
+        "233000.500",
+    )
     ds.AcquisitionDateTime = "20210301233000.25+0100"
     ds.StudyDescription = "Chest of KWIATKOWSKI, Wilhelmina, seen by Dr. Thistlewood on 01.03.2021"
     ds.SeriesDescription, ds.ProtocolName, ds.SequenceName = "thin slices", "chest routine", "fl Kwiatkowski"
@@ -76,4 +92,6 @@ def outputs(folder: Path) -> list[Path]:
 def found_in(data: bytes) -> list[str]:
     """Which secrets are in bytes, in any of four encodings and any case."""
     low = data.lower()
-    return [s for s in SECRETS if any(s.lower().encode(e) in low for e in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"))]
+    return [
+        s for s in SECRETS if any(s.lower().encode(e) in low for e in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"))
+    ]

@@ -49,7 +49,7 @@ def test_the_basic_profile_on_each_kind_of_attribute(tmp_path: Path):
     assert (ds.ContentDate, ds.ContentTime) == ("", "")  # type 2C of a CT image
     assert ds.SequenceName == "fl #"  # outside the table, but it names the patient
     assert (ds.Manufacturer, ds.BodyPartExamined, ds.KVP, ds.InstanceNumber) == ("Fable Works", "CHEST", 120, 1)
-    assert not any(tag.group % 2 for tag in ds.keys())
+    assert not any(tag.group % 2 for tag in ds.keys())  # noqa: SIM118
     assert ds.PixelData == np.arange(256, dtype="<u2").tobytes()
     assert ds.SOPInstanceUID.startswith("2.25.") and ds.file_meta.MediaStorageSOPInstanceUID == ds.SOPInstanceUID
 
@@ -66,7 +66,12 @@ def test_the_stamps(tmp_path: Path):
 
 def test_every_option_together(tmp_path: Path):
     ds = one(tmp_path, *ALL)
-    assert (ds.PatientSex, ds.PatientAge, ds.InstitutionName, ds.StationName) == ("F", "090Y", "St. Mirabilis Hospital", "CTSCAN0815")
+    assert (ds.PatientSex, ds.PatientAge, ds.InstitutionName, ds.StationName) == (
+        "F",
+        "090Y",
+        "St. Mirabilis Hospital",
+        "CTSCAN0815",
+    )
     assert (ds.SeriesDescription, ds.ProtocolName) == ("thin slices", "chest routine")
     assert ds.StudyDescription == "Chest of #, #, seen by # on #"
     inner = ds.RequestAttributesSequence[0]  # X, or C with descriptors
@@ -87,7 +92,10 @@ def test_dates_of_a_patient_move_together(tmp_path: Path):
 
 def test_times_that_move_take_their_dates_along(tmp_path: Path):
     ds = one(tmp_path, "dates", shift_times=True)
-    study, content = (datetime.strptime(d + t[:6], "%Y%m%d%H%M%S") for d, t in ((ds.StudyDate, ds.StudyTime), (ds.ContentDate, ds.ContentTime)))
+    study, content = (
+        datetime.strptime(d + t[:6], "%Y%m%d%H%M%S")
+        for d, t in ((ds.StudyDate, ds.StudyTime), (ds.ContentDate, ds.ContentTime))
+    )
     moment = datetime.strptime(ds.AcquisitionDateTime[:14], "%Y%m%d%H%M%S")
     assert study == content == moment and f"{study:%H%M%S}" != "233000"
     assert ds.ContentTime.endswith(".500") and ds.AcquisitionDateTime.endswith(".25+0100")
@@ -119,7 +127,9 @@ def test_the_same_key_gives_the_same_bytes_and_another_none_of_them(tmp_path: Pa
     assert a.name != c.name and pydicom.dcmread(a).PatientID != pydicom.dcmread(c).PatientID
 
 
-@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"])
+@pytest.mark.parametrize(
+    "syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"]
+)
 def test_every_encoding_is_read_and_kept(tmp_path: Path, syntax: str):
     source = person(PixelData=np.arange(256, dtype=">u2" if syntax.endswith("2.2") else "<u2").tobytes())
     source.file_meta.TransferSyntaxUID = syntax
@@ -135,7 +145,9 @@ def test_compressed_pixels_stay_as_they_are(tmp_path: Path):
     (tmp_path / "in" / "x").write_bytes(path.read_bytes())
     deidentify(tmp_path / "in", tmp_path / "out", DeidOptions())
     before, after = pydicom.dcmread(path), pydicom.dcmread(outputs(tmp_path / "out")[0])
-    assert after.PixelData == before.PixelData and after.file_meta.TransferSyntaxUID == before.file_meta.TransferSyntaxUID
+    assert (
+        after.PixelData == before.PixelData and after.file_meta.TransferSyntaxUID == before.file_meta.TransferSyntaxUID
+    )
 
 
 def test_private_attributes_that_are_safe_stay_by_option_with_their_creator_only(tmp_path: Path):
@@ -146,7 +158,7 @@ def test_private_attributes_that_are_safe_stay_by_option_with_their_creator_only
     ds = one(tmp_path, "safe-private", source=source)
     kept = ds.private_block(0x7053, "Philips PET Private Group")
     assert kept[0x00].value == pytest.approx(0.000587) and 0x01 not in kept
-    assert [tag.group for tag in ds.keys() if tag.group % 2] == [0x7053, 0x7053]
+    assert [tag.group for tag in ds.keys() if tag.group % 2] == [0x7053, 0x7053]  # noqa: SIM118
 
 
 def test_overlays_curves_and_unknown_attributes_go(tmp_path: Path):
@@ -155,12 +167,17 @@ def test_overlays_curves_and_unknown_attributes_go(tmp_path: Path):
                            (0x50000010, "US", 4), (0x00180FFE, "LO", "unknown"), (0xFFFCFFFC, "OB", b"Kwiatkowski ")):  # fmt: skip
         source.add_new(tag, vr, value)
     ds = one(tmp_path, source=source)
-    assert not [tag for tag in ds.keys() if tag.group in (0x5000, 0x6000, 0xFFFC)] and 0x00180FFE not in ds
+    assert not [tag for tag in ds.keys() if tag.group in (0x5000, 0x6000, 0xFFFC)] and 0x00180FFE not in ds  # noqa: SIM118
 
 
 def test_an_overlay_without_text_stays_by_option(tmp_path: Path):
     source = person()
-    for tag, vr, value in ((0x60000010, "US", 16), (0x60000011, "US", 16), (0x60000040, "CS", "G"), (0x60003000, "OW", b"\x0f\0" * 16)):
+    for tag, vr, value in (
+        (0x60000010, "US", 16),
+        (0x60000011, "US", 16),
+        (0x60000040, "CS", "G"),
+        (0x60003000, "OW", b"\x0f\0" * 16),
+    ):
         source.add_new(tag, vr, value)
     ds = one(tmp_path, "graphics", source=source)
     assert ds[0x60003000].value == b"\x0f\0" * 16 and ds[0x60000010].value == 16
@@ -216,7 +233,9 @@ def test_report_ledger_links_and_their_modes(tmp_path: Path):
     deidentify(tmp_path / "in", tmp_path / "out", DeidOptions(keep=("uids",)))
     report = json.loads((tmp_path / "out" / "deid.json").read_text())
     assert report["files"] == {"other": 1, "written": 1} and report["codes"][1]["code"] == "113110"
-    rows = {(r["attribute"], r["action"]): int(r["count"]) for r in csv.DictReader((tmp_path / "out" / "ledger.csv").open())}
+    rows = {
+        (r["attribute"], r["action"]): int(r["count"]) for r in csv.DictReader((tmp_path / "out" / "ledger.csv").open())
+    }
     assert rows["PatientName", "empty"] == rows["SOPInstanceUID", "keep"] == rows["private", "remove"] == 1
     links = list(csv.DictReader((tmp_path / "out.key.links.csv").open()))
     assert [(r["source"], r["outcome"]) for r in links] == [("Kwiatkowski_0.dcm", "written"), ("notes.txt", "other")]

@@ -67,7 +67,9 @@ def test_real_radiographs_ct_and_fundus_pictures():
 
     pictures = []
     with zipfile.ZipFile(IMAGING / "drive_retina_half.zip") as archive:
-        pictures += [np.array(Image.open(io.BytesIO(archive.read(n)))) for n in archive.namelist() if n.endswith(".jpg")][:8]
+        pictures += [
+            np.array(Image.open(io.BytesIO(archive.read(n)))) for n in archive.namelist() if n.endswith(".jpg")
+        ][:8]
     with zipfile.ZipFile(IMAGING / "cxr_pneumonia_kermany_224.zip") as archive:
         names = [n for n in archive.namelist() if n.endswith((".jpg", ".jpeg"))]
         pictures += [np.array(Image.open(io.BytesIO(archive.read(n))).convert("L")) for n in names[::80]]
@@ -89,7 +91,11 @@ def test_real_radiographs_ct_and_fundus_pictures():
         ("1.2.3", {"Modality": "CT", "PhotometricInterpretation": "RGB"}, "possible"),
         ("1.2.3", {"Modality": "CT", "ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, "possible"),
         ("1.2.3", {"Modality": "CT", "ConversionType": "WSD"}, "possible"),
-        ("1.2.3", {"Modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY"], "PhotometricInterpretation": "MONOCHROME2"}, ""),
+        (
+            "1.2.3",
+            {"Modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY"], "PhotometricInterpretation": "MONOCHROME2"},
+            "",
+        ),
         ("1.2.840.10008.5.1.4.1.1.66.4", {"Modality": "SEG"}, ""),
     ],
 )
@@ -130,11 +136,15 @@ def test_encapsulated_documents_cannot_be_looked_into_and_are_held(tmp_path: Pat
 def test_an_overlay_with_text_goes_even_if_graphics_are_kept(tmp_path: Path):
     bits = written(np.eye(128, 256), "KWIATKOWSKI", (110, 20)) > 0.5
     source = person()
-    for tag, vr, value in ((0x60000010, "US", 128), (0x60000011, "US", 256), (0x60003000, "OW", np.packbits(bits, bitorder="little").tobytes())):
+    for tag, vr, value in (
+        (0x60000010, "US", 128),
+        (0x60000011, "US", 256),
+        (0x60003000, "OW", np.packbits(bits, bitorder="little").tobytes()),
+    ):
         source.add_new(tag, vr, value)
     write(tmp_path / "in", source)
     deidentify(tmp_path / "in", tmp_path / "out", DeidOptions(keep=("graphics",)))
-    assert not [t for t in pydicom.dcmread(outputs(tmp_path / "out")[0]).keys() if t.group == 0x6000]
+    assert not [t for t in pydicom.dcmread(outputs(tmp_path / "out")[0]).keys() if t.group == 0x6000]  # noqa: SIM118
 
 
 def made_head() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -202,7 +212,10 @@ def test_a_series_of_a_head_loses_its_face_in_the_files(tmp_path: Path):
     write(tmp_path / "in", *head_files(volume), person("99", SeriesInstanceUID="1.2.3.9"))
     done = deidentify(tmp_path / "in", tmp_path / "out", DeidOptions(deface=True))
     assert done.outcomes == {"written": 41}
-    made = sorted((d for d in map(pydicom.dcmread, outputs(tmp_path / "out")) if d.Modality == "MR"), key=lambda d: d.InstanceNumber)
+    made = sorted(
+        (d for d in map(pydicom.dcmread, outputs(tmp_path / "out")) if d.Modality == "MR"),
+        key=lambda d: d.InstanceNumber,
+    )
     after = np.stack([d.pixel_array for d in made])
     before = volume.astype("<u2")
     assert np.array_equal(after[brain], before[brain])
@@ -227,7 +240,9 @@ def test_the_brain_of_a_real_study_is_untouched(tmp_path: Path):
     volumes = {}
     for name, found in series.items():
         found.sort(key=lambda d: d.ImagePositionPatient[2])
-        volumes["T1" if "T1" in name else "FLAIR" if "FLAIR" in name else "T2"] = np.stack([d.pixel_array for d in found]).astype(np.float32)
+        volumes["T1" if "T1" in name else "FLAIR" if "FLAIR" in name else "T2"] = np.stack(
+            [d.pixel_array for d in found]
+        ).astype(np.float32)
     flair = volumes["FLAIR"]
     middle = np.median(flair[8:14, 110:210, 90:190])
     alike = (flair > 0.55 * middle) & (flair < 1.9 * middle)

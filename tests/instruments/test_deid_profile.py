@@ -94,7 +94,11 @@ def test_options_that_cannot_be():
 def test_codes_and_stamps():
     profile = Profile(("uids", "dates"))
     assert [code for code, _ in profile.codes()] == ["113100", "113107", "113110"]
-    assert (profile.temporal, Profile(()).temporal, Profile(("full-dates",)).temporal) == ("MODIFIED", "REMOVED", "UNMODIFIED")
+    assert (profile.temporal, Profile(()).temporal, Profile(("full-dates",)).temporal) == (
+        "MODIFIED",
+        "REMOVED",
+        "UNMODIFIED",
+    )
 
 
 def test_safe_private_attributes_are_those_of_the_listed_creator():

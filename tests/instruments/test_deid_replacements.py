@@ -114,12 +114,17 @@ def test_intervals_are_exact_over_a_thousand_random_pairs():
     rng, span = np.random.default_rng(3), timedelta(days=-1234, minutes=-77)
     for a, b in rng.integers(0, 86_400 * 9000, (1000, 2)):
         first, second = (datetime(1999, 1, 1) + timedelta(seconds=int(s)) for s in (a, b))
-        moved = [datetime.strptime("".join(dates.moved_pair(f"{t:%Y%m%d}", f"{t:%H%M%S}", span)), "%Y%m%d%H%M%S") for t in (first, second)]
+        moved = [
+            datetime.strptime("".join(dates.moved_pair(f"{t:%Y%m%d}", f"{t:%H%M%S}", span)), "%Y%m%d%H%M%S")
+            for t in (first, second)
+        ]
         assert moved[1] - moved[0] == second - first
         assert date.fromisoformat(dates.moved_moment(f"{first:%Y%m%d%H%M%S}", span)[:8]) == moved[0].date()
 
 
-PEOPLE = Terms(["Kwiatkowski^Wilhelmina", "Überreuter^Jo^^Dr"], ["MRN4711", "St. Mirabilis Hospital", "12", "471100"], ["19570312"])
+PEOPLE = Terms(
+    ["Kwiatkowski^Wilhelmina", "Überreuter^Jo^^Dr"], ["MRN4711", "St. Mirabilis Hospital", "12", "471100"], ["19570312"]
+)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +145,15 @@ def test_names_in_a_wrong_character_set_are_found():
 
 
 @pytest.mark.parametrize(
-    "text", ["call +49 555 1234567", "seen 3/4/2021", "mail a.b@c.example", "Dr. Barnabas reads", "id 12345678", "http://x.example/1"]
+    "text",
+    [
+        "call +49 555 1234567",
+        "seen 3/4/2021",
+        "mail a.b@c.example",
+        "Dr. Barnabas reads",
+        "id 12345678",
+        "http://x.example/1",
+    ],
 )
 def test_cleaning_takes_what_looks_identifying(text: str):
     cleaned = PEOPLE.cleaned(text)

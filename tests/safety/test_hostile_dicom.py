@@ -28,7 +28,10 @@ DEFLATED = "1.2.840.10008.1.2.1.99"
 
 def buried(depth: int) -> bytes:
     """A file of sequences of undefined length within one another, put together by hand."""
-    opened, closed = b"\x08\0\x4a\x11SQ\0\0" + b"\xff" * 4 + b"\xfe\xff\0\xe0" + b"\xff" * 4, b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"
+    opened, closed = (
+        b"\x08\0\x4a\x11SQ\0\0" + b"\xff" * 4 + b"\xfe\xff\0\xe0" + b"\xff" * 4,
+        b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0",
+    )
     whole = packed(person())
     at = whole.index(b"\x10\0\x10\0PN")
     return whole[:at] + opened * depth + b"\x10\0\x10\0PN\x04\0Kwia" + closed * depth + whole[at:]
@@ -47,18 +50,45 @@ def nested(depth: int) -> Any:
 
 def digest(folder: Path) -> str:
     """One number for the names, bytes and times of all files of a folder."""
-    parts = [f"{p.relative_to(folder)} {p.stat().st_mtime_ns} {p.read_bytes()!r}" for p in sorted(folder.rglob("*")) if p.is_file()]
+    parts = [
+        f"{p.relative_to(folder)} {p.stat().st_mtime_ns} {p.read_bytes()!r}"
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def test_hundreds_of_hostile_uids_become_no_path(tmp_path: Path):
-    words = ["../../x", "/etc/passwd", "..", ".", "", "a/b", "C:\\x", "\\\\host\\x", "x\0y", "~", "$(id)", "1.2/../..", "\n", "é" * 20, "1" * 200, "CON"]
+    words = [
+        "../../x",
+        "/etc/passwd",
+        "..",
+        ".",
+        "",
+        "a/b",
+        "C:\\x",
+        "\\\\host\\x",
+        "x\0y",
+        "~",
+        "$(id)",
+        "1.2/../..",
+        "\n",
+        "é" * 20,
+        "1" * 200,
+        "CON",
+    ]
     rng, folder = np.random.default_rng(4), tmp_path / "in"
     folder.mkdir()
     with reading.silently():
         for i in range(300):
             a, b, c = (words[int(k)] + (str(i) if k % 3 else "") for k in rng.integers(0, len(words), 3))
-            ds = person(StudyInstanceUID=a, SeriesInstanceUID=b, SOPInstanceUID=f"{c}{i}", PatientID=f"{i % 9}", PixelData=b"\0" * 512)
+            ds = person(
+                StudyInstanceUID=a,
+                SeriesInstanceUID=b,
+                SOPInstanceUID=f"{c}{i}",
+                PatientID=f"{i % 9}",
+                PixelData=b"\0" * 512,
+            )
             (folder / f"{i}.dcm").write_bytes(packed(ds))
     done = deidentify(folder, tmp_path / "deep" / "out", DeidOptions(keep=("uids",)))
     made = outputs(tmp_path / "deep")
@@ -146,7 +176,9 @@ def test_six_hundred_damaged_files_are_written_clean_or_refused(tmp_path: Path):
 
 def test_directories_and_strangers_are_left_out(tmp_path: Path):
     folder = write(tmp_path / "in", person())
-    (folder / "DICOMDIR").write_bytes((Path(pydicom.__file__).parent / "data/test_files/dicomdirtests/DICOMDIR").read_bytes())
+    (folder / "DICOMDIR").write_bytes(
+        (Path(pydicom.__file__).parent / "data/test_files/dicomdirtests/DICOMDIR").read_bytes()
+    )
     (folder / "a.txt").write_text("Kwiatkowski")
     (folder / "empty").write_bytes(b"")
     os.symlink(__file__, folder / "link.dcm")
@@ -155,7 +187,9 @@ def test_directories_and_strangers_are_left_out(tmp_path: Path):
     assert done.outcomes == {"written": 1, "other": 3}
 
 
-@pytest.mark.parametrize("data", [b"", b"DICM", b"\0" * 128 + b"DICM", b"\x08\0\0\0" * 50, b"\0" * 128 + b"DICM" + b"\xff" * 400])
+@pytest.mark.parametrize(
+    "data", [b"", b"DICM", b"\0" * 128 + b"DICM", b"\x08\0\0\0" * 50, b"\0" * 128 + b"DICM" + b"\xff" * 400]
+)
 def test_what_is_no_dicom_is_one_typed_sentence(data: bytes):
     with pytest.raises((ReadError, LimitError)) as refused:
         reading.to_bytes(reading.parse(data))

@@ -24,7 +24,18 @@ pytest.importorskip("pynetdicom")
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 def test_listen_echo_send_and_stop(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     write(tmp_path / "in", person("1"), person("2"))
-    command = [sys.executable, "-m", "osler", "pacs", "listen", str(tmp_path / "inbox"), "--allow", "SCANNER", "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "osler",
+        "pacs",
+        "listen",
+        str(tmp_path / "inbox"),
+        "--allow",
+        "SCANNER",
+        "--port",
+        "0",
+    ]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         node = child.stdout.readline().strip().removeprefix("listening on ")
@@ -37,7 +48,9 @@ def test_listen_echo_send_and_stop(tmp_path: Path, capsys: pytest.CaptureFixture
         assert main(["pacs", "echo", node, "--called", "OSLER", "--title", "STRANGER"]) == 2
         if shutil.which("storescu"):
             host, port = node.split(":")
-            sent = subprocess.run(["storescu", "-aet", "SCANNER", "-aec", "OSLER", host, port, *map(str, (tmp_path / "in").glob("*.dcm"))])
+            sent = subprocess.run(
+                ["storescu", "-aet", "SCANNER", "-aec", "OSLER", host, port, *map(str, (tmp_path / "in").glob("*.dcm"))]
+            )
             assert sent.returncode == 0
     finally:
         child.send_signal(signal.SIGTERM)

@@ -34,8 +34,12 @@ deid = flags_from(
     DeidOptions,
     _deid,
     [
-        inspect.Parameter("folder", _KEYWORD, annotation=Path, default=typer.Argument(..., help="folder of DICOM files")),
-        inspect.Parameter("out", _KEYWORD, annotation=Path, default=typer.Option(..., "--out", help="folder to write; resumed")),
+        inspect.Parameter(
+            "folder", _KEYWORD, annotation=Path, default=typer.Argument(..., help="folder of DICOM files")
+        ),
+        inspect.Parameter(
+            "out", _KEYWORD, annotation=Path, default=typer.Option(..., "--out", help="folder to write; resumed")
+        ),
     ],
 )
 deid.__name__ = "deid"

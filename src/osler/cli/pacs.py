@@ -21,7 +21,9 @@ def pacs(
     host: Annotated[str, typer.Option(help="address to listen on; others than 127.0.0.1 need TLS")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="port to listen on")] = 11112,
     quota: Annotated[float, typer.Option(help="most GiB in the receiving folder")] = 100.0,
-    cert: Annotated[Path | None, typer.Option(help="TLS certificate chain (PEM); towards a node, its authority")] = None,
+    cert: Annotated[
+        Path | None, typer.Option(help="TLS certificate chain (PEM); towards a node, its authority")
+    ] = None,
     key: Annotated[Path | None, typer.Option(help="TLS private key (PEM; listen)")] = None,
 ) -> int:
     """Receive DICOM objects from named callers, send a folder to a node, or ask whether a node is there.
@@ -38,7 +40,9 @@ def pacs(
         node = Node(title, tuple(allow), host, port)
         return _listen(Path(where), node, int(quota * (1 << 30)), (cert, key))
     if action not in ("echo", "send"):
-        raise OptionError(f"action must be listen, echo or send, was '{action}': {nearest(action, ('listen', 'echo', 'send'))}")
+        raise OptionError(
+            f"action must be listen, echo or send, was '{action}': {nearest(action, ('listen', 'echo', 'send'))}"
+        )
     peer, tls = dicom_node.peer_of(where, called, title), dicom_node.client_side(cert)
     if action == "echo":
         from osler.adapters.imaging.dicom_net import echo
@@ -57,7 +61,9 @@ def _listen(folder: Path, node: object, quota: int, tls: tuple[Path | None, Path
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    dicom_node.listen(folder, node, quota, tls, lambda port: print(f"listening on {node.host}:{port}", flush=True), stop)
+    dicom_node.listen(
+        folder, node, quota, tls, lambda port: print(f"listening on {node.host}:{port}", flush=True), stop
+    )
     return 0
 
 
@@ -65,7 +71,12 @@ def _send(peer: object, files: list[Path], tls: object) -> int:
     """Send and count; exit code 1 if a DICOM object was not taken."""
     from osler.adapters.imaging.dicom_net import DONE, NO_ROOM, OTHER, send
 
-    words = {DONE: "sent", NO_ROOM: "refused: the node has no room", OTHER: "refused: another object has the same UID", None: "no DICOM, or no answer"}
+    words = {
+        DONE: "sent",
+        NO_ROOM: "refused: the node has no room",
+        OTHER: "refused: another object has the same UID",
+        None: "no DICOM, or no answer",
+    }
     counts = Counter(words.get(status, "refused by the node") for _, status in send(peer, files, tls))
     for word, count in counts.most_common():
         print(f"{count:>8} {word}")

@@ -80,5 +80,13 @@ def check_title(title: str) -> None:
     Raises:
         OptionError: it is none.
     """
-    if not 1 <= len(title.strip()) <= 16 or len(title) > 16 or not title.isascii() or not title.isprintable() or "\\" in title:
-        raise OptionError("an application entity title must have 1 to 16 ASCII characters and no backslash, one has not: shorten it")
+    if (
+        not 1 <= len(title.strip()) <= 16
+        or len(title) > 16
+        or not title.isascii()
+        or not title.isprintable()
+        or "\\" in title
+    ):
+        raise OptionError(
+            "an application entity title must have 1 to 16 ASCII characters and no backslash, one has not: shorten it"
+        )

@@ -120,7 +120,9 @@ time.sleep(120)
 def test_a_kill_loses_nothing_that_was_acknowledged_and_doubles_nothing(tmp_path: Path):
     todo, done = files(tmp_path / "in", 60), set()
     for round_ in range(6):
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path / "inbox")], stdout=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(tmp_path / "inbox")], stdout=subprocess.PIPE, text=True
+        )
         port = int(child.stdout.readline())
         try:
             for path, status in send(Peer("127.0.0.1", port, "OSLER", "SCANNER"), [p for p in todo if p not in done]):

@@ -68,7 +68,8 @@ def apply(dataset: Any, plan: Plan, counts: Counter[tuple[str, str]]) -> None:
 def _apply(dataset: Any, plan: Plan, counts: Counter[tuple[str, str]], parent: int, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise LimitError(
-            f"sequences of a DICOM file must be nested at most {MAX_DEPTH} deep: the file is damaged or hostile", "limit-depth"
+            f"sequences of a DICOM file must be nested at most {MAX_DEPTH} deep: the file is damaged or hostile",
+            "limit-depth",
         )
     moved = _moved_pairs(dataset, plan)
     for tag in sorted(dataset.keys()):
@@ -79,7 +80,9 @@ def _apply(dataset: Any, plan: Plan, counts: Counter[tuple[str, str]], parent: i
             _private(dataset, tag, plan, counts)
             continue
         vr, known = _representation(dataset, tag)
-        action = plan.action(number, vr, plan.sop_class, parent) if known and tag.element and tag.group > 2 else "remove"
+        action = (
+            plan.action(number, vr, plan.sop_class, parent) if known and tag.element and tag.group > 2 else "remove"
+        )
         if action == "keep" and vr not in TEXTS and vr not in _BINARY and vr not in ("SQ", "AS", "DS", "IS"):
             counts[_keyword(number), action] += 1
             continue
@@ -124,7 +127,7 @@ def _private(dataset: Any, tag: Any, plan: Plan, counts: Counter[tuple[str, str]
     """Private attributes go, but for listed ones in a block of their creator."""
     if 0x10 <= tag.element <= 0xFF:
         return  # creators are looked at when their blocks are done
-    creator = dataset.get(((tag.group << 16) | (tag.element >> 8)))
+    creator = dataset.get((tag.group << 16) | (tag.element >> 8))
     name = str(creator.value or "") if creator is not None and tag.element >= 0x1000 else ""
     if name and plan.is_safe(name, int(tag)) and not isinstance(dataset[tag].value, bytes):
         counts["private", "keep"] += 1
@@ -138,8 +141,8 @@ def _private(dataset: Any, tag: Any, plan: Plan, counts: Counter[tuple[str, str]
 
 def _keep_needed_creators(dataset: Any) -> None:
     """Creators of blocks with nothing left go."""
-    used = {(tag.group, tag.element >> 8) for tag in dataset.keys() if tag.group % 2 and tag.element >= 0x1000}
-    for tag in [t for t in dataset.keys() if t.group % 2 and 0x10 <= t.element <= 0xFF]:
+    used = {(tag.group, tag.element >> 8) for tag in dataset.keys() if tag.group % 2 and tag.element >= 0x1000}  # noqa: SIM118
+    for tag in [t for t in dataset.keys() if t.group % 2 and 0x10 <= t.element <= 0xFF]:  # noqa: SIM118
         if (tag.group, tag.element) not in used:
             del dataset[tag]
 
@@ -186,7 +189,7 @@ def _moved_pairs(dataset: Any, plan: Plan) -> dict[int, str]:
         return {}
     datadict = registry.optional("pydicom.datadict", "imaging")
     moved: dict[int, str] = {}
-    for tag in dataset.keys():
+    for tag in dataset.keys():  # noqa: SIM118
         word = datadict.keyword_for_tag(tag) if not tag.group % 2 else ""
         other = datadict.tag_for_keyword(word.replace("Date", "Time")) if "Date" in word else None
         if other is None or other == int(tag) or other not in dataset or dataset.get_item(tag).VR not in ("DA", None):
@@ -199,10 +202,9 @@ def _moved_pairs(dataset: Any, plan: Plan) -> dict[int, str]:
 
 def _text(element: Any, vr: str, action: str, plan: Plan) -> None:
     """A retained or cleaned text; ages above 89 become 90, as rules on health data ask."""
-    if vr == "PN":
-        if action == "clean":
-            element.value = ""
-            return
+    if vr == "PN" and action == "clean":
+        element.value = ""
+        return
     if vr == "AS":
         text = str(element.value or "")
         if text[3:4] == "Y" and text[:3].isdigit() and int(text[:3]) > 89:
@@ -252,7 +254,7 @@ def _binary(dataset: Any, tag: Any, plan: Plan, action: str) -> str:
 
 def _drop_empty_overlays(dataset: Any) -> None:
     """An overlay plane without its data says nothing: its other attributes go with it."""
-    groups = {tag.group for tag in dataset.keys() if 0x6000 <= tag.group <= 0x60FF}
+    groups = {tag.group for tag in dataset.keys() if 0x6000 <= tag.group <= 0x60FF}  # noqa: SIM118
     for group in (g for g in groups if (g << 16 | 0x3000) not in dataset):
-        for tag in [t for t in dataset.keys() if t.group == group]:
+        for tag in [t for t in dataset.keys() if t.group == group]:  # noqa: SIM118
             del dataset[tag]

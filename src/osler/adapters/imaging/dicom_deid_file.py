@@ -25,7 +25,7 @@ _DEFLATED = "1.2.840.10008.1.2.1.99"
 _RAW = "1.2.840.10008.5.1.4.1.1.66"
 _DIRECTORY = "1.2.840.10008.1.3.10"
 #: Identifiers whose whole value must not be found elsewhere, by keyword.
-_PHRASES = (
+_PHRASES = (  # noqa: SIM905
     "PatientID OtherPatientIDs AccessionNumber AdmissionID StudyID PatientAddress PatientTelephoneNumbers "
     "PatientTelecomInformation MedicalRecordLocator MilitaryRank CountryOfResidence InsurancePlanIdentification "
     "IssuerOfPatientID ServiceEpisodeID FillerOrderNumberImagingServiceRequest PlacerOrderNumberImagingServiceRequest "
@@ -65,7 +65,7 @@ def looks_like_dicom(head: bytes) -> bool:
     """Whether the first 132 bytes are those of a DICOM file, with or without preamble."""
     if head[128:132] == b"DICM":
         return True
-    return head[:2] in (b"\x08\0", b"\x02\0") and head[2:4] != b"\0\0" or head[:2] in (b"\0\x08", b"\0\x02")
+    return (head[:2] in (b"\x08\0", b"\x02\0") and head[2:4] != b"\0\0") or head[:2] in (b"\0\x08", b"\0\x02")
 
 
 @contextmanager
@@ -98,13 +98,17 @@ def guarded() -> Iterator[None]:
     except InputError:
         raise
     except RecursionError as error:
-        raise LimitError("sequences of a DICOM file must be nested less deep: it is damaged or hostile", "limit-depth") from error
+        raise LimitError(
+            "sequences of a DICOM file must be nested less deep: it is damaged or hostile", "limit-depth"
+        ) from error
     except MemoryError as error:
         raise LimitError("a DICOM file must fit in memory, one does not") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the system's: no space, no permission
-        raise ReadError(f"a DICOM file must be whole, one is damaged ({type(error).__name__}): send it again") from error
+        raise ReadError(
+            f"a DICOM file must be whole, one is damaged ({type(error).__name__}): send it again"
+        ) from error
 
 
 def parse(data: bytes, with_pixels: bool = True) -> Any:
@@ -150,7 +154,9 @@ def _check_deflated(data: bytes) -> None:
         total += len(unpacking.decompress(packed, 1 << 20))
         packed = unpacking.unconsumed_tail
         if total > most:
-            raise LimitError("a deflated DICOM file must unpack to at most 200 times its size: it is hostile", "limit-ratio")
+            raise LimitError(
+                "a deflated DICOM file must unpack to at most 200 times its size: it is hostile", "limit-ratio"
+            )
 
 
 def survey(dataset: Any) -> Surveyed:
@@ -164,7 +170,9 @@ def survey(dataset: Any) -> Surveyed:
                  ("Modality", "ImageType", "BurnedInAnnotation", "PhotometricInterpretation", "ConversionType", "BodyPartExamined",
                   "StudyDescription", "SeriesDescription", "ProtocolName", "Rows", "Columns", "NumberOfFrames", "RecognizableVisualFeatures",
                   "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "AnatomicRegionSequence")}  # fmt: skip
-    patient = top["PatientID"].casefold() or "^".join((top["PatientName"].casefold(), top["PatientBirthDate"])).strip("^")
+    patient = top["PatientID"].casefold() or "^".join((top["PatientName"].casefold(), top["PatientBirthDate"])).strip(
+        "^"
+    )
     return Surveyed(
         patient or top["StudyInstanceUID"], top["StudyInstanceUID"], top["SeriesInstanceUID"], top["SOPInstanceUID"],
         top["SOPClassUID"], *(tuple(sorted(found[k])) for k in ("names", "phrases", "places", "devices", "births")), shown,
@@ -173,7 +181,10 @@ def survey(dataset: Any) -> Surveyed:
 
 def _gather(dataset: Any, found: dict[str, set[str]], depth: int) -> None:
     if depth > MAX_DEPTH:
-        raise LimitError(f"sequences of a DICOM file must be nested at most {MAX_DEPTH} deep: it is damaged or hostile", "limit-depth")
+        raise LimitError(
+            f"sequences of a DICOM file must be nested at most {MAX_DEPTH} deep: it is damaged or hostile",
+            "limit-depth",
+        )
     datadict = registry.optional("pydicom.datadict", "imaging")
     wanted = {**dict.fromkeys(_PHRASES, "phrases"), **dict.fromkeys(_PLACES, "places"), **dict.fromkeys(_DEVICES, "devices"),
               "PatientBirthDate": "births"}  # fmt: skip
@@ -251,7 +262,7 @@ def to_bytes(dataset: Any) -> bytes:
 
 def _items(dataset: Any) -> Iterator[Any]:
     """The data sets of a data set's sequences."""
-    for tag in dataset.keys():
+    for tag in dataset.keys():  # noqa: SIM118
         if dataset.get_item(tag).VR == "SQ":
             yield from dataset[tag].value or ()
 
@@ -268,7 +279,7 @@ def _check_items(dataset: Any, characters: Any) -> None:
     for item in _items(dataset):
         _check_items(item, characters)
         flat = type(item)()
-        for tag in item.keys():
+        for tag in item.keys():  # noqa: SIM118
             if item.get_item(tag).VR != "SQ":
                 flat[tag] = item[tag]
         scratch = filebase.DicomBytesIO()

@@ -36,7 +36,11 @@ def frames(dataset: Any) -> list[np.ndarray] | None:
     """First, middle and last frame, each (y, x) or (y, x, colours); None where they cannot be decoded."""
     pixels = registry.optional("pydicom.pixels", "imaging")
     count = _number(dataset.get("NumberOfFrames"), 1)
-    size = _number(dataset.get("Rows"), 0) * _number(dataset.get("Columns"), 0) * _number(dataset.get("SamplesPerPixel"), 1)
+    size = (
+        _number(dataset.get("Rows"), 0)
+        * _number(dataset.get("Columns"), 0)
+        * _number(dataset.get("SamplesPerPixel"), 1)
+    )
     if not 0 < size <= MAX_SAMPLES:
         return None
     try:
@@ -48,7 +52,9 @@ def frames(dataset: Any) -> list[np.ndarray] | None:
 
 def has_pixels(dataset: Any) -> bool:
     """Whether there is a picture, or a document with pages."""
-    return any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "EncapsulatedDocument"))
+    return any(
+        name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "EncapsulatedDocument")
+    )
 
 
 def slice_of(dataset: Any) -> Slice | None:
@@ -60,7 +66,14 @@ def slice_of(dataset: Any) -> Slice | None:
     except (AttributeError, TypeError, ValueError, IndexError):
         return None
     found = frames(dataset)
-    if not found or len(found) != 1 or found[0].ndim != 2 or turned.shape != (6,) or position.shape != (3,) or min(spacing) <= 0:
+    if (
+        not found
+        or len(found) != 1
+        or found[0].ndim != 2
+        or turned.shape != (6,)
+        or position.shape != (3,)
+        or min(spacing) <= 0
+    ):
         return None
     return Slice(found[0], position, turned[:3], turned[3:], spacing)
 
@@ -77,7 +90,9 @@ def blank(dataset: Any, where: np.ndarray, value: float) -> None:
     with silently():
         values = pixels.pixel_array(dataset).copy()
         values[where] = value
-        dataset.set_pixel_data(values, dataset.PhotometricInterpretation, int(dataset.BitsStored), generate_instance_uid=False)
+        dataset.set_pixel_data(
+            values, dataset.PhotometricInterpretation, int(dataset.BitsStored), generate_instance_uid=False
+        )
 
 
 def _number(value: Any, default: int) -> int:

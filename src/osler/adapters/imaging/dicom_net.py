@@ -130,9 +130,13 @@ class Listener:
         entity.add_supported_context(ECHO)
         handlers = [(pynetdicom.evt.EVT_C_STORE, _stored, [inbox]), (pynetdicom.evt.EVT_C_ECHO, lambda event: DONE)]
         try:
-            self._server = entity.start_server((node.host, node.port), block=False, evt_handlers=handlers, ssl_context=tls)
+            self._server = entity.start_server(
+                (node.host, node.port), block=False, evt_handlers=handlers, ssl_context=tls
+            )
         except OSError as error:
-            raise InputError(f"port {node.port} must be free on this machine, it is not ({error.strerror}): name another", "address") from error
+            raise InputError(
+                f"port {node.port} must be free on this machine, it is not ({error.strerror}): name another", "address"
+            ) from error
         self.port: int = self._server.server_address[1]
 
     def stop(self) -> None:
@@ -195,7 +199,9 @@ def send(peer: Peer, files: list[Path], tls: ssl.SSLContext | None = None) -> It
         part = [(path, _kind(path)) for path in files[start : start + 500]]
         kinds = sorted({kind for _, kind in part if kind is not None})
         if len(kinds) > 128:
-            raise LimitError("files of one sending must be of at most 128 kinds and encodings, they are of more: send folder by folder")
+            raise LimitError(
+                "files of one sending must be of at most 128 kinds and encodings, they are of more: send folder by folder"
+            )
         association = _associated(peer, [(a, [b]) for a, b in kinds], tls) if kinds else None
         try:
             for path, kind in part:
@@ -226,8 +232,14 @@ def _associated(peer: Peer, contexts: list[tuple[str, list[str]]], tls: ssl.SSLC
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = 30
     for abstract, syntaxes in contexts:
         entity.add_requested_context(abstract, syntaxes)
-    association = entity.associate(peer.host, peer.port, ae_title=peer.title, tls_args=(tls, peer.host) if tls else None)
+    association = entity.associate(
+        peer.host, peer.port, ae_title=peer.title, tls_args=(tls, peer.host) if tls else None
+    )
     if not association.is_established:
-        why = "turned this caller away: check both titles" if association.is_rejected else "cannot be reached: check its address"
+        why = (
+            "turned this caller away: check both titles"
+            if association.is_rejected
+            else "cannot be reached: check its address"
+        )
         raise ReadError(f"the node at port {peer.port} must accept an association, it {why}", "address")
     return association

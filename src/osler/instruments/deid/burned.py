@@ -14,7 +14,9 @@ import numpy as np
 _SCREENS = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.77.1", "1.2.840.10008.5.1.4.1.1.104")
 _RISKY = frozenset({"US", "SC", "OT", "ES", "XC", "GM", "DG", "HC", "DOC", "SD", "IVUS", "RF", "XA"})
 _ULTRASOUND = ("1.2.840.10008.5.1.4.1.1.6.", "1.2.840.10008.5.1.4.1.1.3.")
-_WORDS = frozenset({"SCREEN SAVE", "SCREENSHOT", "SCREEN_SAVE", "DOSE", "DOSE_INFO", "DOSE_REPORT", "REPORT", "CAPTURE"})
+_WORDS = frozenset(
+    {"SCREEN SAVE", "SCREENSHOT", "SCREEN_SAVE", "DOSE", "DOSE_INFO", "DOSE_REPORT", "REPORT", "CAPTURE"}
+)
 #: Least letters on a line, and heights of letters in pixels.
 LETTERS = 5
 _LOW, _HIGH = 5, 48
@@ -88,7 +90,7 @@ def _letters(labels: np.ndarray, tophat: np.ndarray, borders_only: bool) -> np.n
         inner = _BORDER * rows < y < (1 - _BORDER) * rows and _BORDER * columns < x < (1 - _BORDER) * columns
         shape = labels[box] == number
         fill = shape.mean()
-        if borders_only and inner or not 0.1 <= fill <= 0.97 or width > 3 and fill > 0.9:
+        if (borders_only and inner) or not 0.1 <= fill <= 0.97 or (width > 3 and fill > 0.9):
             continue
         inside = tophat[box][shape]
         if inside.std() > 0.35 * max(inside.mean(), 1e-6):

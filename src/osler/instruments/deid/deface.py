@@ -43,7 +43,9 @@ class Defaced:
 
 def is_head(shown: dict[str, object]) -> bool:
     """Whether attributes say that an MR or CT shows a head."""
-    words = " ".join(str(shown.get(k) or "") for k in ("BodyPartExamined", "StudyDescription", "SeriesDescription", "ProtocolName"))
+    words = " ".join(
+        str(shown.get(k) or "") for k in ("BodyPartExamined", "StudyDescription", "SeriesDescription", "ProtocolName")
+    )
     return str(shown.get("Modality")) in ("MR", "CT") and any(word in words.casefold() for word in _WORDS)
 
 
@@ -91,7 +93,7 @@ def _beyond(shape: tuple[int, ...], direction: tuple[int, int], start: float) ->
 def _mirrored(inside: np.ndarray, axis: int) -> np.ndarray:
     """The inside with left and right exchanged about its middle: what was missed on one side is kept by the other."""
     places = np.nonzero(inside)[axis]
-    turned = int(round(2 * float(places.mean()))) - np.arange(inside.shape[axis])
+    turned = round(2 * float(places.mean())) - np.arange(inside.shape[axis])
     valid = (turned >= 0) & (turned < inside.shape[axis])
     mirrored = np.take(inside, np.clip(turned, 0, inside.shape[axis] - 1), axis=axis)
     return mirrored & valid.reshape([-1 if a == axis else 1 for a in range(3)])

@@ -47,10 +47,14 @@ class DeidOptions:
     """Options of `osler deid`."""
 
     keep: tuple[str, ...] = field(default=(), metadata={"help": f"option of the profile: {', '.join(OPTIONS)}"})
-    key: str = field(default="", metadata={"help": "file of the secret key, made if absent; default OUT.key beside the output"})
+    key: str = field(
+        default="", metadata={"help": "file of the secret key, made if absent; default OUT.key beside the output"}
+    )
     burned_in: str = field(
         default="test",
-        metadata={"help": "pictures that may show text: test (look for it), strict (hold all back) or off (only those that say so)"},
+        metadata={
+            "help": "pictures that may show text: test (look for it), strict (hold all back) or off (only those that say so)"
+        },
     )
     deface: bool = field(default=False, metadata={"help": "take the face off MR and CT series of heads"})
     weekdays: bool = field(default=False, metadata={"help": "dates move by whole weeks (with --keep dates)"})
@@ -104,7 +108,11 @@ def deidentify(
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     for stale in out.rglob(".partial-*"):
         stale.unlink()
-    settings = asdict(options) | {"key": pseudonyms.mark("fingerprint"), "edition": edition(), "version": version("osler")}
+    settings = asdict(options) | {
+        "key": pseudonyms.mark("fingerprint"),
+        "edition": edition(),
+        "version": version("osler"),
+    }
     run = _Run(folder, out, options, profile, pseudonyms, record.Journal(out, settings))
     try:
         marks = run.all(paths, told)
@@ -119,9 +127,13 @@ def _checked(folder: Path, out: Path, options: DeidOptions) -> Profile:
         raise ReadError("the source must be a folder that exists, it is none: check its name", "read-missing")
     source, target = folder.resolve(), out.resolve()
     if source == target or source in target.parents or target in source.parents:
-        raise OptionError("option 'out' must be a folder apart from the source, one lies within the other: name another")
+        raise OptionError(
+            "option 'out' must be a folder apart from the source, one lies within the other: name another"
+        )
     if options.burned_in not in _BURNED:
-        raise OptionError(f"option 'burned_in' must be one of {', '.join(_BURNED)}, was '{options.burned_in}': choose one")
+        raise OptionError(
+            f"option 'burned_in' must be one of {', '.join(_BURNED)}, was '{options.burned_in}': choose one"
+        )
     return Profile(options.keep)
 
 
@@ -147,7 +159,13 @@ class _Run:
     """One call of `deidentify`."""
 
     def __init__(
-        self, folder: Path, out: Path, options: DeidOptions, profile: Profile, pseudonyms: Pseudonyms, journal: record.Journal
+        self,
+        folder: Path,
+        out: Path,
+        options: DeidOptions,
+        profile: Profile,
+        pseudonyms: Pseudonyms,
+        journal: record.Journal,
     ) -> None:
         self.folder, self.out, self.options = folder, out, options
         self.profile, self.pseudonyms, self.journal = profile, pseudonyms, journal
@@ -174,7 +192,7 @@ class _Run:
 
     def _is_done(self, mark: str) -> bool:
         line = self.journal.lines.get(mark)
-        if line is None or line["outcome"] == "written" and not (self.out / line["name"]).is_file():
+        if line is None or (line["outcome"] == "written" and not (self.out / line["name"]).is_file()):
             return False
         return line["outcome"] != "held" or (self.held / line["name"]).is_file()
 
@@ -201,7 +219,7 @@ class _Run:
         """Identifiers that the options do not keep."""
         kept = self.profile.keep
         uids = {found.study, found.series, found.instance}
-        phrases = [p for p in found.phrases if "uids" not in kept or p not in uids and not _is_uid(p)]
+        phrases = [p for p in found.phrases if "uids" not in kept or (p not in uids and not _is_uid(p))]
         phrases += [] if "institution" in kept else found.places
         return [*phrases, *([] if "devices" in kept else found.devices)]
 
@@ -276,7 +294,9 @@ def _is_uid(text: str) -> bool:
 def _bytes(path: Path) -> bytes:
     """A file's bytes; only as many as tell that it is no DICOM."""
     if path.stat().st_size > reading.MAX_FILE:
-        raise LimitError(f"a DICOM file must be at most {reading.MAX_FILE >> 30} GiB, one is larger: split its frames into files")
+        raise LimitError(
+            f"a DICOM file must be at most {reading.MAX_FILE >> 30} GiB, one is larger: split its frames into files"
+        )
     with path.open("rb") as source:
         head = source.read(132)
         return head + source.read() if reading.looks_like_dicom(head) else head

@@ -87,7 +87,9 @@ def key_at(path: Path) -> bytes:
 def _made(path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True)
     key = secrets.token_bytes(32)
-    text = json.dumps({"format": 1, "purpose": "osler deid: whoever has this can link files to patients", "key": key.hex()})
+    text = json.dumps(
+        {"format": 1, "purpose": "osler deid: whoever has this can link files to patients", "key": key.hex()}
+    )
     temporary = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as out:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 GONE = "#"
 #: Parts of names that are words of every report.
 _TITLES = frozenset(
-    "dr prof mr mrs ms miss med dipl phd the and von van der den del dos unknown anonymous anonymized none "
+    "dr prof mr mrs ms miss med dipl phd the and von van der den del dos unknown anonymous anonymized none "  # noqa: SIM905
     "not available test patient name doctor".split()
 )
 _PATTERNS = (
@@ -67,14 +67,23 @@ def _tells(phrase: str) -> bool:
     """Whether a phrase points at somebody: six digits, five characters with a digit among letters, or eight of any kind."""
     if phrase.isdigit():
         return len(phrase) >= 6
-    return len(phrase) >= 8 or len(phrase) >= 5 and any(c.isdigit() for c in phrase)
+    return len(phrase) >= 8 or (len(phrase) >= 5 and any(c.isdigit() for c in phrase))
 
 
 def _spelled(birth: str) -> list[str]:
     if not re.fullmatch(r"\d{8}", birth.strip()):
         return []
     y, m, d = birth.strip()[:4], birth.strip()[4:6], birth.strip()[6:]
-    return [f"{y}{m}{d}", f"{y}-{m}-{d}", f"{d}.{m}.{y}", f"{d}/{m}/{y}", f"{m}/{d}/{y}", f"{d}-{m}-{y}", f"{y}.{m}.{d}", f"{d}{m}{y}"]
+    return [
+        f"{y}{m}{d}",
+        f"{y}-{m}-{d}",
+        f"{d}.{m}.{y}",
+        f"{d}/{m}/{y}",
+        f"{m}/{d}/{y}",
+        f"{d}-{m}-{y}",
+        f"{y}.{m}.{d}",
+        f"{d}{m}{y}",
+    ]
 
 
 def _variants(terms: Iterable[str]) -> set[str]:
