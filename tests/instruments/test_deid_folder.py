@@ -280,3 +280,19 @@ def test_the_command_counts_and_names_nobody(tmp_path: Path, capsys: pytest.Capt
     shown = capsys.readouterr().out
     assert "1 written" in shown and "1 held" in shown and found_in(shown.encode()) == []
     assert main(["deid", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--keep", "nothing"]) == 2
+
+
+def test_a_transfer_syntax_newer_than_the_library_is_written_as_it_came(tmp_path: Path):
+    source = person()
+    source.PixelData = pydicom.encaps.encapsulate([b"\x01\x02\x03\x04"])
+    source["PixelData"].VR = "OB"
+    data = packed(source)
+    newer = b"1.2.840.10008.1.2.8.1"  # Deflated Image Frame Compression
+    at = data.index(b"1.2.840.10008.1.2.1\0\x02\0")
+    length = int.from_bytes(data[140:144], "little") + 2
+    data = data[:140] + length.to_bytes(4, "little") + data[144 : at - 2] + b"\x16\0" + newer + b"\0" + data[at + 20 :]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "x").write_bytes(data)
+    assert deidentify(tmp_path / "in", tmp_path / "out", DeidOptions()).outcomes == {"written": 1}
+    made = pydicom.dcmread(outputs(tmp_path / "out")[0])
+    assert made.file_meta.TransferSyntaxUID == newer.decode() and made.PixelData == source.PixelData

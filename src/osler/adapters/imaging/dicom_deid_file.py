@@ -148,14 +148,15 @@ def _check_deflated(data: bytes) -> None:
     if str(meta.get("TransferSyntaxUID", "")) != _DEFLATED:
         return
     packed = data[stream.tell() :]
-    most = min(MAX_UNPACKED, MAX_RATIO * len(packed) + (1 << 20))
+    most = min(MAX_UNPACKED, MAX_RATIO * len(packed) + (64 << 20))
     unpacking, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
     while packed and not unpacking.eof:
         total += len(unpacking.decompress(packed, 1 << 20))
         packed = unpacking.unconsumed_tail
         if total > most:
             raise LimitError(
-                "a deflated DICOM file must unpack to at most 200 times its size: it is hostile", "limit-ratio"
+                "a deflated DICOM file must unpack to at most 200 times its size and 64 MiB: it is hostile",
+                "limit-ratio",
             )
 
 
@@ -256,7 +257,14 @@ def to_bytes(dataset: Any) -> bytes:
     with guarded():
         if _depth(dataset) > _PLAIN_DEPTH:
             _check_items(dataset, dataset.get("SpecificCharacterSet") or "ISO_IR 6")
-        pydicom.dcmwrite(out, dataset, enforce_file_format=True)
+        known = pydicom.uid.UID(dataset.file_meta.TransferSyntaxUID).is_transfer_syntax
+        # Syntaxes newer than pydicom are encapsulated ones: explicit, little-endian attributes around the frames.
+        if known:
+            pydicom.dcmwrite(out, dataset, enforce_file_format=True)
+        else:
+            pydicom.dataset.validate_file_meta(dataset.file_meta, enforce_standard=True)
+            dataset.file_meta.FileMetaInformationGroupLength = 0
+            pydicom.dcmwrite(out, dataset, implicit_vr=False, little_endian=True, force_encoding=True)
     return out.getvalue()
 
 
