@@ -81,9 +81,9 @@ def compare(label: str, folder: Path, sitk: str) -> None:
     for name, load in (("Osler", by_osler), ("pydicom's loop", by_pydicom)):
         best = np.inf
         for _ in range(3):
-            at = time.process_time()
+            at = spent()
             kept[name] = load(folder)
-            best = min(best, time.process_time() - at)
+            best = min(best, spent() - at)
         print(f"  {name:16s} {len(kept[name]) / best:8.0f} slices/s  {best:7.3f} CPU s")
     if sitk:
         ran = subprocess.run([sitk, "-c", _SITK, str(folder)], capture_output=True, text=True, timeout=280, check=False)
@@ -94,6 +94,17 @@ def compare(label: str, folder: Path, sitk: str) -> None:
             print(f"  SimpleITK         no result: {ran.stderr.strip().splitlines()[-1:]}")
     ours, theirs = kept.values()
     print(f"  largest difference between the two volumes: {np.abs(ours - theirs).max()}")
+
+
+def spent() -> float:
+    """CPU seconds of this process and of the one in which Osler unpacks frames."""
+    from osler.adapters.imaging import decoder
+
+    total = time.process_time()
+    for process in decoder._RUNNING.values():
+        fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
 
 
 def by_osler(folder: Path) -> np.ndarray:

@@ -16,7 +16,7 @@ from tests.adapters.imaging.files import pydicom, unpacked
 #: File → the code of its refusal; every other file is read.
 REFUSED = {
     "dicomParser/encapsulated/multi-frame/CT0012.fragmented_no_bot_jpeg_baseline.51.dcm": "image-codec",  # 12-bit JPEG
-    "pydicom-data/emri_small_jpeg_2k_lossless_too_short.dcm": "image-pixels",  # ends inside its header
+    "pydicom-data/emri_small_jpeg_2k_lossless_too_short.dcm": "image-truncated",  # ends inside its first frames
 }
 #: Files that pydicom itself does not decode or that carry no meta header: nothing to compare with.
 ALONE = {"HTJ2K_08_RGB.dcm", "JLSL_RGB_ILV0.dcm", "JLSN_RGB_ILV0.dcm", "liver_deflate.dcm", "IM-0001-9600-0001.dcm"}

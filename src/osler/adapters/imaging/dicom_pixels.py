@@ -19,6 +19,7 @@ from osler.errors import LimitError, OslerError, ReadError
 
 _J2K = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 201, 202, 203))
 _DEFLATED_FRAMES, _RLE = "1.2.840.10008.1.2.8.1", "1.2.840.10008.1.2.5"
+_PALETTE = "PALETTE COLOR"
 #: Largest decoded picture per packed byte; a plain black frame packs far better than any scan.
 MAX_PACKING = 2000
 _FREE = 64 << 20
@@ -38,6 +39,8 @@ def frames(path: Path, head: dict[str, Any], index: int | None = None) -> np.nda
         raw = _open_pixels(path, head, shape, index)
         if raw is not None:
             return raw
+    if "pixels_at" in head and head["syntax"] not in (*NATIVE, _RLE, _DEFLATED_FRAMES) and head.get("PhotometricInterpretation") != _PALETTE:
+        return decoder.decoded(path, index, _bytes_asked(head, shape, index, path))
     data = dicom_read.dataset(path)
     if not any(name in data for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise ReadError(f"'{path.name}' must hold pixels, it holds none: name a file of pictures", "image-pixels")
@@ -133,16 +136,26 @@ def significant(raw: np.ndarray, head: dict[str, Any]) -> np.ndarray:
 
 
 def _packed(data: Any, shape: tuple[int, int, int, int], index: int | None, path: Path) -> np.ndarray:
+    asked = _bytes_asked(data, shape, index, path)
+    if data.syntax not in (_RLE, _DEFLATED_FRAMES):
+        return decoder.decoded(path, index, asked)
+    return _unpacked(data, shape, index, path)
+
+
+def _bytes_asked(head: Any, shape: tuple[int, int, int, int], index: int | None, path: Path) -> int:
+    """Bytes that packed frames will take.
+
+    Raises:
+        LimitError: far more than the file can hold (code `limit-ratio`).
+    """
     count, rows, columns, samples = shape
-    asked = (1 if index is not None else count) * rows * columns * samples * max(1, int(data.get("BitsAllocated", 8)) // 8)
+    asked = (1 if index is not None else count) * rows * columns * samples * max(1, int(head.get("BitsAllocated", 8)) // 8)
     if asked > _FREE and asked > MAX_PACKING * path.stat().st_size:
         raise LimitError(
             f"'{path.name}' must unpack to at most {MAX_PACKING:,} times its size, its header claims more: export it again",
             "limit-ratio",
         )
-    if data.syntax not in (_RLE, _DEFLATED_FRAMES):
-        return decoder.decoded(path, index, asked)
-    return _unpacked(data, shape, index, path)
+    return asked
 
 
 def unpacked(path: Path, index: int | None) -> np.ndarray:
@@ -152,7 +165,7 @@ def unpacked(path: Path, index: int | None) -> np.ndarray:
         ReadError: as `frames`.
     """
     data = dicom_read.dataset(path)
-    return _unpacked(data, shape_of(dicom_read.from_dataset(data), path.name), index, path)
+    return _unpacked(data, shape_of(dicom_read.attributes(path), path.name), index, path)
 
 
 def _unpacked(data: Any, shape: tuple[int, int, int, int], index: int | None, path: Path) -> np.ndarray:
@@ -238,7 +251,7 @@ def _by_pydicom(data: Any, index: int | None, name: str) -> np.ndarray:
 
 
 def _coloured(raw: np.ndarray, data: Any, name: str) -> np.ndarray:
-    if data.get("PhotometricInterpretation") != "PALETTE COLOR":
+    if data.get("PhotometricInterpretation") != _PALETTE:
         return raw
     from pydicom.pixels import apply_color_lut
 
