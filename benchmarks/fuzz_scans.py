@@ -4,7 +4,8 @@
 
 Each file is a small public or written one with 1 to 8 bytes changed, a part cut out, doubled or cut off, or header numbers made huge. Files are read
 in one process, one after the other; each is timed (CPU), and the peak of traced memory (Python's and numpy's; what decoders in C reserve shows in the
-resident memory only) is compared with its size. A crash would end the process and be seen. With the robustness set beside it (OSLER_DATA_MIRROR), its small files of every packing are among the seeds.
+resident memory only) is compared with its size. A crash would end the process and be seen. With the robustness set
+beside it (OSLER_DATA_MIRROR), its small files of every packing are among the seeds.
 """
 
 from __future__ import annotations

@@ -89,7 +89,8 @@ def compared(folder: Path, held: zipfile.ZipFile, theirs: dict[str, float]) -> l
         mask = read(f"{case}_label.nrrd", folder)
         image = read(f"{case}_image.nrrd", folder) if (folder / f"{case}_image.nrrd").is_file() else None
         found, seconds = timed(mask, image)
-        lines.append(f"{case:<9} {found['voxels']:>6}  {'yes' if image else 'no':<5}  {seconds:>21.3f}  {f'{theirs[case]:.3f}' if theirs else 'not installed':>17}")
+        beside = f"{theirs[case]:.3f}" if theirs else "not installed"
+        lines.append(f"{case:<9} {found['voxels']:>6}  {'yes' if image else 'no':<5}  {seconds:>21.3f}  {beside:>17}")
         for ours, name in SHAPE.items():
             off.setdefault(ours, []).append((abs(found[ours] / shapes[case][name] - 1), case))
         if image is not None:

@@ -120,7 +120,8 @@ def main() -> int:
                 "screen": ["screen", str(library), "--run", str(work / "run"), "--filter", "ro5", "--out", str(work / "s")]}  # fmt: skip
         if {"predict", "screen"} & set(asked.verbs) and not asked.reader:
             osler("fit", str(drugs() / "lipophilicity.csv"), "--target", "exp", "--input", "smiles", "--column", "smiles=molecule:features=basics",
-                  "--unit", "scaffold", "--model", "linear", "--folds", "3", "--no-explain", "--workers", "1", "--quiet", "--out", str(work / "run"))  # fmt: skip
+                  "--unit", "scaffold", "--model", "linear", "--folds", "3", "--no-explain", "--workers", "1", "--quiet",
+                  "--out", str(work / "run"))  # fmt: skip
         say(f"{asked.most:,} {'chains' if asked.chains else 'of ChEMBL'}, {library.stat().st_size / 2**20:,.0f} MiB, load {os.getloadavg()[0]:.1f}")
         say("command   molecules done    CPU s   wall s  peak MiB")
         for verb in ["reader"] if asked.reader else asked.verbs:

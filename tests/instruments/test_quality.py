@@ -255,7 +255,7 @@ def test_an_empty_sheet_is_still_a_picture():
 
 
 def test_refusals(folder):
-    with pytest.raises(InputError, match="damaged|must"):
+    with pytest.raises(InputError, match=r"damaged|must"):
         Quality().run(table(folder, "broken.png"), QualityOptions())
     with pytest.raises(OptionError, match="pictures"):
         Quality().run(table(folder, "sound.nii.gz"), QualityOptions(pictures=-1))

@@ -227,7 +227,7 @@ class Image(Modality):
                 raise OptionError(f"{name} {what} must be {n} numbers joined by +, was '{given}'") from error
             if given and (len(given) != n or (name != "window" and min(numbers[name]) <= 0)):
                 raise OptionError(f"{name} {what} must be {n} numbers above 0 joined by +, was '{given}'")
-        if numbers["size"] and max(numbers["size"]) > 4096 or numbers["window"] and numbers["window"][0] >= numbers["window"][1]:
+        if (numbers["size"] and max(numbers["size"]) > 4096) or (numbers["window"] and numbers["window"][0] >= numbers["window"][1]):
             raise OptionError(f"size {what} must be at most 4096, and window rise from its first to its second number")
         return ImageOptions(**{**asdict(options), **numbers})
 
@@ -247,7 +247,7 @@ class Image(Modality):
         common = _commonest(plain)
         usual = common if plain.count(common) * 2 >= len(plain) else tuple(np.median(plain, axis=0))
         shrink = min(1.0, LARGEST[self.dims] / max(usual))
-        return [max(1, int(round(s * shrink))) for s in usual]
+        return [max(1, round(s * shrink)) for s in usual]
 
     def _turned(self, found: scan.Scan, orientation: str) -> scan.Scan:
         if self.dims == 2 or orientation == "stored" or not np.isfinite(found.spacing).all():

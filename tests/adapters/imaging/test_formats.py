@@ -128,7 +128,8 @@ def test_left_handed_axes_are_turned_with_their_slices(tmp_path: Path):
 
 def test_meta_images_in_one_file_and_in_two(tmp_path: Path):
     values = np.arange(24, dtype="<f4").reshape(2, 3, 4)
-    head = "ObjectType = Image\nNDims = 3\nDimSize = 4 3 2\nElementType = MET_FLOAT\nElementSpacing = 0.5 0.75 2\nOffset = 1 2 3\nTransformMatrix = 1 0 0 0 1 0 0 0 1\n"
+    head = "ObjectType = Image\nNDims = 3\nDimSize = 4 3 2\nElementType = MET_FLOAT\nElementSpacing = 0.5 0.75 2\n"
+    head += "Offset = 1 2 3\nTransformMatrix = 1 0 0 0 1 0 0 0 1\n"
     packed = head + "CompressedData = True\nElementDataFile = LOCAL\n"
     (tmp_path / "a.mha").write_bytes(packed.encode() + zlib.compress(values.tobytes()))
     (tmp_path / "b.mhd").write_text(head + "ElementDataFile = b.raw\n", encoding="ascii")

@@ -160,7 +160,7 @@ def test_blocks_put_together_are_the_whole_file(tmp_path, monkeypatch, size):
         whole, lost, _ = files.read_molecules(path)
         monkeypatch.setattr(files, "BLOCK", size)
         said = []
-        parts, refused, _ = files.read_molecules(path, lambda stage, done, total: said.append((stage, done, total)))
+        parts, refused, _ = files.read_molecules(path, lambda *told, said=said: said.append(told))
         assert parts.equals(whole)
         assert parts.columns == columns
         assert refused == lost == [(2, lost[0][1])]

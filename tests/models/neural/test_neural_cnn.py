@@ -371,7 +371,7 @@ def test_pictures_too_large_to_keep_are_changed_once_and_not_by_their_column(sma
     seen: list[bool] = []
     branch = branches_of(small[1])
     feed = Feed(Watched(rows, seen), branch, head_of(rows.target, "none", 0.0, 1), torch.device("cpu"), False)
-    drawn = [int(len(target["y"])) for _, target in feed.slices(16, np.random.default_rng(0))]
+    drawn = [len(target["y"]) for _, target in feed.slices(16, np.random.default_rng(0))]
     assert drawn == [16, 16, 16, 12]
     assert seen == []
     assert [len(t["y"]) for _, t in feed.slices(32, None)] == [32, 28]

@@ -25,7 +25,7 @@ def is_dicom(path: Path) -> bool:
     """Whether a file begins as DICOM does, with or without its preamble."""
     with path.open("rb") as raw:
         head = raw.read(132)
-    return head[128:132] == b"DICM" or head[:2] in (b"\x08\x00", b"\x02\x00") and head[3:4] == b"\x00"
+    return head[128:132] == b"DICM" or (head[:2] in (b"\x08\x00", b"\x02\x00") and head[3:4] == b"\x00")
 
 
 def attributes(path: Path) -> dict[str, Any]:

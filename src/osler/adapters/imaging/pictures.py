@@ -54,9 +54,7 @@ def read(path: Path, index: int | None = None) -> Scan:
                 picture = ImageOps.exif_transpose(picture)
                 applied.append(_TURNED)
             mode = picture.mode
-            if mode in ("LA", "La"):
-                picture = picture.convert("L")
-            elif mode == "1":
+            if mode in ("LA", "La") or mode == "1":
                 picture = picture.convert("L")
             elif mode not in _CHANNELS and mode != "RGB":
                 picture = picture.convert("RGB")
