@@ -30,7 +30,7 @@ class Letters(Modality):
         """True where a word has another letter."""
         return values.str.contains(f"[^{LETTERS}]").fill_null(False)
 
-    def fit(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def fit(self, values: pl.Series, column: Column, root: Any = None) -> dict[str, Any]:
         """Nothing to learn."""
         return {"modality": self.name, "version": self.version, "column": column.name}
 
@@ -56,12 +56,12 @@ class Letters(Modality):
         """The first letter."""
         return values.str.slice(0, 1) if kind == "first" else super().units(kind, values)
 
-    def identities(self, values: pl.Series) -> dict[str, pl.Series]:
+    def identities(self, values: pl.Series, root: Any = None) -> dict[str, pl.Series]:
         """Words of the same letters are the same thing."""
         return {
             "anagram": pl.Series([None if v is None else "".join(sorted(v)) for v in values.to_list()], dtype=pl.String)
         }
 
-    def summarise(self, values: pl.Series, column: Column) -> dict[str, Any]:
+    def summarise(self, values: pl.Series, column: Column, root: Any = None) -> dict[str, Any]:
         """n and missing."""
         return {"n": len(values), "missing": values.null_count()}

@@ -146,7 +146,7 @@ def test_a_wrong_flag_is_refused(case: str, tmp_path: Path, capsys: pytest.Captu
 def test_paths_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     good = put(tmp_path, lines(), "patients.csv")
     assert "did you mean 'patients.csv'" in refused(["look", str(tmp_path / "patient.csv")], tmp_path, capsys)
-    assert "[read-format]" in refused(["look", str(tmp_path)], tmp_path, capsys)
+    assert "[image-format]" in refused(["look", str(tmp_path)], tmp_path, capsys)
     assert "[run-missing]" in refused(["predict", str(tmp_path), str(good)], tmp_path, capsys)
     assert "[run-missing]" in refused(["verify", str(tmp_path / "none")], tmp_path, capsys)
     assert "holds something else" in refused(
