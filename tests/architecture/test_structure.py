@@ -17,7 +17,7 @@ TREES = {f: ast.parse(f.read_text(encoding="utf-8")) for f in FILES}
 
 #: Low to high; a module may import from its own layer's package and from layers below.
 LAYERS = [
-    {"errors"}, {"registry"}, {"cohort"}, {"catalogue"}, {"blocks"}, {"tasks"}, {"adapters"},
+    {"errors"}, {"registry"}, {"cohort"}, {"catalogue"}, {"blocks", "scenes"}, {"tasks"}, {"adapters"},
     {"modalities", "models", "instruments"}, {"evaluation"}, {"explanation"}, {"engine"}, {"report"}, {"scale"},
     {"service"}, {"cli"},
 ]  # fmt: skip

@@ -1,7 +1,10 @@
 """Ways to learn: one file per family, found through INDEX; torch only under `neural/`."""
 
+from typing import Any
+
 from osler import registry
 from osler.models.base import Batches, Encoded, Estimator, Params, options_from
+from osler.models.drawing import Drawer
 
 INDEX = {
     "linear": "osler.models.linear:Linear",
@@ -42,13 +45,25 @@ SCORES = {
     "charlson": "osler.models.clinical.points:Charlson",
 }
 
+#: Models that draw masks or boxes on scans (`osler.models.drawing`).
+DRAWERS: dict[str, str] = {}
+
 
 def get(spec: str) -> Estimator:
     """The estimator of "NAME" or "NAME:option=value,option=value"."""
+    return _made({**INDEX, **SCORES}, spec)
+
+
+def drawer(spec: str) -> Drawer:
+    """The model that draws of "NAME" or "NAME:option=value,option=value"."""
+    return _made(DRAWERS, spec)
+
+
+def _made(index: dict[str, str], spec: str) -> Any:
     name, _, text = spec.partition(":")
-    cls = registry.load({**INDEX, **SCORES}, "models", name)
+    cls = registry.load(index, "models", name)
     given = dict(part.partition("=")[::2] for part in text.split(",") if part)
     return cls(options_from(cls.Options, given, f"model '{name}'"))
 
 
-__all__ = ["INDEX", "SCORES", "Batches", "Encoded", "Estimator", "Params", "get", "options_from"]
+__all__ = ["DRAWERS", "INDEX", "SCORES", "Batches", "Drawer", "Encoded", "Estimator", "Params", "drawer", "get", "options_from"]
