@@ -4,7 +4,7 @@
 
 An uncompressed CT series of 512 by 512 is written into a temporary folder from one file of the robustness set with its private and
 nested elements as they are, then read three times by each, one thread, CPU seconds, best of three. With the data set of body CT beside it, its
-JPEG 2000 series is read too. SimpleITK runs in an interpreter of its own (`--sitk`), where it is installed.
+JPEG 2000 series is read too, and by several processes at once (wall time, which other work on the machine disturbs). SimpleITK runs in an interpreter of its own (`--sitk`), where it is installed.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def main() -> None:
         where = {(packed / n).parent for n in names}
         for one in sorted(where):
             compare("512 x 512 CT, JPEG 2000", one, given.sitk)
+            scaling(one)
 
 
 def written(archive: Path, folder: Path, n: int) -> None:
@@ -96,12 +97,29 @@ def compare(label: str, folder: Path, sitk: str) -> None:
     print(f"  largest difference between the two volumes: {np.abs(ours - theirs).max()}")
 
 
+def scaling(folder: Path, copies: int = 10) -> None:
+    """Print wall seconds of a packed series by 1, 2, 4, ... processes: the series `copies` times over, decoders running already."""
+    from osler.adapters.imaging import decoder, dicom_pixels, dicom_read
+
+    slices = [(path, dicom_read.attributes(path)) for path in sorted(folder.iterdir())] * copies
+    available, alone = decoder._cores(), 0.0
+    for cores in [n for n in (1, 2, 4, 8, 16) if n <= available]:
+        decoder._cores = lambda n=cores: n
+        decoder.each(lambda one: dicom_pixels.frames(*one), slices[: decoder.SEVERAL * cores])
+        at = time.perf_counter()
+        decoder.each(lambda one: dicom_pixels.frames(*one), slices)
+        wall = time.perf_counter() - at
+        alone = alone or wall
+        print(f"  {cores:2d} of {available} cores     {len(slices) / wall:8.0f} slices/s of wall time, {alone / wall:.2f} times one core")
+    decoder._cores = lambda: available
+
+
 def spent() -> float:
-    """CPU seconds of this process and of the one in which Osler unpacks frames."""
+    """CPU seconds of this process and of those in which Osler unpacks frames."""
     from osler.adapters.imaging import decoder
 
     total = time.process_time()
-    for process in decoder._RUNNING.values():
+    for process in decoder._DECODERS.running:
         fields = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return total

@@ -228,8 +228,9 @@ def test_the_guard_outlives_what_it_reads(tmp_path: Path):
     with pytest.raises(ReadError):
         guard.reads_safely(bad, "parquet")
     guard.reads_safely(good, "parquet")
-    guard._RUNNING[next(iter(guard._RUNNING))].kill()
-    guard._RUNNING[next(iter(guard._RUNNING))].wait()
+    (running,) = guard._GUARDS.running
+    running.kill()
+    running.wait()
     guard.reads_safely(good, "parquet")
 
 
@@ -239,7 +240,7 @@ def test_a_file_that_kills_its_parser_costs_one_sentence(tmp_path: Path, monkeyp
     path = tmp_path / "t.parquet"
     pl.DataFrame({"a": [1, 2]}).write_parquet(path)
     program = "import sys, os; sys.stdin.buffer.readline(); os.abort()"
-    guard._end()
+    guard._GUARDS.end()
     real = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda command, **given: real([sys.executable, "-c", program], **given))
     with pytest.raises(ReadError, match=r"'t\.parquet' must be a whole Parquet file"):
@@ -253,7 +254,7 @@ def test_a_file_that_stalls_its_parser_is_given_up(tmp_path: Path, monkeypatch: 
 
     path = tmp_path / "t.parquet"
     pl.DataFrame({"a": [1, 2]}).write_parquet(path)
-    guard._end()
+    guard._GUARDS.end()
     real = subprocess.Popen
     monkeypatch.setattr(guard, "PATIENCE", 0.3)
     monkeypatch.setattr(

@@ -9,27 +9,19 @@ first file of a session.
 
 from __future__ import annotations
 
-import atexit
-import json
 import os
-import select
-import subprocess
-import sys
-import threading
 from pathlib import Path
+from typing import Any
 
+from osler.cohort.second_process import SecondProcesses, serve
 from osler.errors import OslerError, ReadError
 
-#: Address space of the guard: this much and `PER_BYTE` times the file.
-MEMORY = 8 << 30
-PER_BYTE = 64
 #: Seconds that a file may take: this much and one more per `BYTES_PER_SECOND`.
 PATIENCE = 20.0
 BYTES_PER_SECOND = 10 << 20
 _ROWS = 500_000
 
-_LOCK = threading.Lock()
-_RUNNING: dict[int, subprocess.Popen[bytes]] = {}
+_GUARDS = SecondProcesses("osler.cohort.guard", {"POLARS_MAX_THREADS": "2", "RUST_BACKTRACE": "0"})
 
 
 def reads_safely(path: Path, form: str) -> None:
@@ -42,81 +34,23 @@ def reads_safely(path: Path, form: str) -> None:
     Raises:
         ReadError: the guard refused it, died of it or ran out of time (code `read-format`).
     """
-    asked = json.dumps({"path": os.fspath(path.resolve()), "form": form}).encode() + b"\n"
-    seconds = PATIENCE + path.stat().st_size / BYTES_PER_SECOND
-    with _LOCK:
-        guard = _guard()
-        try:
-            assert guard.stdin is not None
-            assert guard.stdout is not None
-            guard.stdin.write(asked)
-            guard.stdin.flush()
-            ready, _, _ = select.select([guard.stdout], [], [], seconds)
-            answer = guard.stdout.readline() if ready else b""
-        except BrokenPipeError:
-            answer = b""
-        if answer == b"ok\n":
-            return
-        if answer != b"no\n":
-            _stop(guard)
+    asked = {"path": os.fspath(path.resolve()), "form": form}
+    answer = _GUARDS.ask(asked, PATIENCE + path.stat().st_size / BYTES_PER_SECOND)
+    if answer is not None and answer[0].get("reads") is True:
+        return
     kind = {"parquet": "Parquet file", "arrow": "Arrow file", "excel": "workbook"}[form]
     raise ReadError(f"'{path.name}' must be a whole {kind}, it is damaged or of another format: write it again")
 
 
-def _guard() -> subprocess.Popen[bytes]:
-    guard = _RUNNING.get(os.getpid())
-    if guard is not None and guard.poll() is None:
-        return guard
-    environment = {**os.environ, "POLARS_MAX_THREADS": "2", "RUST_BACKTRACE": "0"}
-    guard = subprocess.Popen(
-        [sys.executable, "-m", "osler.cohort.guard"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
-    )  # fmt: skip
-    _RUNNING.clear()
-    _RUNNING[os.getpid()] = guard
-    return guard
-
-
-def _stop(guard: subprocess.Popen[bytes]) -> None:
-    guard.kill()
-    guard.wait()
-    for pipe in (guard.stdin, guard.stdout):
-        try:
-            if pipe is not None:
-                pipe.close()
-        except BrokenPipeError:
-            continue
-    _RUNNING.pop(os.getpid(), None)
-
-
-@atexit.register
-def _end() -> None:
-    guard = _RUNNING.pop(os.getpid(), None)
-    if guard is not None:
-        _stop(guard)
-
-
-def main() -> None:
-    """The guard itself: one JSON line in, "ok" (or a typed error, which the caller will meet again) or "no" out."""
-    import resource
-
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    while line := sys.stdin.buffer.readline():
-        asked = json.loads(line)
-        path = Path(asked["path"])
-        room = MEMORY + PER_BYTE * path.stat().st_size
-        most = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (room if most == resource.RLIM_INFINITY else min(room, most), most))
-        try:
-            _READERS[asked["form"]](path)
-        except OslerError:
-            answers.write(b"ok\n")
-        except BaseException:
-            answers.write(b"no\n")
-        else:
-            answers.write(b"ok\n")
-        answers.flush()
+def _answer(path: Path, asked: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Whether the file reads; a typed error counts as yes, since the caller will meet it again."""
+    try:
+        _READERS[asked["form"]](path)
+    except OslerError:
+        return {"reads": True}, b""
+    except BaseException:
+        return {"reads": False}, b""
+    return {"reads": True}, b""
 
 
 def _parquet(path: Path) -> None:
@@ -150,4 +84,4 @@ def _excel(path: Path) -> None:
 _READERS = {"parquet": _parquet, "arrow": _arrow, "excel": _excel}
 
 if __name__ == "__main__":
-    main()
+    serve(_answer)

@@ -127,11 +127,12 @@ def test_a_decoder_that_dies_is_started_again(tmp_path: Path):
     root = unpacked("dicom_robustness.zip", tmp_path)
     name = "dicom2nifti/generic/compressed_jpeg/001/IM-0001-0001-0001.dcm"
     first = scan.read(name, root).values
-    process = decoder._process()
-    process.kill()
-    process.wait()
+    processes = decoder._DECODERS.running
+    for process in processes:
+        process.kill()
+        process.wait()
     assert np.array_equal(scan.read(name, root).values, first)
-    assert decoder._process().pid != process.pid
+    assert {p.pid for p in decoder._DECODERS.running}.isdisjoint({p.pid for p in processes})
     data = bytearray((root / name).read_bytes())
     at = data.rfind(b"\xff\xda")
     data[at + 20 : at + 4000] = bytes(3980)
@@ -141,3 +142,24 @@ def test_a_decoder_that_dies_is_started_again(tmp_path: Path):
     except InputError as error:
         assert error.code == "image-truncated"
         assert "x.dcm" in error.message
+
+
+def test_a_packed_series_is_the_same_from_one_process_and_from_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The JPEG 2000 series of body CT, unpacked file by file and by three processes at once; a damaged file in it is named either way."""
+    from osler.adapters.imaging import decoder
+
+    folder = next((unpacked("ct_body_totalseg_examples.zip", tmp_path)).rglob("CT.*")).parent
+    monkeypatch.setattr(decoder, "_cores", lambda: 1)
+    alone = scan.read(str(folder), None)
+    monkeypatch.setattr(decoder, "_cores", lambda: 3)
+    decoder._DECODERS.end()
+    together = scan.read(str(folder), None)
+    assert len(decoder._DECODERS.running) == 3
+    assert np.array_equal(alone.values, together.values)
+    assert np.array_equal(alone.affine, together.affine)
+    victim = sorted(folder.iterdir())[7]
+    victim.write_bytes(victim.read_bytes()[:-9000])
+    for cores in (1, 3):
+        monkeypatch.setattr(decoder, "_cores", lambda n=cores: n)
+        with pytest.raises(InputError, match=victim.name):
+            scan.read(str(folder), None)

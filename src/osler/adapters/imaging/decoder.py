@@ -1,32 +1,31 @@
-"""A second process that unpacks JPEG, JPEG-LS and JPEG 2000: a frame that crashes, exhausts or stalls a decoder in C costs that process only.
+"""Second processes that unpack JPEG, JPEG-LS and JPEG 2000 (`osler.cohort.second_process`), one or as many as there are cores.
 
-Fuzzing met a damaged lossless JPEG on which a decoder ends its process by an exception of C++ that nothing can catch. The second process is kept
-for the next file, and started again when it dies.
+Fuzzing met a damaged lossless JPEG on which a decoder ends its process by an exception of C++ that nothing can catch.
 """
 
 from __future__ import annotations
 
-import atexit
-import json
+import multiprocessing
 import os
-import select
-import subprocess
-import sys
-import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from osler.errors import OslerError, ReadError
+from osler.cohort.second_process import SecondProcesses, serve
+from osler.errors import LimitError, MissingExtraError, OslerError, ReadError
 
-#: Address space of the second process: this much and `PER_BYTE` times the file.
-MEMORY, PER_BYTE = 8 << 30, 64
 #: Seconds that a file may take: this much and one more per `BYTES_PER_SECOND` of the unpacked pixels.
 PATIENCE, BYTES_PER_SECOND = 60.0, 1 << 20
+#: Files of a series from which on it is unpacked by several processes, and the most of these.
+SEVERAL, MOST = 8, 16
 
-_LOCK = threading.Lock()
-_RUNNING: dict[int, subprocess.Popen[bytes]] = {}
+_KINDS = {kind.__name__: kind for kind in (ReadError, LimitError, MissingExtraError)}
+_DECODERS = SecondProcesses("osler.adapters.imaging.decoder")
+_One = TypeVar("_One")
+_Result = TypeVar("_Result")
 
 
 def decoded(path: Path, index: int | None, size: int) -> np.ndarray:
@@ -38,21 +37,8 @@ def decoded(path: Path, index: int | None, size: int) -> np.ndarray:
     Raises:
         ReadError, LimitError: as the second process met them; or it died or ran out of time (code `image-truncated`).
     """
-    asked = json.dumps({"path": os.fspath(path.resolve()), "index": index}).encode() + b"\n"
-    with _LOCK:
-        process = _process()
-        try:
-            process.stdin.write(asked)
-            process.stdin.flush()
-            ready, _, _ = select.select([process.stdout], [], [], PATIENCE + size / BYTES_PER_SECOND)
-            line = process.stdout.readline() if ready else b""
-            said = json.loads(line) if line else {}
-            data = process.stdout.read(said["bytes"]) if "bytes" in said else b""
-        except (BrokenPipeError, ValueError):
-            said, data = {}, b""
-        if not said or len(data) != said.get("bytes", 0):
-            _stop(process)
-            said = {}
+    asked = {"path": os.fspath(path.resolve()), "index": index}
+    said, data = _DECODERS.ask(asked, PATIENCE + size / BYTES_PER_SECOND) or ({}, b"")
     if "shape" in said:
         return np.frombuffer(data, dtype=np.dtype(said["dtype"])).reshape(said["shape"])
     if "code" in said:
@@ -60,74 +46,35 @@ def decoded(path: Path, index: int | None, size: int) -> np.ndarray:
     raise ReadError(f"'{path.name}' must hold whole frames, a decoder fails on them: copy it again", "image-truncated")
 
 
-def _kinds() -> dict[str, type[OslerError]]:
-    from osler import errors
+def each(work: Callable[[_One], _Result], items: Sequence[_One]) -> list[_Result]:
+    """`work` of every file of a series in order, on as many cores as this process may use, where `work` waits for `decoded`.
 
-    return {kind.__name__: kind for kind in (errors.ReadError, errors.LimitError, errors.MissingExtraError)}
-
-
-_KINDS = _kinds()
-
-
-def _process() -> Any:
-    process = _RUNNING.get(os.getpid())
-    if process is not None and process.poll() is None:
-        return process
-    process = subprocess.Popen(
-        [sys.executable, "-m", "osler.adapters.imaging.decoder"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    _RUNNING.clear()
-    _RUNNING[os.getpid()] = process
-    return process
+    A process of a pool keeps to one core: the others of its pool have theirs.
+    """
+    cores = 1 if multiprocessing.parent_process() is not None else min(_cores(), MOST, len(items))
+    if cores < 2 or len(items) < SEVERAL:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(cores) as pool:
+        return list(pool.map(work, items))
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        try:
-            if pipe is not None:
-                pipe.close()
-        except BrokenPipeError:
-            continue
-    _RUNNING.pop(os.getpid(), None)
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@atexit.register
-def _end() -> None:
-    process = _RUNNING.get(os.getpid())
-    if process is not None:
-        _stop(process)
-
-
-def main() -> None:
-    """The second process: one JSON line in; one JSON line out, and the pixels after it."""
-    import resource
-
+def _answer(path: Path, asked: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """The pixels of a file, or what is wrong with it; its name stays with who asked."""
     from osler.adapters.imaging import dicom_pixels
 
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints goes nowhere
-    while line := sys.stdin.buffer.readline():
-        asked = json.loads(line)
-        path = Path(asked["path"])
-        room = MEMORY + PER_BYTE * path.stat().st_size
-        most = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (room if most == resource.RLIM_INFINITY else min(room, most), most))
-        data = b""
-        try:
-            found = np.ascontiguousarray(dicom_pixels.unpacked(path, asked["index"]))
-            data = found.tobytes()
-            said: dict[str, Any] = {"shape": found.shape, "dtype": found.dtype.str, "bytes": len(data)}
-        except OslerError as error:
-            said = {"kind": type(error).__name__, "code": error.code, "message": error.message.replace(path.name, "\0")}
-        except Exception:
-            said = {"failed": True}
-        answers.write(json.dumps(said).encode() + b"\n")
-        answers.write(data)
-        answers.flush()
+    try:
+        found = np.ascontiguousarray(dicom_pixels.unpacked(path, asked["index"]))
+    except OslerError as error:
+        return {"kind": type(error).__name__, "code": error.code, "message": error.message.replace(path.name, "\0")}, b""
+    except Exception:
+        return {"failed": True}, b""
+    return {"shape": found.shape, "dtype": found.dtype.str}, found.tobytes()
 
 
 if __name__ == "__main__":
-    main()
+    serve(_answer)

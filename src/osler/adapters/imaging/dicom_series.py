@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from osler.adapters.imaging import dicom_pixels, dicom_read, geometry
+from osler.adapters.imaging import decoder, dicom_pixels, dicom_read, geometry
 from osler.adapters.imaging.dicom_tags import EXPLICIT, IMPLICIT
 from osler.adapters.imaging.scan import MAX_VALUES, Scan
 from osler.errors import InputError, LimitError, ReadError
@@ -223,15 +223,16 @@ def _into(raw: np.ndarray, path: Path, at: int) -> None:
 
 
 def _slowly(stack: Stack) -> tuple[np.ndarray, dict[str, Any]]:
-    slices, facts = [], {}
-    for path, head in zip(stack.paths, stack.heads):
-        raw = dicom_pixels.frames(path, head)
-        one, said = dicom_pixels.physical(raw, head, path)
-        if one.shape[0] != 1 or (slices and one[0].shape != slices[0].shape):
+    def slice_of(one: tuple[Path, dict[str, Any]]) -> tuple[np.ndarray, dict[str, Any]]:
+        path, head = one
+        return dicom_pixels.physical(dicom_pixels.frames(path, head), head, path)
+
+    found = decoder.each(slice_of, list(zip(stack.paths, stack.heads)))
+    first, facts = found[0]
+    for path, (one, _) in zip(stack.paths, found):
+        if one.shape[0] != 1 or one.shape != first.shape:
             raise ReadError(f"'{path.name}' must hold one slice like the others of its series, it does not: name it alone", "series-orientation")
-        slices.append(one[0])
-        facts = facts or said
-    return np.stack(slices, axis=1), facts
+    return np.stack([one[0] for one, _ in found], axis=1), facts
 
 
 def read_file(path: Path, head: dict[str, Any], index: int | None, dims: int | None) -> Scan:
