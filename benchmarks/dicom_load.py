@@ -4,7 +4,8 @@
 
 An uncompressed CT series of 512 by 512 is written into a temporary folder from one file of the robustness set with its private and
 nested elements as they are, then read three times by each, one thread, CPU seconds, best of three. With the data set of body CT beside it, its
-JPEG 2000 series is read too, and by several processes at once (wall time, which other work on the machine disturbs). SimpleITK runs in an interpreter of its own (`--sitk`), where it is installed.
+JPEG 2000 series is read too, and by several processes at once (wall time, which other work on the machine disturbs). SimpleITK runs in an
+interpreter of its own (`--sitk`), where it is installed.
 """
 
 from __future__ import annotations
