@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from osler.cohort.atomic import write_atomic
 from osler.errors import PredictorError
 
 
@@ -24,13 +24,7 @@ def write(path: str | Path, arrays: dict[str, np.ndarray], meta: dict[str, Any])
     path = Path(path)
     whole = {k: np.ascontiguousarray(v) for k, v in arrays.items()}
     data = save(whole, metadata={"json": json.dumps(meta, sort_keys=True)})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    _sync_folder(path.parent)
+    write_atomic(path, data, sync="folder")
     return path
 
 
@@ -51,13 +45,3 @@ def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise PredictorError(
             f"'{name}' must be a whole safetensors file, it cannot be read as one: remove it"
         ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,25 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from osler.cohort.atomic import sweep, sync_folder, write_atomic
 from osler.errors import OptionError
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write under a temporary name in the same folder, sync, rename. Files are private to the user (mode 0600)."""
-    temporary = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -55,15 +41,6 @@ def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     buffer = io.BytesIO()
     frame.write_parquet(buffer)
     write_atomic(path, buffer.getvalue())
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder (or what a file holds) last through a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -162,8 +139,7 @@ def recover(final: Path, work: Path) -> None:
     replaced.
     """
     if work.is_dir():
-        for path in work.rglob(".*.partial-*"):
-            path.unlink()
+        sweep(work)
     for old in sorted(final.parent.glob(f".{glob.escape(final.name)}.partial-old-*")):
         if final.exists():
             shutil.rmtree(old)

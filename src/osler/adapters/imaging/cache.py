@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 import os
-import secrets
 import threading
 import zipfile
 from collections import OrderedDict
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from osler.cohort.atomic import write_atomic
 
 #: Changes whenever what is kept is made in another way.
 VERSION = 1
@@ -116,15 +117,10 @@ class Store:
             return
         path, buffer = self._place(key), io.BytesIO()
         np.savez(buffer, **found)
-        temporary = path.with_name(f".{key}.{secrets.token_hex(4)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as out:
-                out.write(buffer.getbuffer())
-            os.replace(temporary, path)
+            write_atomic(path, buffer.getbuffer(), sync="nothing")
         except OSError:  # a full or read-only disk keeps nothing, and costs nothing but time
-            temporary.unlink(missing_ok=True)
             return
         self._writes += 1
         if self._writes % _SWEEP == 1:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
-import secrets
 import ssl
 import threading
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from osler import registry
+from osler.cohort.atomic import sweep, sync_folder, write_atomic
 from osler.errors import InputError, LimitError, ReadError
 
 ECHO = "1.2.840.10008.1.1"
@@ -39,8 +38,7 @@ class Inbox:
     def __init__(self, folder: Path, quota: int) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._folder, self._quota, self._lock = folder, quota, threading.Lock()
-        for stale in folder.rglob(".partial-*"):
-            stale.unlink()
+        sweep(folder)
         self._held = sum(path.stat().st_size for path in folder.rglob("*.dcm"))
 
     def path(self, instance: str) -> Path:
@@ -58,31 +56,12 @@ class Inbox:
                 return NO_ROOM
             target.parent.mkdir(exist_ok=True, mode=0o700)
             try:
-                _write_synced(target, data)
+                write_atomic(target, data, sync="folder")
+                sync_folder(self._folder)
             except OSError:
                 return NO_ROOM
             self._held += len(data)
         return DONE
-
-
-def _write_synced(target: Path, data: bytes) -> None:
-    temporary = target.with_name(f".partial-{secrets.token_hex(8)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    for folder in (target.parent, target.parent.parent):
-        place = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(place)
-        finally:
-            os.close(place)
 
 
 @dataclass(frozen=True)

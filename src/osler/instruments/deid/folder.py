@@ -21,6 +21,7 @@ from typing import Any
 
 from osler.adapters.imaging import dicom_deid, dicom_deid_pixels
 from osler.adapters.imaging import dicom_deid_file as reading
+from osler.cohort.atomic import sweep, write_atomic
 from osler.errors import InputError, LimitError, OptionError, ReadError
 from osler.instruments.deid import burned, deface, record
 from osler.instruments.deid.heads import Heads
@@ -106,8 +107,7 @@ def deidentify(
     paths = _files(folder)
     pseudonyms = Pseudonyms(key_at(key), options.weekdays, options.shift_times)
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for stale in out.rglob(".partial-*"):
-        stale.unlink()
+    sweep(out)
     settings = asdict(options) | {
         "key": pseudonyms.mark("fingerprint"),
         "edition": edition(),
@@ -283,7 +283,7 @@ class _Run:
         if self._names.get(name, mark) != mark and target.is_file():
             return ("duplicate", "") if target.read_bytes() == data else ("conflict", "")
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        record.write_atomic(target, data)
+        write_atomic(target, data)
         return ("held" if is_held else "written"), name
 
 
@@ -310,12 +310,12 @@ def _report(run: _Run, key: Path, marks: dict[str, Path]) -> None:
         "codes": [{"code": code, "meaning": meaning} for code, meaning in run.profile.codes()],
         "files": dict(sorted(outcomes.items())), "meaning": {k: v for k, v in OUTCOMES.items() if k in outcomes},
     }  # fmt: skip
-    record.write_atomic(run.out / "deid.json", json.dumps(body, indent=1).encode())
-    record.write_atomic(run.out / "ledger.csv", record.ledger(run.journal.counts()))
+    write_atomic(run.out / "deid.json", json.dumps(body, indent=1).encode())
+    write_atomic(run.out / "ledger.csv", record.ledger(run.journal.counts()))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(("source", "outcome", "name"))
     for mark, path in marks.items():
         line = run.journal.lines[mark]
         writer.writerow((str(path.relative_to(run.folder)), line["outcome"], line["name"]))
-    record.write_atomic(key.with_name(f"{key.name}.links.csv"), out.getvalue().encode("utf-8", "surrogateescape"))
+    write_atomic(key.with_name(f"{key.name}.links.csv"), out.getvalue().encode("utf-8", "surrogateescape"))

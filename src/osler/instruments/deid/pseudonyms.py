@@ -15,6 +15,7 @@ import uuid
 from datetime import timedelta
 from pathlib import Path
 
+from osler.cohort.atomic import write_atomic
 from osler.errors import OptionError, ReadError
 
 #: Spans reach from 30 days to ten years into the past, in minutes where times move too.
@@ -90,11 +91,5 @@ def _made(path: Path) -> bytes:
     text = json.dumps(
         {"format": 1, "purpose": "osler deid: whoever has this can link files to patients", "key": key.hex()}
     )
-    temporary = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    os.rename(temporary, path)
+    write_atomic(path, text.encode())
     return key

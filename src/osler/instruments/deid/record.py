@@ -5,30 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import secrets
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from osler.cohort.atomic import write_atomic
 from osler.errors import OptionError
 
 JOURNAL = ".deid-journal.jsonl"
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Under another name in the same folder, synced, renamed; private to the user."""
-    temporary = path.with_name(f".partial-{secrets.token_hex(8)}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 class Journal:
