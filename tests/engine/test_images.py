@@ -53,6 +53,11 @@ def test_the_certificate_is_clean_and_patients_are_apart(run):
     assert {"same image: pixels", "same image: likeness", "unit overlap"} <= set(checks)
 
 
+def test_the_plan_says_how_pictures_are_prepared(run):
+    said = (run.folder / "plan.md").read_text().partition("## Preparation")[2].partition("## Who")[0].strip()
+    assert said.startswith("- `image` (image): read in the file's physical units; resampled to 32 x 32 (")
+
+
 def test_a_copy_under_another_patients_name_is_kept_with_its_twin(run, folder: Path):
     from osler.cohort.grouping import groups_of
 

@@ -74,11 +74,40 @@ def test_sizes_and_colours(tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "word"),
     [({"size": (3,)}, "size"), ({"shape": "fold"}, "shape"), ({"window": (5.0, 1.0)}, "window"), ({"channels": "x"}, "channels"),
-     ({"size": ("a", "b")}, "size"), ({"spacing": (0.0, 1.0)}, "spacing")],
+     ({"size": ("a", "b")}, "size"), ({"bias": "n3"}, "bias"), ({"spacing": (0.0, 1.0)}, "spacing")],
 )  # fmt: skip
 def test_options_are_checked(options: dict, word: str):
     with pytest.raises(OptionError, match=word):
         modalities.get("image").fit(pl.Series(["a.png"]), column(**options))
+
+
+def test_the_steps_of_preparation_are_said_in_order():
+    """As `plan.md` prints them; an option changes its step, and no other."""
+    plain = modalities.get("volume").steps(Column("mri", "volume"))
+    assert [s.split(" ")[0] for s in plain] == ["read", "axes", "resampled", "values"]
+    asked = {"bias": "n4", "size": (8, 9, 10), "spacing": (3.0, 1.0, 1.0), "orientation": "stored", "scale": "z", "shape": "crop"}
+    told = modalities.get("volume").steps(Column("mri", "volume", options=asked))
+    assert told[1] == "shading evened out by N4 (Tustison et al. 2010)"
+    assert told[2] == "resampled on 3 x 1 x 1 mm, to 8 x 9 x 10 (proportions kept, cropped; linear, averaged where coarser)"
+    assert told[3] == "each scan to mean 0 and spread 1"
+    assert modalities.get("number").steps(Column("age", "number")) == ()
+
+
+def test_shading_is_evened_out_where_it_is_asked_for(tmp_path: Path):
+    """The same scan with and without N4 under one cache: two answers, each kept under a key of its own."""
+    pytest.importorskip("SimpleITK")
+    z, y, x = np.mgrid[-1:1:24j, -1:1:26j, -1:1:22j]
+    shaded = (np.sqrt(z**2 + y**2 + x**2) < 0.8) * 100.0 * np.exp(0.5 * z) + 1.0
+    np.save(tmp_path / "v.npy", shaded.astype(np.float32))
+    cells, volume = pl.Series(["v.npy"]), modalities.get("volume")
+    options = {"scale": "none", "size": (24, 26, 22)}
+    plain, even = (
+        volume.encode(cells, volume.fit(cells, Column("x", "volume", options={**options, "bias": way}), tmp_path), tmp_path).values[0, 0]
+        for way in ("none", "n4")
+    )
+    assert np.array_equal(plain, shaded.astype(np.float32))
+    tissue = shaded > 20
+    assert even[tissue].std() / even[tissue].mean() < 0.4 * plain[tissue].std() / plain[tissue].mean()
 
 
 def test_a_new_grid_keeps_places_and_means():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from osler import models
+from osler import modalities, models
 from osler.cohort.partners import COLD
 from osler.engine.clinical import row_name
 from osler.engine.prepare import Prepared
@@ -52,6 +52,7 @@ def text(prepared: Prepared) -> str:
         f"- cells set missing because their value is impossible: {facts['cells_set_missing']}",
         f"- unit of independence: {unit}; {facts['units']} units"
         + (f", {facts['units_merged_as_duplicates']} merged as (near-)duplicates" if facts["units_merged_as_duplicates"] else ""),
+        *_preparation(prepared),
         "", "## Who is judged on whom", "",
         *_splits(prepared),
         "", "## Models", "",
@@ -67,6 +68,15 @@ def text(prepared: Prepared) -> str:
     if prepared.findings:
         lines += ["## Noticed", "", *[f"- {f.severity}: {f.message}" for f in prepared.findings], ""]
     return "\n".join(lines)
+
+
+def _preparation(prepared: Prepared) -> list[str]:
+    """Columns whose cells go through steps of their own."""
+    lines = []
+    for column in prepared.cohort.role("input"):
+        steps = modalities.get(column.modality).steps(column)
+        lines += [f"- `{column.name}` ({column.modality}): {'; '.join(steps)}"] if steps else []
+    return ["", "## Preparation", "", *lines] if lines else []
 
 
 def _scores(prepared: Prepared) -> list[str]:

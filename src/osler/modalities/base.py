@@ -70,6 +70,10 @@ class Modality(ABC):
             )
         return self.encode(values, state, root)
 
+    def steps(self, column: Column) -> tuple[str, ...]:
+        """What happens to each cell before a model sees it, step after step in words for `plan.md`; () where encoding says it all."""
+        return ()
+
     def units(self, kind: str, values: pl.Series) -> pl.Series:
         """(n,) text, null where unknown: what must stay together when rows are split by one of `unit_kinds`."""
         raise OptionError(

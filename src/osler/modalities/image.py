@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
-from osler.adapters.imaging import cache, likeness, resample, scan, stacks
+from osler.adapters.imaging import bias, cache, likeness, resample, scan, stacks
 from osler.adapters.imaging.geometry import to_patient_axes
 from osler.blocks import Block
 from osler.cohort.column import Column
@@ -43,6 +43,7 @@ class ImageOptions:
         window: lowest and highest value that are told apart, joined by +; by default percentiles of the training scans.
         scale: "unit" (the window becomes 0 to 1), "z" (each scan to mean 0 and spread 1), or "none".
         channels: "grey", "rgb", or "own" (as many as the first training scan has).
+        bias: "n4" evens out the slow shading of magnetic resonance scans before anything else (extra "mri"), "none" does not.
         orientation: volumes with their axes along the "patient" (left, back, up), or as "stored".
         rotate: largest random turn in training, in degrees.
         shift: largest random shift in training, as a share of the size.
@@ -57,6 +58,7 @@ class ImageOptions:
     window: tuple[float, ...] = ()
     scale: str = "unit"
     channels: str = "grey"
+    bias: str = "none"
     orientation: str = "patient"
     rotate: float = 7.0
     shift: float = 0.05
@@ -212,10 +214,27 @@ class Image(Modality):
         low, high = np.percentile(small, (1, 99))
         return np.clip((small - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
 
+    def steps(self, column: Column) -> tuple[str, ...]:
+        """What happens to a scan before a model sees it, in order, with what is learnt from training scans said as such."""
+        options = self._checked(self.options_of(column))
+        size = " x ".join(str(s) for s in options.size) or "the usual shape of the training scans"
+        how = {"pad": "proportions kept, padded", "crop": "proportions kept, cropped", "stretch": "each axis by itself"}[options.shape]
+        spaced = f"on {' x '.join(f'{s:g}' for s in options.spacing)} mm, " if options.spacing else ""
+        window = f"{options.window[0]:g} to {options.window[1]:g}" if options.window else "percentiles 0.5 to 99.5 of the training scans"
+        scale = {"unit": f"values {window} to 0 to 1", "z": "each scan to mean 0 and spread 1", "none": "values as they are"}[options.scale]
+        turned = self.dims == 3 and options.orientation == "patient"
+        return (
+            "read in the file's physical units",
+            *(["axes turned along the patient (left, back, up)"] if turned else []),
+            *(["shading evened out by N4 (Tustison et al. 2010)"] if options.bias == "n4" else []),
+            f"resampled {spaced}to {size} ({how}; linear, averaged where coarser)",
+            scale,
+        )
+
     def _checked(self, options: ImageOptions) -> ImageOptions:
         what = f"of {self.name} columns"
         for name, allowed in (("shape", resample.SHAPES), ("scale", ("unit", "z", "none")), ("channels", ("grey", "rgb", "own")),
-                              ("orientation", ("patient", "stored"))):  # fmt: skip
+                              ("bias", ("none", "n4")), ("orientation", ("patient", "stored"))):  # fmt: skip
             if getattr(options, name) not in allowed:
                 raise OptionError(f"{name} {what} must be {' or '.join(allowed)}, was '{getattr(options, name)}'")
         numbers: dict[str, tuple[Any, ...]] = {}
@@ -280,6 +299,8 @@ class Image(Modality):
     def _prepared(self, reference: str, state: dict[str, Any], root: Path | None) -> dict[str, np.ndarray] | None:
         """Values on the column's grid, not yet scaled, with spacing and affine; kept in the cache. None where unreadable."""
         asked = {k: state[k] for k in ("size", "spacing", "shape", "orientation", "channels", "n_channels")}
+        if state.get("bias", "none") != "none":
+            asked["bias"] = state["bias"]
         try:
             path, fragment = scan.parts(reference, _base(root))
             asked |= {"part": fragment, "dims": self.dims}
@@ -289,8 +310,9 @@ class Image(Modality):
 
     def _made(self, path: Path, fragment: str, state: dict[str, Any]) -> dict[str, np.ndarray]:
         found = self._turned(scan.read_at(path, fragment, self.dims), state["orientation"])
-        values = _channels(found.values, state["n_channels"])
-        fitted = scan.Scan(values, found.spacing, found.affine)
+        fitted = scan.Scan(_channels(found.values, state["n_channels"]), found.spacing, found.affine)
+        if state.get("bias") == "n4":
+            fitted = bias.n4(fitted)
         fitted = resample.to_grid(fitted, tuple(state["size"]), state["shape"], tuple(state["spacing"]))
         return {"values": fitted.values, "spacing": fitted.spacing, "affine": fitted.affine}
 
