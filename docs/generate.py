@@ -74,7 +74,9 @@ def cli_page() -> str:
     lines += [f"| [`{name}`](#osler-{name}) | {text} |" for name, text in summaries.items()]
     for name, command in commands().items():
         lines += ["", f"## osler {name}", "", *_help_lines(command.help or "")]
-        lines += ["", *_parameter_lines(command)]
+        lines += ["", *_parameter_lines(command)] if not hasattr(command, "commands") else []
+        for verb, inner in getattr(command, "commands", {}).items():
+            lines += ["", f"### osler {name} {verb}", "", *_help_lines(inner.help or ""), "", *_parameter_lines(inner)]
         if name in INSTRUMENTS:
             lines += ["", f"More: [{name}](instruments/{name}.md)"]
         if name == "fit":

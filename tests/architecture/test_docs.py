@@ -118,11 +118,14 @@ def test_every_command_and_option_is_documented():
     missing = []
     for name, command in commands().items():
         section = page.split(f"\n## osler {name}\n")[1].split("\n## ")[0]
+        inner = getattr(command, "commands", {})
+        parts = [(verb, part, section.split(f"\n### osler {name} {verb}\n")[1].split("\n### ")[0]) for verb, part in inner.items()]
         missing += [
-            f"{name} {opt}"
-            for p in command.params
+            f"{name} {verb} {opt}"
+            for verb, part, said in [("", command, section), *parts]
+            for p in part.params
             for opt in p.opts
-            if opt.startswith("--") and opt != "--help" and f"`{opt}`" not in section
+            if opt.startswith("--") and opt != "--help" and f"`{opt}`" not in said
         ]
     assert missing == []
 
@@ -236,6 +239,8 @@ def test_commands_in_the_docs_exist_with_their_options():
     for page, line in lines:
         words = shlex.split(line.rstrip("\\ "))
         command = commands().get(words[1])
+        if hasattr(command, "commands"):
+            command = command.commands.get(words[2]) if words[2:] else command
         if command is None:
             wrong.append(f"{page}: {line}")
             continue

@@ -82,10 +82,11 @@ def test_titles_that_are_none(title: str):
 def test_an_address_and_titles_that_are_some():
     peer = dicom_node.peer_of("[::1]:104", "ORTHANC", "OSLER")
     assert (peer.host, peer.port, peer.title, peer.own) == ("::1", 104, "ORTHANC", "OSLER")
+    assert dicom_node.peer_of("PACS@host:104", "ANY-SCP", "OSLER").title == "PACS"
     assert dicom_node.client_side(None) is None
 
 
 def test_actions_and_folders_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["pacs", "sned", "127.0.0.1:1"]) == 2 and "did you mean 'send'" in capsys.readouterr().err
+    assert main(["pacs", "sned", "127.0.0.1:1"]) == 2 and "Did you mean 'send'" in capsys.readouterr().err
     assert main(["pacs", "send", "127.0.0.1:1"]) == 2
     assert main(["pacs", "send", "127.0.0.1:1", str(tmp_path / "none")]) == 2

@@ -1,4 +1,4 @@
-"""`osler pacs`: receive DICOM objects, send them, and ask whether a node is there."""
+"""`osler pacs`: receive DICOM objects, send them, ask an archive what it holds, and fetch it."""
 
 from __future__ import annotations
 
@@ -10,74 +10,168 @@ from typing import Annotated
 
 import typer
 
+pacs = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False, help=(
+    "Receive DICOM objects from named callers, send them, ask an archive what it holds, and fetch it.\n\n"
+    "Example: osler pacs query ORTHANC@127.0.0.1:4242 --where PatientID=MRN4711"
+))  # fmt: skip
 
-def pacs(
-    action: Annotated[str, typer.Argument(help="listen, echo or send")],
-    where: Annotated[str, typer.Argument(help="folder that receives (listen), or HOST:PORT of the node (echo, send)")],
-    folder: Annotated[Path | None, typer.Argument(help="folder of DICOM files (send)")] = None,
-    title: Annotated[str, typer.Option(help="own application entity title")] = "OSLER",
-    called: Annotated[str, typer.Option(help="title of the other node (echo, send)")] = "ANY-SCP",
-    allow: Annotated[list[str], typer.Option(help="title that may send here (listen; may be repeated)")] = [],  # noqa: B006
+Address = Annotated[str, typer.Argument(help="the other node, as TITLE@HOST:PORT")]
+Called = Annotated[str, typer.Option(help="title of the other node, if the address has none")]
+Title = Annotated[str, typer.Option(help="own application entity title")]
+Authority = Annotated[Path | None, typer.Option(help="who has signed the other's certificate (PEM): turns TLS on")]
+Cert = Annotated[Path | None, typer.Option(help="own TLS certificate chain (PEM)")]
+Key = Annotated[Path | None, typer.Option(help="own TLS private key (PEM)")]
+Quota = Annotated[float, typer.Option(help="most GiB in the folder")]
+
+
+@pacs.command()
+def listen(
+    folder: Annotated[Path, typer.Argument(help="folder that receives")],
+    title: Title = "OSLER",
+    allow: Annotated[list[str], typer.Option(help="title that may send here (may be repeated)")] = [],  # noqa: B006
     host: Annotated[str, typer.Option(help="address to listen on; others than 127.0.0.1 need TLS")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="port to listen on")] = 11112,
-    quota: Annotated[float, typer.Option(help="most GiB in the receiving folder")] = 100.0,
-    cert: Annotated[
-        Path | None, typer.Option(help="TLS certificate chain (PEM); towards a node, its authority")
-    ] = None,
-    key: Annotated[Path | None, typer.Option(help="TLS private key (PEM; listen)")] = None,
+    port: Annotated[int, typer.Option(help="port to listen on; 0 takes a free one")] = 11112,
+    quota: Quota = 100.0,
+    cert: Cert = None,
+    key: Key = None,
 ) -> int:
-    """Receive DICOM objects from named callers, send a folder to a node, or ask whether a node is there.
+    """Receive DICOM objects from named callers; what was acknowledged is safe on disk.
 
     Example: osler pacs listen inbox --allow SCANNER1 --port 11112
-
-    Example: osler pacs send 127.0.0.1:4242 scans-deid --called ORTHANC
     """
     from osler.adapters.imaging.dicom_net import Node
-    from osler.errors import OptionError, nearest
-    from osler.service import dicom_node
-
-    if action == "listen":
-        node = Node(title, tuple(allow), host, port)
-        return _listen(Path(where), node, int(quota * (1 << 30)), (cert, key))
-    if action not in ("echo", "send"):
-        raise OptionError(
-            f"action must be listen, echo or send, was '{action}': {nearest(action, ('listen', 'echo', 'send'))}"
-        )
-    peer, tls = dicom_node.peer_of(where, called, title), dicom_node.client_side(cert)
-    if action == "echo":
-        from osler.adapters.imaging.dicom_net import echo
-
-        echo(peer, tls)
-        print("the node answers")
-        return 0
-    if folder is None or not folder.is_dir():
-        raise OptionError("send needs a folder of DICOM files, none was named: give it after the address")
-    return _send(peer, sorted(p for p in folder.rglob("*") if p.is_file()), tls)
-
-
-def _listen(folder: Path, node: object, quota: int, tls: tuple[Path | None, Path | None]) -> int:
     from osler.service import dicom_node
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    node = Node(title, tuple(allow), host, port)
     dicom_node.listen(
-        folder, node, quota, tls, lambda port: print(f"listening on {node.host}:{port}", flush=True), stop
+        folder, node, _bytes(quota), (cert, key), lambda port: print(f"listening on {host}:{port}", flush=True), stop
     )
     return 0
 
 
-def _send(peer: object, files: list[Path], tls: object) -> int:
-    """Send and count; exit code 1 if a DICOM object was not taken."""
-    from osler.adapters.imaging.dicom_net import DONE, NO_ROOM, OTHER, send
+@pacs.command()
+def echo(address: Address, title: Title = "OSLER", called: Called = "ANY-SCP", authority: Authority = None) -> int:
+    """Ask whether a node is there and answers this caller.
 
+    Example: osler pacs echo ORTHANC@127.0.0.1:4242
+    """
+    from osler.adapters.imaging import dicom_net
+    from osler.service import dicom_node
+
+    dicom_net.echo(dicom_node.peer_of(address, called, title), dicom_node.client_side(authority))
+    print("the node answers")
+    return 0
+
+
+@pacs.command()
+def send(
+    address: Address,
+    folder: Annotated[Path, typer.Argument(help="folder of DICOM files")],
+    title: Title = "OSLER",
+    called: Called = "ANY-SCP",
+    authority: Authority = None,
+) -> int:
+    """Send the DICOM files of a folder and below; exit code 1 if one was not taken.
+
+    Example: osler pacs send ORTHANC@127.0.0.1:4242 scans-deid
+    """
+    from osler.adapters.imaging import dicom_net
+    from osler.errors import OptionError
+    from osler.service import dicom_node
+
+    peer, tls = dicom_node.peer_of(address, called, title), dicom_node.client_side(authority)
+    if not folder.is_dir():
+        raise OptionError("send needs a folder of DICOM files, none has this name: give it after the address")
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
     words = {
-        DONE: "sent",
-        NO_ROOM: "refused: the node has no room",
-        OTHER: "refused: another object has the same UID",
+        dicom_net.DONE: "sent",
+        dicom_net.NO_ROOM: "refused: the node has no room",
+        dicom_net.OTHER: "refused: another object has the same UID",
         None: "no DICOM, or no answer",
     }
-    counts = Counter(words.get(status, "refused by the node") for _, status in send(peer, files, tls))
+    counts = Counter(words.get(status, "refused by the node") for _, status in dicom_net.send(peer, files, tls))
     for word, count in counts.most_common():
         print(f"{count:>8} {word}")
     return 0 if set(counts) <= {"sent"} else 1
+
+
+@pacs.command()
+def query(
+    address: Address,
+    level: Annotated[str, typer.Option(help="study, series or instance")] = "study",
+    where: Annotated[list[str], typer.Option(help="KEYWORD=VALUE that must match, * and ? for any letters (may be repeated)")] = [],  # noqa: B006
+    study: Annotated[str, typer.Option(help="StudyInstanceUID to ask within")] = "",
+    series: Annotated[str, typer.Option(help="SeriesInstanceUID to ask within")] = "",
+    most: Annotated[int, typer.Option(help="rows at most")] = 10_000,
+    out: Annotated[Path | None, typer.Option(help=".csv or .parquet file; it holds patients' values")] = None,
+    title: Title = "OSLER",
+    called: Called = "ANY-SCP",
+    authority: Authority = None,
+) -> int:
+    """Ask an archive which studies, series or objects it holds; exit code 1 if none matches.
+
+    Example: osler pacs query ORTHANC@127.0.0.1:4242 --where StudyDate=20260101-20261231 --where ModalitiesInStudy=CT
+
+    Example: osler pacs query ORTHANC@127.0.0.1:4242 --level series --where PatientID=MRN4711 --out series.csv
+    """
+    from osler.adapters.imaging.dicom_query import Question
+    from osler.cli import show_archive
+    from osler.service import dicom_archive
+
+    asked = Question(level, dicom_archive.conditions(where), study, series, most)
+    archive = dicom_archive.opened(address, called, title, authority)
+    rows = archive.find(asked)
+    show_archive.rows(rows, asked.columns, out)
+    return 0 if rows else 1
+
+
+@pacs.command()
+def fetch(
+    address: Address,
+    folder: Annotated[Path, typer.Argument(help="folder that receives, one folder per series")],
+    study: Annotated[list[str], typer.Option(help="StudyInstanceUID to fetch (may be repeated)")] = [],  # noqa: B006
+    series: Annotated[str, typer.Option(help="SeriesInstanceUID, if only one series of the study is wanted")] = "",
+    where: Annotated[list[str], typer.Option(help="KEYWORD=VALUE that a study must match (may be repeated)")] = [],  # noqa: B006
+    found: Annotated[Path | None, typer.Option(help="table of `osler pacs query` whose studies or series are fetched")] = None,
+    by: Annotated[str, typer.Option(help="get (over the own connection) or move (the archive connects to --host and --port)")] = "get",
+    host: Annotated[str, typer.Option(help="address to listen on (move); others than 127.0.0.1 need TLS")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port to listen on (move); the archive must know it")] = 11112,
+    quota: Quota = 100.0,
+    title: Title = "OSLER",
+    called: Called = "ANY-SCP",
+    authority: Authority = None,
+    cert: Cert = None,
+    key: Key = None,
+) -> int:
+    """Fetch series into a folder; the same command again fetches what is missing, and nothing twice. Exit code 1 if something is missing.
+
+    Example: osler pacs fetch ORTHANC@127.0.0.1:4242 scans --study 1.2.826.0.1.3680043.10.99.1
+
+    Example: osler pacs fetch ORTHANC@127.0.0.1:4242 scans --found series.csv --by move --port 11112
+    """
+    from osler.adapters.imaging.dicom_folder import SeriesFolder
+    from osler.cli import show_archive
+    from osler.service import dicom_archive
+
+    way = dicom_archive.Way(by, host, port, (cert, key))
+    archive = dicom_archive.opened(address, called, title, authority)
+    rows = dicom_archive.series_of(archive, study, series, dicom_archive.conditions(where), found)
+    return show_archive.fetched(archive.fetch(rows, SeriesFolder(folder, _bytes(quota)), way))
+
+
+def _bytes(gib: float) -> int:
+    """Bytes of a number of GiB.
+
+    Raises:
+        OptionError: it is not above 0.
+    """
+    from osler.errors import OptionError
+
+    if not 0 < gib < 1e9:
+        raise OptionError(f"option 'quota' must be above 0, was {gib:g}: give the most GiB that the folder may hold")
+    return int(gib * (1 << 30))
+
+

@@ -37,7 +37,7 @@ def listen(
     check_title(node.title)
     for title in node.allow:
         check_title(title)
-    listener = Listener(node, Inbox(folder, quota), _server_side(tls))
+    listener = Listener(node, Inbox(folder, quota), server_side(tls))
     try:
         told(listener.port)
         stop.wait()
@@ -45,7 +45,8 @@ def listen(
         listener.stop()
 
 
-def _server_side(tls: tuple[Path | None, Path | None]) -> ssl.SSLContext | None:
+def server_side(tls: tuple[Path | None, Path | None]) -> ssl.SSLContext | None:
+    """TLS of a listener from its certificate chain and private key (PEM); None without them."""
     cert, key = tls
     if cert is None:
         return None
@@ -61,14 +62,16 @@ def client_side(authority: Path | None) -> ssl.SSLContext | None:
 
 
 def peer_of(address: str, called: str, own: str) -> Peer:
-    """Another node from `HOST:PORT` and two titles.
+    """Another node from `TITLE@HOST:PORT`, or `HOST:PORT` and its title.
 
     Raises:
         OptionError: the address or a title is malformed.
     """
-    host, colon, port = address.rpartition(":")
+    title, at, rest = address.rpartition("@")
+    called = title if at else called
+    host, colon, port = rest.rpartition(":")
     if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise OptionError("the address of a node must be HOST:PORT, it is not: write it as 127.0.0.1:104")
+        raise OptionError("the address of a node must be TITLE@HOST:PORT, it is not: write it as ORTHANC@127.0.0.1:104")
     check_title(called)
     check_title(own)
     return Peer(host.strip("[]"), int(port), called, own)

@@ -11,10 +11,10 @@ import io
 import logging
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from osler import registry
 from osler.cohort.atomic import sweep, sync_folder, write_atomic
@@ -64,6 +64,13 @@ class Inbox:
         return DONE
 
 
+class Keeper(Protocol):
+    """Whatever takes the objects that are received."""
+
+    def keep(self, instance: str, data: bytes) -> int:
+        """Take an object (a whole file) under its UID; gives the status of C-STORE once it is safe."""
+
+
 @dataclass(frozen=True)
 class Node:
     """Who listens, and who may send.
@@ -87,14 +94,14 @@ class Listener:
 
     Args:
         node: address and titles.
-        inbox: where objects go.
+        keeper: where objects go.
         tls: server side of TLS, if any.
 
     Raises:
         InputError: no caller is allowed, or the address cannot be bound.
     """
 
-    def __init__(self, node: Node, inbox: Inbox, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, node: Node, keeper: Keeper, tls: ssl.SSLContext | None = None) -> None:
         if not node.allow:
             raise InputError("a listener must know who may send, no title was given: name one with --allow", "address")
         pynetdicom = registry.optional("pynetdicom", "imaging")
@@ -107,7 +114,7 @@ class Listener:
         for context in pynetdicom.AllStoragePresentationContexts:
             entity.add_supported_context(context.abstract_syntax, syntaxes)
         entity.add_supported_context(ECHO)
-        handlers = [(pynetdicom.evt.EVT_C_STORE, _stored, [inbox]), (pynetdicom.evt.EVT_C_ECHO, lambda event: DONE)]
+        handlers = [(pynetdicom.evt.EVT_C_STORE, stored, [keeper]), (pynetdicom.evt.EVT_C_ECHO, lambda event: DONE)]
         try:
             self._server = entity.start_server(
                 (node.host, node.port), block=False, evt_handlers=handlers, ssl_context=tls
@@ -123,10 +130,10 @@ class Listener:
         self._server.shutdown()
 
 
-def _stored(event: Any, inbox: Inbox) -> int:
-    """One C-STORE request; the object is written as it came, undecoded."""
+def stored(event: Any, keeper: Keeper) -> int:
+    """The status of one C-STORE request; the object is written as it came, undecoded."""
     try:
-        return inbox.keep(str(event.request.AffectedSOPInstanceUID), event.encoded_dataset())
+        return keeper.keep(str(event.request.AffectedSOPInstanceUID), event.encoded_dataset())
     except Exception:
         return ODD
 
@@ -158,7 +165,7 @@ def echo(peer: Peer, tls: ssl.SSLContext | None = None) -> None:
     Raises:
         ReadError: the node cannot be reached, turns the caller away, or does not answer.
     """
-    association = _associated(peer, [(ECHO, ["1.2.840.10008.1.2"])], tls)
+    association = associated(peer, [(ECHO, ["1.2.840.10008.1.2"])], tls)
     try:
         status = association.send_c_echo()
         if getattr(status, "Status", None) != DONE:
@@ -181,7 +188,7 @@ def send(peer: Peer, files: list[Path], tls: ssl.SSLContext | None = None) -> It
             raise LimitError(
                 "files of one sending must be of at most 128 kinds and encodings, they are of more: send folder by folder"
             )
-        association = _associated(peer, [(a, [b]) for a, b in kinds], tls) if kinds else None
+        association = associated(peer, [(a, [b]) for a, b in kinds], tls) if kinds else None
         try:
             for path, kind in part:
                 if kind is None:
@@ -204,15 +211,36 @@ def _kind(path: Path) -> tuple[str, str] | None:
         return None
 
 
-def _associated(peer: Peer, contexts: list[tuple[str, list[str]]], tls: ssl.SSLContext | None) -> Any:
+def associated(
+    peer: Peer,
+    contexts: list[tuple[str, list[str]]],
+    tls: ssl.SSLContext | None,
+    taken: Callable[[Any], int] | None = None,
+) -> Any:
+    """An association with another node.
+
+    Args:
+        contexts: abstract syntax and transfer syntaxes of each presentation context.
+        taken: called with each C-STORE request that comes back over this association (C-GET), whose classes then are those of
+            `contexts` but the first; gives the status.
+
+    Raises:
+        ReadError: the node cannot be reached or turns the caller away.
+    """
     pynetdicom = registry.optional("pynetdicom", "imaging")
     _quiet()
     entity = pynetdicom.AE(ae_title=peer.own)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = entity.connection_timeout = 30
     for abstract, syntaxes in contexts:
         entity.add_requested_context(abstract, syntaxes)
+    roles = [pynetdicom.build_role(one, scp_role=True) for one in sorted({a for a, _ in contexts[1:]})] if taken else []
     association = entity.associate(
-        peer.host, peer.port, ae_title=peer.title, tls_args=(tls, peer.host) if tls else None
+        peer.host,
+        peer.port,
+        ae_title=peer.title,
+        tls_args=(tls, peer.host) if tls else None,
+        ext_neg=roles or None,
+        evt_handlers=[(pynetdicom.evt.EVT_C_STORE, taken)] if taken else None,
     )
     if not association.is_established:
         why = (

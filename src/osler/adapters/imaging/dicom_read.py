@@ -50,7 +50,7 @@ def dataset(path: Path, with_pixels: bool = True) -> Any:
         ReadError: the file is no DICOM, or damaged.
         LimitError: it is larger, or unpacks to more, than is safe.
     """
-    pydicom = _library()
+    pydicom = library()
     size = path.stat().st_size
     if size > MAX_FILE:
         raise LimitError(f"'{path.name}' must be at most {MAX_FILE >> 30} GiB, it is larger: split its frames into files")
@@ -77,7 +77,7 @@ def dataset(path: Path, with_pixels: bool = True) -> Any:
     return found
 
 
-def _library() -> Any:
+def library() -> Any:
     """pydicom, whose log is turned off: it quotes values of patients."""
     pydicom = registry.optional("pydicom", "imaging")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)

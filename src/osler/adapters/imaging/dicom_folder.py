@@ -1,0 +1,99 @@
+"""A folder that fills with series fetched from an archive: every object once, whole or absent, and only what was asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import threading
+import warnings
+from pathlib import Path
+
+from osler.adapters.imaging import dicom_tags
+from osler.adapters.imaging.dicom_net import DONE, MAX_OBJECT, NO_ROOM, ODD
+from osler.adapters.imaging.dicom_read import library
+from osler.cohort.atomic import sweep, sync_folder, write_atomic
+
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_HEAD = 1 << 16
+
+
+def identity(data: bytes) -> tuple[str, str, str] | None:
+    """Study, series and instance UID of an object that is a DICOM file; None where it has not all of them."""
+    found = dicom_tags.walk(data[:_HEAD])
+    if found is None or "pixels_at" not in found:
+        pydicom = library()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                dataset = pydicom.dcmread(
+                    io.BytesIO(data),
+                    stop_before_pixels=True,
+                    specific_tags=["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"],
+                )
+                found = {
+                    word: str(dataset.get(word) or "")
+                    for word in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+                }
+        except Exception:
+            return None
+    names = tuple(str(found.get(w, "")) for w in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
+    return names if all(names) else None
+
+
+def name_of(uid: str) -> str:
+    """A UID as the name of a file or folder: itself if it is one, otherwise a hash of what it says."""
+    if len(uid) <= 64 and _UID.fullmatch(uid):
+        return uid
+    return hashlib.sha256(uid.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+
+class SeriesFolder:
+    """Objects as `SERIES/OBJECT.dcm`, so that a series is a reference to a volume.
+
+    Args:
+        folder: where series go; made if absent. What is in it already is not fetched again.
+        quota: most bytes that it may hold.
+    """
+
+    def __init__(self, folder: Path, quota: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        sweep(folder)
+        self._folder, self._quota, self._lock = folder, quota, threading.Lock()
+        self._held = sum(path.stat().st_size for path in folder.rglob("*.dcm"))
+        self._wanted: dict[str, str] = {}
+
+    def path(self, series: str, instance: str) -> Path:
+        """Where an object lies."""
+        return self._folder / name_of(series) / f"{name_of(instance)}.dcm"
+
+    def lacks(self, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        """Those of some objects (rows of a question at the level of instances) that are not here."""
+        return [r for r in rows if not self.path(r["SeriesInstanceUID"], r["SOPInstanceUID"]).is_file()]
+
+    def expect(self, rows: list[dict[str, str]]) -> None:
+        """Take these objects from now on, and no others."""
+        with self._lock:
+            self._wanted = {r["SOPInstanceUID"]: r["SeriesInstanceUID"] for r in rows}
+
+    def keep(self, instance: str, data: bytes) -> int:
+        """Store an object that is a whole file; returns its C-STORE status once it is safe on disk. Another than those expected, or one
+        that says of itself something else than its sender, is refused.
+        """
+        found = identity(data)
+        with self._lock:
+            if found is None or found[2] != instance or self._wanted.get(instance) != found[1]:
+                return ODD
+            target = self.path(found[1], instance)
+            if target.is_file():
+                return DONE
+            if len(data) > MAX_OBJECT or self._held + len(data) > self._quota:
+                return NO_ROOM
+            try:
+                target.parent.mkdir(exist_ok=True, mode=0o700)
+                write_atomic(target, data, sync="folder")
+                sync_folder(self._folder)
+            except OSError:
+                return NO_ROOM
+            self._held += len(data)
+        return DONE

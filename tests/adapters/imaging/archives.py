@@ -1,0 +1,144 @@
+"""A real Orthanc and a real dcmqrscp on a network that only the test sees, and made-up studies to put into them."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.instruments.dicom_people import ROOT, packed, person
+
+ORTHANC = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
+WEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+_NEWNET = 0x40000000
+
+
+@contextlib.contextmanager
+def own_network() -> Iterator[None]:
+    """This thread, and what it starts, in a network namespace with a loopback of its own; the old one afterwards.
+
+    Skips the test, with the reason, where the system does not allow it.
+    """
+    tool = shutil.which("ip")
+    if not hasattr(os, "geteuid") or not Path("/proc/self/ns/net").exists() or tool is None:
+        pytest.skip("network namespaces and ip(8) are needed to run an archive apart from the network")
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        if libc.unshare(_NEWNET) != 0:
+            pytest.skip(f"this user may not make a network namespace ({os.strerror(ctypes.get_errno())})")
+        try:
+            subprocess.run([tool, "link", "set", "lo", "up"], check=True, timeout=10)
+            yield
+        finally:
+            assert libc.setns(before, _NEWNET) == 0, "the test's thread must get its network back"
+    finally:
+        os.close(before)
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@contextlib.contextmanager
+def running(command: list[str], port: int, log: Path, **more: Any) -> Iterator[subprocess.Popen]:
+    """A server process from when its port answers (at most 20 s) until the end of the block; always killed."""
+    with log.open("wb") as said:
+        child = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **more)
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            if child.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{Path(command[0]).name} does not listen: {log.read_bytes()[-800:]!r}")
+            time.sleep(0.05)
+        yield child
+    finally:
+        child.kill()
+        child.wait(20)
+
+
+@dataclass
+class Orthanc:
+    """A running Orthanc.
+
+    Attributes:
+        dicom, web: its ports.
+        moves: port of the node "OSLER" that it may move series to.
+    """
+
+    dicom: int
+    web: int
+    moves: int
+    secure: bool = False
+    context: Any = field(default=None, repr=False)
+
+    @property
+    def node(self) -> str:
+        """Its address for DICOM."""
+        return f"ORTHANC@127.0.0.1:{self.dicom}"
+
+    @property
+    def root(self) -> str:
+        """Its address for DICOMweb."""
+        return f"http{'s' if self.secure else ''}://localhost:{self.web}/dicom-web"
+
+    def get(self, path: str) -> Any:
+        """An answer of its REST interface, which is how a test looks into it from another side."""
+        where = f"http{'s' if self.secure else ''}://localhost:{self.web}{path}"
+        with urllib.request.urlopen(where, timeout=20, context=self.context) as answer:
+            return json.loads(answer.read())
+
+    def count(self) -> int:
+        """Objects that it holds."""
+        return self.get("/statistics")["CountInstances"]
+
+
+@contextlib.contextmanager
+def orthanc(folder: Path, **settings: Any) -> Iterator[Orthanc]:
+    """Orthanc with DICOMweb in a network of its own, whose loopback the test shares."""
+    if ORTHANC is None or not WEB.is_file():
+        pytest.skip("Orthanc with DICOMweb is not installed (Debian: orthanc, orthanc-dicomweb)")
+    folder.mkdir(parents=True, exist_ok=True)
+    one = Orthanc(free_port(), free_port(), free_port(), bool(settings.get("SslEnabled")))
+    config = {
+        "Name": "TEST", "StorageDirectory": str(folder / "held"), "IndexDirectory": str(folder / "held"), "DicomAet": "ORTHANC",
+        "DicomPort": one.dicom, "HttpPort": one.web, "DicomCheckCalledAet": True, "OverwriteInstances": False, "SynchronousCMove": True,
+        "DicomModalities": {"osler": ["OSLER", "127.0.0.1", one.moves]}, "Plugins": [str(WEB)], "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        "StableAge": 1, **settings,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    with running([ORTHANC, str(folder / "config.json")], one.web, folder / "log"):
+        yield one
+
+
+def study(folder: Path, series: int = 2, objects: int = 3, patient: str = "1") -> Path:
+    """CT slices of one made-up study: `series` series of `objects` objects."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for s in range(series):
+        for o in range(objects):
+            ds = person(str(o + 1))
+            ds.StudyInstanceUID, ds.SeriesInstanceUID = f"{ROOT}.{patient}", f"{ROOT}.{patient}.{s}"
+            ds.SOPInstanceUID, ds.SeriesNumber, ds.SeriesDescription = f"{ROOT}.{patient}.{s}.{o}", str(s), f"part {s}"
+            ds.PatientID = f"MRN{patient}"
+            ds.ImagePositionPatient, ds.ImageOrientationPatient = [0, 0, 2.5 * o], [1, 0, 0, 0, 1, 0]
+            ds.PixelSpacing, ds.SliceThickness, ds.RescaleSlope, ds.RescaleIntercept = [0.5, 0.7], "2.5", "1", "-1024"
+            ds.PixelData = bytes([s, o]) * 256
+            (folder / f"{patient}_{s}_{o}.dcm").write_bytes(packed(ds))
+    return folder
