@@ -80,9 +80,9 @@ def _like(column: Column, trained: Column) -> Column:
     return trained.with_(name=column.name)
 
 
-def rows_cohort(predictor: Predictor, rows: list[dict[str, Any]]) -> Cohort:
+def rows_cohort(predictor: Predictor, rows: list[dict[str, Any]], root: Path | None = None) -> Cohort:
     """Rows given as dicts (one HTTP request, one form) as a cohort in the predictor's terms; absent keys are
-    missing.
+    missing, references start from `root`.
     """
     data: dict[str, pl.Series] = {}
     for column in predictor.inputs:
@@ -96,7 +96,7 @@ def rows_cohort(predictor: Predictor, rows: list[dict[str, Any]]) -> Cohort:
                 column.name, [None if v is None else _text(v) for v in values], dtype=pl.String
             )
     data[ROW] = pl.Series(ROW, range(1, len(rows) + 1), dtype=pl.Int64)
-    return check.clean(Cohort(pl.DataFrame(data), predictor.inputs))
+    return check.clean(Cohort(pl.DataFrame(data), predictor.inputs, root=root))
 
 
 def read_dates(values: list[Any], state: dict[str, Any]) -> pl.Series:

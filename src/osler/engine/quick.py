@@ -7,6 +7,7 @@ kept. Nothing here knows how a modality encodes; `osler.engine.predict` gives th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,11 +51,11 @@ class QuickAnswers:
                 usual = [None, *USUAL, *entry["state"].get("levels", ())[:MOST_TEXTS]]
                 self._looked_up(name, pl.Series(usual, dtype=pl.String))
 
-    def answer(self, rows: list[Mapping[str, Any]]) -> tuple[dict[str, pl.Series], Cohort]:
+    def answer(self, rows: list[Mapping[str, Any]], root: Path | None = None) -> tuple[dict[str, pl.Series], Cohort]:
         """Prediction columns (as `osler.engine.answer.answer_columns`) and the rows as a cohort, whose `refusals` say
-        which cells were unusable. Absent keys are missing cells.
+        which cells were unusable. Absent keys are missing cells; references start from `root`.
         """
-        cohort = rows_cohort(self.predictor, list(rows))
+        cohort = rows_cohort(self.predictor, list(rows), root)
         blocks = self.blocks(cohort)
         prediction = self._estimator.predict(self.predictor.models[self.predictor.chosen][1], blocks)
         return answer_blocks(self.predictor, blocks, prediction), cohort

@@ -32,7 +32,7 @@ class Modality(ABC):
     that `encode_as` gives); `extra` (the optional install it needs, or None); `Options` (a frozen dataclass, read from
     `Column.options`); `suggests` (models to fit where none are named, if this modality wants others than plain tables do);
     `unit_kinds` (names that `units` knows); `is_thing` (a cell writes out a thing that may stand in many rows: two such columns make
-    a table of pairs); `asks` (what the service asks for in such a cell).
+    a table of pairs); `asks` (what the service asks for in such a cell); `by_reference` (a cell names a file, which the service takes itself).
     """
 
     name: ClassVar[str]
@@ -43,6 +43,7 @@ class Modality(ABC):
     unit_kinds: ClassVar[tuple[str, ...]] = ()
     is_thing: ClassVar[bool] = False
     asks: ClassVar[str] = "a text or null"
+    by_reference: ClassVar[bool] = False
     extra: ClassVar[str | None] = None
     Options: ClassVar[type] = NoOptions
 
@@ -73,6 +74,10 @@ class Modality(ABC):
     def steps(self, column: Column) -> tuple[str, ...]:
         """What happens to each cell before a model sees it, step after step in words for `plan.md`; () where encoding says it all."""
         return ()
+
+    def reasons(self, values: pl.Series, root: Path | None) -> dict[str, str]:
+        """Of a modality whose cells name files: distinct reference → error code of why what it names cannot be used."""
+        return {}
 
     def units(self, kind: str, values: pl.Series) -> pl.Series:
         """(n,) text, null where unknown: what must stay together when rows are split by one of `unit_kinds`."""

@@ -74,6 +74,7 @@ class Image(Modality):
     emits = "grid"
     suggests = ("network",)
     asks = "the path of a picture in the folder that the rows come from, or null"
+    by_reference = True
     extra = "imaging"
     Options = ImageOptions
     #: Axes of a scan of this kind.

@@ -28,6 +28,7 @@ from osler.service.problems import Problem
 from osler.service.served import Served
 from osler.service.strict_json import parse
 from osler.service.tokens import Doorkeeper
+from osler.service.uploads import BODY_SECONDS, MOST_BODY, fields_of
 
 #: Rows that one call of /explain takes: an explanation asks the model many times per row.
 MOST_EXPLAINED = 100
@@ -126,7 +127,7 @@ class _Calls:
         """Parse, work, write the audit line, answer: no answer leaves without its line."""
         line = {"request": request.scope["osler.request"], "route": route, "model": self.one.name, "rows": 0}
         try:
-            body = await request.scope["osler.body"].read()
+            body = await self._body(request)
             if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
                 raise Problem(415, "media-type", "the body must be sent as application/json, it was not")
             rows = self.one.rows.rows(parse(body))
@@ -145,6 +146,10 @@ class _Calls:
         self.audit.write(**line, status=200, code="")
         return _json({"model": self.one.name, "request": line["request"], **made})
 
+    async def _body(self, request: Request) -> bytes:
+        """The whole body; a larger one where the model takes files."""
+        return await request.scope["osler.body"].read(*((MOST_BODY, BODY_SECONDS) if self.one.takes_files else ()))
+
     async def card(self) -> Response:
         """Facts about the model."""
         return _json(self.one.card())
@@ -159,7 +164,7 @@ class _Calls:
 
     async def submit(self, request: Request) -> Response:
         """The form with its answer."""
-        fields = await _form(request, self.door)
+        fields = await _form(request, self.door, await self._body(request))
         names = [c.name for c in self.one.predictor.inputs]
         given = {name: fields.get(f"c{i}", "").strip() for i, name in enumerate(names, 1)}
         line = {"request": request.scope["osler.request"], "route": "form", "model": self.one.name, "rows": 1}
@@ -186,15 +191,19 @@ class _Calls:
         return Response(page, status, {"content-security-policy": policy}, "text/html; charset=utf-8")
 
 
-async def _form(request: Request, door: Doorkeeper) -> dict[str, str]:
-    """The fields of a form that this server made."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        raise Problem(415, "media-type", "a form must be sent as application/x-www-form-urlencoded, it was not")
-    body = await request.scope["osler.body"].read()
+async def _form(request: Request, door: Doorkeeper, body: bytes) -> dict[str, str]:
+    """The fields of a form that this server made; a file is its base64."""
+    kind, _, rest = request.headers.get("content-type", "").partition(";")
+    boundary = rest.strip().removeprefix("boundary=").strip('"')
+    if kind.strip().lower() not in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        raise Problem(415, "media-type", "a form must be sent as application/x-www-form-urlencoded or multipart/form-data, it was not")
     try:
-        fields = dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=5000, errors="strict"))
+        if kind.strip().lower() == "multipart/form-data":
+            fields = fields_of(body, boundary.encode("ascii"))
+        else:
+            fields = dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=5000, errors="strict"))
     except ValueError as error:
-        raise Problem(400, "input", "the form must be URL-encoded UTF-8, it is not") from error
+        raise Problem(400, "input", "the form must be URL-encoded or multipart, in UTF-8, it is not") from error
     if not door.is_form_key(request.scope["osler.session"], fields.get("form key", "")):
         raise Problem(403, "origin", "the form was made by another session: open the page again")
     return fields
@@ -226,7 +235,7 @@ def _models(served: Sequence[Served]) -> Handler:
 
 def _logout(door: Doorkeeper) -> Handler:
     async def logout(request: Request) -> Response:
-        await _form(request, door)
+        await _form(request, door, await request.scope["osler.body"].read())
         door.close_session(request.scope["osler.session"])
         return Response(status_code=303, headers={"location": "/", "set-cookie": f"{COOKIE}=; Path=/; Max-Age=0"})
 

@@ -28,9 +28,11 @@ class Batcher(Generic[Answer]):
 
     Attributes:
         answer: rows → one answer per row, in order.
+        together: rows answered at once while other requests wait; more go to the thread, with 0 all do.
     """
 
     answer: Callable[[list[Row]], list[Answer]]
+    together: int = MOST_TOGETHER
     _waiting: list[tuple[list[Row], asyncio.Future[list[Answer]]]] = field(default_factory=list)
     _rows: int = 0
     _timer: asyncio.TimerHandle | None = None
@@ -48,7 +50,7 @@ class Batcher(Generic[Answer]):
         self._held += len(rows)
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
-                if len(rows) > MOST_TOGETHER:
+                if len(rows) > self.together:
                     return await self.aside(partial(self.answer, rows))
                 return await self._join(rows)
         except TimeoutError as error:
@@ -64,7 +66,7 @@ class Batcher(Generic[Answer]):
 
     def _join(self, rows: list[Row]) -> asyncio.Future[list[Answer]]:
         loop = asyncio.get_running_loop()
-        if self._rows + len(rows) > MOST_TOGETHER:
+        if self._rows + len(rows) > self.together:
             self._flush()
         future: asyncio.Future[list[Answer]] = loop.create_future()
         self._waiting.append((rows, future))

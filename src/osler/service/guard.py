@@ -193,8 +193,8 @@ class Body:
     def __init__(self, receive: Receive, declared: str) -> None:
         self._receive, self._declared = receive, declared
 
-    async def read(self, most: int = MOST_BODY) -> bytes:
-        """The whole body.
+    async def read(self, most: int = MOST_BODY, seconds: float = BODY_SECONDS) -> bytes:
+        """The whole body, of at most so many bytes and come within so many seconds.
 
         Raises:
             Problem: 413 `limit-size` (before reading, where the length is declared), 408 `timeout`.
@@ -206,7 +206,7 @@ class Body:
             raise too_large
         parts, size = [], 0
         try:
-            async with asyncio.timeout(BODY_SECONDS):
+            async with asyncio.timeout(seconds):
                 while True:
                     message = await self._receive()
                     if message["type"] == "http.disconnect":
@@ -218,7 +218,7 @@ class Body:
                     if not message.get("more_body"):
                         return b"".join(parts)
         except TimeoutError as error:
-            late = f"a body must come within {BODY_SECONDS:g} seconds, this one did not"
+            late = f"a body must come within {seconds:g} seconds, this one did not"
             raise Problem(408, "timeout", late, {"connection": "close"}) from error
 
     async def receive(self) -> MutableMapping[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from osler import modalities
 from osler.cohort.column import Column
 from osler.engine.predictor import Predictor
 from osler.modalities.category import OTHER
@@ -75,8 +76,14 @@ def form_page(
         shown=[] if answer is None else shown_answer(predictor, answer),
         inside=None if answer is None else answer["in_domain"],
         refusals=[] if answer is None else answer["refusals"], rows=predictor.card.get("rows"),
-        drawings=drawings,
+        drawings=drawings, files=any(f["file"] for f in fields),
     )  # fmt: skip
+
+
+#: What may be chosen for a column that takes files.
+_FILES = {
+    "image": "a picture or one DICOM file", "volume": "NIfTI, NRRD, MetaImage, a multi-frame DICOM file, or a zip of the DICOM files of one series",
+}  # fmt: skip
 
 
 def _target(predictor: Predictor) -> str:
@@ -91,6 +98,7 @@ def _field(column: Column, state: dict[str, Any], value: str) -> dict[str, Any]:
     return {
         "name": column.name, "modality": column.modality, "unit": unit_of(column), "value": value, "hint": hint,
         "levels": levels, "labelled": any(v != label for v, label in levels),
+        "file": _FILES.get(column.modality, "a file") if modalities.get(column.modality).by_reference else "",
     }  # fmt: skip
 
 

@@ -142,6 +142,8 @@ class RowModel:
 
 
 def _words(modality: str) -> str:
+    if modalities.get(modality).by_reference:
+        return "the base64 of a file, or null"
     return _WORDS.get(modality) or modalities.get(modality).asks
 
 
@@ -161,6 +163,9 @@ def described(column: Column, state: Mapping[str, Any]) -> dict[str, Any]:
         text.append("known: " + ", ".join(levels[:20]))
     if column.modality == "date":
         extra["format"] = "date"
+    if modalities.get(column.modality).by_reference:
+        extra["contentEncoding"] = "base64"
+        text.append("the base64 of one file")
     if unit_of(column):
         extra["x-unit"] = unit_of(column)
     return {"description": "; ".join(t for t in text if t) or column.modality, "json_schema_extra": extra}

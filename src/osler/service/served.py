@@ -20,9 +20,10 @@ from osler.errors import InputError, OslerError
 from osler.registry import load
 from osler.report.attribution import picture, sum_text
 from osler.report.markup import anchor
-from osler.service.batching import Batcher
+from osler.service.batching import MOST_TOGETHER, Batcher
 from osler.service.pages import Drawing
 from osler.service.rowmodel import RowModel
+from osler.service.uploads import received, takes_files
 
 Row = Mapping[str, Any]
 
@@ -52,7 +53,12 @@ class Served:
     @cached_property
     def batcher(self) -> Batcher[dict[str, Any]]:
         """Where rows wait for their answer."""
-        return Batcher(self.answers)
+        return Batcher(self.answers, together=0 if self.takes_files else MOST_TOGETHER)
+
+    @cached_property
+    def takes_files(self) -> bool:
+        """Whether rows bring pictures or scans."""
+        return takes_files(self.predictor.inputs)
 
     @cached_property
     def _quick(self) -> QuickAnswers:
@@ -60,7 +66,8 @@ class Served:
 
     def answers(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Per row its prediction columns, and under `refusals` the cells that could not be used."""
-        columns, cohort = self._quick.answer(list(rows))
+        with received(rows, self.predictor.inputs) as (placed, root):
+            columns, cohort = self._quick.answer(placed, root)
         values = [[None if v != v else v for v in column.to_list()] for column in columns.values()]
         made: list[dict[str, Any]] = [{**dict(zip(columns, row)), "refusals": []} for row in zip(*values)]
         for line in cohort.refusals.to_dicts() if cohort.refusals.height else ():
@@ -73,7 +80,8 @@ class Served:
         explain_rows = load(EXPLAIN, "explanations", "rows")
 
         def work() -> list[dict[str, Any]]:
-            found = explain_rows(self.predictor, rows_cohort(self.predictor, list(rows)))
+            with received(rows, self.predictor.inputs) as (placed, root):
+                found = explain_rows(self.predictor, rows_cohort(self.predictor, placed, root))
             for i, row in enumerate(found, 1):
                 for column, told in row.get("parts", {}).items():
                     drawn = picture(f"row-{i}-{anchor(column)}", told, f"Row {i}: what the atoms of {column} add")
