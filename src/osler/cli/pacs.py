@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,8 @@ pacs = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exc
 ))  # fmt: skip
 
 Address = Annotated[str, typer.Argument(help="the other node, as TITLE@HOST:PORT")]
+Archive = Annotated[str, typer.Argument(help="the archive, as TITLE@HOST:PORT or https://HOST/dicom-web")]
+Credentials = Annotated[Path | None, typer.Option(help="file with USER:PASSWORD or a token (DICOMweb)")]
 Called = Annotated[str, typer.Option(help="title of the other node, if the address has none")]
 Title = Annotated[str, typer.Option(help="own application entity title")]
 Authority = Annotated[Path | None, typer.Option(help="who has signed the other's certificate (PEM): turns TLS on")]
@@ -68,39 +69,32 @@ def echo(address: Address, title: Title = "OSLER", called: Called = "ANY-SCP", a
 
 @pacs.command()
 def send(
-    address: Address,
+    address: Archive,
     folder: Annotated[Path, typer.Argument(help="folder of DICOM files")],
     title: Title = "OSLER",
     called: Called = "ANY-SCP",
     authority: Authority = None,
+    credentials: Credentials = None,
 ) -> int:
-    """Send the DICOM files of a folder and below; exit code 1 if one was not taken.
+    """Send the DICOM files of a folder and below, by C-STORE or STOW-RS; exit code 1 if one was not taken.
 
     Example: osler pacs send ORTHANC@127.0.0.1:4242 scans-deid
-    """
-    from osler.adapters.imaging import dicom_net
-    from osler.errors import OptionError
-    from osler.service import dicom_node
 
-    peer, tls = dicom_node.peer_of(address, called, title), dicom_node.client_side(authority)
+    Example: osler pacs send https://pacs.example/dicom-web scans-deid --credentials pacs.token
+    """
+    from osler.cli import show_archive
+    from osler.errors import OptionError
+    from osler.service import dicom_archive
+
+    archive = dicom_archive.opened(address, called, title, authority, credentials)
     if not folder.is_dir():
         raise OptionError("send needs a folder of DICOM files, none has this name: give it after the address")
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    words = {
-        dicom_net.DONE: "sent",
-        dicom_net.NO_ROOM: "refused: the node has no room",
-        dicom_net.OTHER: "refused: another object has the same UID",
-        None: "no DICOM, or no answer",
-    }
-    counts = Counter(words.get(status, "refused by the node") for _, status in dicom_net.send(peer, files, tls))
-    for word, count in counts.most_common():
-        print(f"{count:>8} {word}")
-    return 0 if set(counts) <= {"sent"} else 1
+    return show_archive.sent(archive.send(sorted(p for p in folder.rglob("*") if p.is_file())))
 
 
 @pacs.command()
 def query(
-    address: Address,
+    address: Archive,
     level: Annotated[str, typer.Option(help="study, series or instance")] = "study",
     where: Annotated[list[str], typer.Option(help="KEYWORD=VALUE that must match, * and ? for any letters (may be repeated)")] = [],  # noqa: B006
     study: Annotated[str, typer.Option(help="StudyInstanceUID to ask within")] = "",
@@ -110,19 +104,20 @@ def query(
     title: Title = "OSLER",
     called: Called = "ANY-SCP",
     authority: Authority = None,
+    credentials: Credentials = None,
 ) -> int:
     """Ask an archive which studies, series or objects it holds; exit code 1 if none matches.
 
     Example: osler pacs query ORTHANC@127.0.0.1:4242 --where StudyDate=20260101-20261231 --where ModalitiesInStudy=CT
 
-    Example: osler pacs query ORTHANC@127.0.0.1:4242 --level series --where PatientID=MRN4711 --out series.csv
+    Example: osler pacs query https://pacs.example/dicom-web --level series --where PatientID=MRN4711 --out series.csv
     """
     from osler.adapters.imaging.dicom_query import Question
     from osler.cli import show_archive
     from osler.service import dicom_archive
 
     asked = Question(level, dicom_archive.conditions(where), study, series, most)
-    archive = dicom_archive.opened(address, called, title, authority)
+    archive = dicom_archive.opened(address, called, title, authority, credentials)
     rows = archive.find(asked)
     show_archive.rows(rows, asked.columns, out)
     return 0 if rows else 1
@@ -130,7 +125,7 @@ def query(
 
 @pacs.command()
 def fetch(
-    address: Address,
+    address: Archive,
     folder: Annotated[Path, typer.Argument(help="folder that receives, one folder per series")],
     study: Annotated[list[str], typer.Option(help="StudyInstanceUID to fetch (may be repeated)")] = [],  # noqa: B006
     series: Annotated[str, typer.Option(help="SeriesInstanceUID, if only one series of the study is wanted")] = "",
@@ -143,6 +138,7 @@ def fetch(
     title: Title = "OSLER",
     called: Called = "ANY-SCP",
     authority: Authority = None,
+    credentials: Credentials = None,
     cert: Cert = None,
     key: Key = None,
 ) -> int:
@@ -157,7 +153,7 @@ def fetch(
     from osler.service import dicom_archive
 
     way = dicom_archive.Way(by, host, port, (cert, key))
-    archive = dicom_archive.opened(address, called, title, authority)
+    archive = dicom_archive.opened(address, called, title, authority, credentials)
     rows = dicom_archive.series_of(archive, study, series, dicom_archive.conditions(where), found)
     return show_archive.fetched(archive.fetch(rows, SeriesFolder(folder, _bytes(quota)), way))
 

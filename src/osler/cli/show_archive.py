@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,3 +60,19 @@ def fetched(series: Iterator[Any]) -> int:
         print(f"series {count}: {one.listed} objects, {one.new} new, {one.missing} missing", flush=True)
     print(f"{count} series, {listed} objects: {new} came now, {listed - new - missing} were here, {missing} are missing")
     return 1 if missing else 0
+
+
+def sent(files: Iterator[tuple[Path, int | None]]) -> int:
+    """How many files had which answer; exit code 1 if one was not taken."""
+    from osler.adapters.imaging import dicom_net
+
+    words = {
+        dicom_net.DONE: "sent",
+        dicom_net.NO_ROOM: "refused: the node has no room",
+        dicom_net.OTHER: "refused: another object has the same UID",
+        None: "no DICOM, or no answer",
+    }
+    counts = Counter(words.get(status, "refused by the node") for _, status in files)
+    for word, count in counts.most_common():
+        print(f"{count:>8} {word}")
+    return 0 if set(counts) <= {"sent"} else 1

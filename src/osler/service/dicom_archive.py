@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from osler.adapters.imaging import dicom_fetch, dicom_query
+from osler.adapters.imaging import dicom_fetch, dicom_net, dicom_query, dicom_web
 from osler.adapters.imaging.dicom_fetch import Fetched
 from osler.adapters.imaging.dicom_folder import SeriesFolder
 from osler.adapters.imaging.dicom_net import Node, Peer
 from osler.adapters.imaging.dicom_query import Question
+from osler.adapters.imaging.dicom_web import Web
 from osler.errors import OptionError, ReadError, nearest
 from osler.service.addresses import check_address
 from osler.service.dicom_node import client_side, peer_of, server_side
@@ -53,6 +54,9 @@ class Archive(Protocol):
     def fetch(self, rows: list[dict[str, str]], folder: SeriesFolder, way: Way) -> Iterator[Fetched]:
         """Series into a folder, one after another."""
 
+    def send(self, files: list[Path]) -> Iterator[tuple[Path, int | None]]:
+        """Files into the archive; each with its status of C-STORE, None where no answer came or it is no DICOM."""
+
 
 @dataclass(frozen=True)
 class NodeArchive:
@@ -72,13 +76,38 @@ class NodeArchive:
         node = Node(self.peer.own, (self.peer.title,), way.host, way.port)
         return dicom_fetch.move(self.peer, rows, folder, node, (self.tls, server_side(way.tls)))
 
+    def send(self, files: list[Path]) -> Iterator[tuple[Path, int | None]]:
+        """Files by C-STORE."""
+        return dicom_net.send(self.peer, files, self.tls)
 
-def opened(address: str, called: str, own: str, authority: Path | None) -> Archive:
-    """An archive by its address, `TITLE@HOST:PORT`.
+
+@dataclass(frozen=True)
+class WebArchive:
+    """An archive that speaks DICOMweb (QIDO-RS, WADO-RS, STOW-RS)."""
+
+    web: Web
+
+    def find(self, asked: Question) -> list[dict[str, str]]:
+        """Rows by QIDO-RS."""
+        return dicom_web.find(self.web, asked)
+
+    def fetch(self, rows: list[dict[str, str]], folder: SeriesFolder, way: Way) -> Iterator[Fetched]:
+        """Series by WADO-RS."""
+        return dicom_web.fetch(self.web, rows, folder)
+
+    def send(self, files: list[Path]) -> Iterator[tuple[Path, int | None]]:
+        """Files by STOW-RS, each with the status that C-STORE would give."""
+        return dicom_web.send(self.web, files)
+
+
+def opened(address: str, called: str, own: str, authority: Path | None, credentials: Path | None = None) -> Archive:
+    """An archive by its address, `TITLE@HOST:PORT` or `https://HOST/PATH`.
 
     Raises:
         OptionError: the address or a title is malformed.
     """
+    if "://" in address:
+        return WebArchive(dicom_web.web_of(address, authority, credentials))
     return NodeArchive(peer_of(address, called, own), client_side(authority))
 
 

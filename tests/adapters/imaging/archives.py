@@ -8,11 +8,13 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +88,6 @@ class Orthanc:
     dicom: int
     web: int
     moves: int
-    secure: bool = False
-    context: Any = field(default=None, repr=False)
 
     @property
     def node(self) -> str:
@@ -97,12 +97,11 @@ class Orthanc:
     @property
     def root(self) -> str:
         """Its address for DICOMweb."""
-        return f"http{'s' if self.secure else ''}://localhost:{self.web}/dicom-web"
+        return f"http://127.0.0.1:{self.web}/dicom-web"
 
     def get(self, path: str) -> Any:
         """An answer of its REST interface, which is how a test looks into it from another side."""
-        where = f"http{'s' if self.secure else ''}://localhost:{self.web}{path}"
-        with urllib.request.urlopen(where, timeout=20, context=self.context) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.web}{path}", timeout=20) as answer:
             return json.loads(answer.read())
 
     def count(self) -> int:
@@ -116,7 +115,7 @@ def orthanc(folder: Path, **settings: Any) -> Iterator[Orthanc]:
     if ORTHANC is None or not WEB.is_file():
         pytest.skip("Orthanc with DICOMweb is not installed (Debian: orthanc, orthanc-dicomweb)")
     folder.mkdir(parents=True, exist_ok=True)
-    one = Orthanc(free_port(), free_port(), free_port(), bool(settings.get("SslEnabled")))
+    one = Orthanc(free_port(), free_port(), free_port())
     config = {
         "Name": "TEST", "StorageDirectory": str(folder / "held"), "IndexDirectory": str(folder / "held"), "DicomAet": "ORTHANC",
         "DicomPort": one.dicom, "HttpPort": one.web, "DicomCheckCalledAet": True, "OverwriteInstances": False, "SynchronousCMove": True,
@@ -126,6 +125,53 @@ def orthanc(folder: Path, **settings: Any) -> Iterator[Orthanc]:
     (folder / "config.json").write_text(json.dumps(config))
     with running([ORTHANC, str(folder / "config.json")], one.web, folder / "log"):
         yield one
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A self-made certificate for localhost and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is needed to make a certificate")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+               "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    return cert, key
+
+
+@contextlib.contextmanager
+def behind_tls(port: int, cert: Path, key: Path) -> Iterator[int]:
+    """A port where TLS is spoken and whose connections are handed on to another port, as a reverse proxy does it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+        for one in (source, sink):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def serve(raw: socket.socket) -> None:
+        with (
+            contextlib.suppress(OSError),
+            context.wrap_socket(raw, server_side=True) as outer,
+            socket.create_connection(("127.0.0.1", port), timeout=20) as inner,
+        ):
+            back = threading.Thread(target=pump, args=(inner, outer), daemon=True)
+            back.start()
+            pump(outer, inner)
+            back.join(20)
+
+    def accept(door: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=(door.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        threading.Thread(target=accept, args=(door,), daemon=True).start()
+        yield door.getsockname()[1]
+        door.shutdown(socket.SHUT_RDWR)
 
 
 def study(folder: Path, series: int = 2, objects: int = 3, patient: str = "1") -> Path:

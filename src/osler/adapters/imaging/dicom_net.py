@@ -139,8 +139,9 @@ def stored(event: Any, keeper: Keeper) -> int:
 
 
 def _quiet() -> None:
-    """pynetdicom's log lines name patients' UIDs and callers."""
-    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
+    """The log lines of pynetdicom and pydicom quote patients' values and callers."""
+    for name in ("pynetdicom", "pydicom"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ssl
+import warnings
+from collections.abc import Callable, MutableSequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from osler import registry
 from osler.adapters.imaging.dicom_net import DONE, Peer, associated
+from osler.adapters.imaging.dicom_read import library
 from osler.errors import LimitError, OptionError, ReadError, nearest
 
 FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -73,28 +76,28 @@ def find(peer: Peer, asked: Question, tls: ssl.SSLContext | None = None) -> list
     """
     association = associated(peer, [(FIND, ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])], tls)
     try:
-        return _found(association, asked)
+        return found_by(lambda one: _answers(association, one), asked)
     finally:
         association.release()
 
 
-def _found(association: Any, asked: Question) -> list[dict[str, str]]:
+def found_by(ask: Callable[[Question], list[dict[str, str]]], asked: Question) -> list[dict[str, str]]:
+    """The rows of a question, asked level by level from the one whose UID is known; conditions are asked where they belong."""
     if asked.level == "study" or (asked.study and (asked.level == "series" or asked.series)):
-        return _answers(association, asked)
+        return ask(asked)
     above = "study" if asked.level == "series" or not asked.study else "series"
     key = "StudyInstanceUID" if above == "study" else "SeriesInstanceUID"
     upper = {w: v for w, v in asked.where.items() if w in LEVELS[above][1]}
+    lower = {w: v for w, v in asked.where.items() if w not in upper}
     rows: list[dict[str, str]] = []
-    for one in _answers(association, Question(above, upper, asked.study, asked.series)):
-        lower = {w: v for w, v in asked.where.items() if w not in upper}
+    for one in ask(Question(above, upper, asked.study, asked.series)):
         inner = replace(asked, where=lower, most=asked.most - len(rows), **{above: one[key]})
-        context = {w: one.get(w, "") for w in upper}
-        rows += [{**row, **context} for row in _found(association, inner)]
+        rows += [{**row, **{w: one.get(w, "") for w in upper}} for row in found_by(ask, inner)]
     return rows
 
 
 def _answers(association: Any, asked: Question) -> list[dict[str, str]]:
-    pydicom = registry.optional("pydicom", "imaging")
+    pydicom = library()
     identifier = pydicom.Dataset()
     identifier.QueryRetrieveLevel = LEVELS[asked.level][0]
     for word in asked.columns:
@@ -118,7 +121,9 @@ def _answers(association: Any, asked: Question) -> list[dict[str, str]]:
 
 def row_of(answer: Any, columns: tuple[str, ...]) -> dict[str, str]:
     """The wanted attributes of a data set as printable text; what is absent, odd or too long is "" or cut."""
-    return {word: printable(_text(answer, word)) for word in columns}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {word: printable(_text(answer, word)) for word in columns}
 
 
 def _text(answer: Any, word: str) -> str:
@@ -126,7 +131,7 @@ def _text(answer: Any, word: str) -> str:
         value = answer.get(word)
         if value is None:
             return ""
-        return str(value) if isinstance(value, (str, int, float)) or not hasattr(value, "__iter__") else "\\".join(map(str, value))
+        return "\\".join(map(str, value)) if isinstance(value, MutableSequence) else str(value)
     except Exception:
         return ""
 
