@@ -25,6 +25,13 @@ def explain(
         str, typer.Option(help="atoms and bonds of molecules: auto, shapley, gradients, masking or none")
     ] = "auto",
     svg: Annotated[Path | None, typer.Option(help="SVG file to write: the molecule of --row, coloured")] = None,
+    heat: Annotated[
+        str, typer.Option(help="maps of pictures and volumes: auto, layer-cam, grad-cam, grad-cam++, gradients, smooth, occlusion or none")
+    ] = "auto",
+    overlay: Annotated[
+        Path | None, typer.Option(help="PNG file to write: the scan of --row with its map; of a volume also the map as NAME.nii.gz")
+    ] = None,
+    mask: Annotated[str, typer.Option(help="mask of the scan of --row, a file: how much of the map is inside")] = "",
     measured: Annotated[
         str, typer.Option(help="table of measured molecules: the nearest to --row, with their values")
     ] = "",
@@ -33,17 +40,18 @@ def explain(
     ] = False,
 ) -> int:
     """Attributions of every column that add up to each prediction; with --counterfactual what would have to differ; of
-    molecules the atoms and bonds, the nearest measured ones, and matched pairs.
+    molecules the atoms and bonds, the nearest measured ones, and matched pairs; of pictures and volumes a heat map.
 
     Example: osler explain runs/heart new_patients.csv --row 3
     """
-    from osler.cli import show_atoms
+    from osler.cli import show_atoms, show_heat
     from osler.cli.show_explanation import show_counterfactuals, show_many, whole
     from osler.engine.counterfactuals import counterfactuals
     from osler.engine.explain import explain as explain_verb
 
     whole(counterfactual, row, want, limit)
     show_atoms.whole(row, svg, measured, pairs)
+    show_heat.whole(row, overlay, mask)
     if pairs:
         return show_atoms.pairs(run, path, out)
     if counterfactual:
@@ -54,9 +62,10 @@ def explain(
     asked = {"method": method, "scale": scale, "output": output}
     if row is not None:
         show_atoms.row(run, path, row, asked, (atoms, svg, measured))
+        show_heat.row(run, path, row, (heat, output), (overlay, mask))
     if row is None or out is not None:
-        rows, way = (None, "" if atoms == "auto" else atoms) if row is None else ([row], atoms)
-        answered = explain_verb(run, path, rows=rows, **asked, atoms=way)
+        ways = {k: "" if row is None and v == "auto" else v for k, v in (("atoms", atoms), ("heat", heat))}
+        answered = explain_verb(run, path, rows=None if row is None else [row], **asked, **ways)
     if row is None:
         show_many(answered, printed=out is None)
     if out is not None:

@@ -34,15 +34,15 @@ def row(run: Path, path: str, number: int, asked: dict[str, str], of_molecules: 
         OptionError: something about molecules is wanted of a row without one.
     """
     from osler.cli.show_explanation import show_row
-    from osler.engine.explain import chosen_rows, explain, is_molecules_alone, table_of
+    from osler.engine.explain import chosen_rows, explain, is_molecules_alone, is_scans_alone, table_of
     from osler.engine.parts import explain_parts, molecule_columns
     from osler.engine.predict import open_predictor
 
     way, svg, measured = of_molecules
     predictor = open_predictor(run)
     cohort = chosen_rows(table_of(predictor, path), [number])
-    if not is_molecules_alone(predictor):
-        show_row(explain(predictor, path, rows=[number], **asked, atoms="none"))
+    if not is_molecules_alone(predictor) and not is_scans_alone(predictor):
+        show_row(explain(predictor, path, rows=[number], **asked, atoms="none", heat="none"))
     names = molecule_columns(predictor) if way != "none" else []
     of_row = [explain_parts(predictor, cohort, name, way, asked["scale"], asked["output"])[0] for name in names]
     told = [one.to_json() for one in of_row if one is not None]

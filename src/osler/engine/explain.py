@@ -53,6 +53,7 @@ def explain(
     scale: str = "auto",
     output: str = "",
     atoms: str = "",
+    heat: str = "",
 ) -> Cohort:
     """Why each row has its prediction.
 
@@ -66,12 +67,16 @@ def explain(
             label.
         atoms: how atoms and bonds of molecules are explained: a way of `osler.engine.parts.WAYS`, "none", or "" for
             "auto" where rows are named or there is nothing but molecules.
+        heat: how pictures and volumes are explained: a way of `osler.engine.heat.WAYS`, "none", or "" for "auto" where rows
+            are named or there is nothing else.
 
     Returns:
         The rows with `why:COLUMN` for every input, `why_base`, `why_prediction`, `why_scale`, `why_output` (several
         classes), `why_error` (standard error of sampling), `why_fit` (LIME) and `why_adds_up`. For a column of
         molecules also `why_smiles:COLUMN`, `why_atoms:COLUMN` (PLACE:VALUE, in the order of that text), `why_bonds:COLUMN`,
-        `why_way:COLUMN`, `why_rest:COLUMN` and `why_gap:COLUMN`.
+        `why_way:COLUMN`, `why_rest:COLUMN` and `why_gap:COLUMN`; for a column of pictures or volumes `why_peak:COLUMN`
+        (x y [z] of the hottest voxel, from 0), `why_narrow:COLUMN` (share of the scan that holds half of the heat),
+        `why_of:COLUMN` (class or label) and `why_way:COLUMN`.
 
     Raises:
         OptionError: an option has a value it cannot have, or a row is not there.
@@ -79,9 +84,9 @@ def explain(
     """
     predictor = open_predictor(run)
     cohort = chosen_rows(table_of(predictor, source), rows)
-    alone = is_molecules_alone(predictor)
+    alone, scans = is_molecules_alone(predictor), is_scans_alone(predictor)
     frames = pl.DataFrame()
-    if not alone:
+    if not (alone or scans):
         with typed("explaining"):
             parts = explanations(predictor, cohort, method, scale, output)
         order = np.argsort(np.concatenate([at for at, _ in parts])) if parts else np.empty(0, dtype=np.int64)
@@ -91,6 +96,10 @@ def explain(
 
         made = part_frame(predictor, cohort, atoms or "auto", scale, output, whole=alone)
         frames = pl.concat([frames, made], how="horizontal")
+    if heat != "none" and (scans or heat or rows is not None):
+        from osler.engine.heat import heat_frame
+
+        frames = pl.concat([frames, heat_frame(predictor, cohort, heat or "auto", output)], how="horizontal")
     result = cohort
     for name in frames.columns:
         kind = {pl.Float64: "number", pl.Boolean: "boolean"}.get(frames[name].dtype, "category")
@@ -101,6 +110,11 @@ def explain(
 def is_molecules_alone(predictor: Predictor) -> bool:
     """Whether there is nothing to compare columns with because molecules are all there is: atoms explain such rows."""
     return not predictor.background and any(entry["modality"] == "molecule" for entry in predictor.states.values())
+
+
+def is_scans_alone(predictor: Predictor) -> bool:
+    """Whether pictures or volumes are all there is: nothing to compare columns with, and heat maps explain such rows."""
+    return not predictor.background and any(entry["modality"] in ("image", "volume") for entry in predictor.states.values())
 
 
 def explain_rows(predictor: Predictor, cohort: Cohort) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import logging
 from pathlib import Path
@@ -86,9 +87,15 @@ def _scan(values: np.ndarray, affine: np.ndarray, index: int | None, name: str) 
     return Scan(np.ascontiguousarray(values), spacing_of(lps), lps, facts)
 
 
-def write(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
-    """Write a volume (z, y, x) with its affine in DICOM's axes as NIfTI-1 (gzip if the name ends in .gz)."""
+def encoded(values: np.ndarray, affine: np.ndarray) -> bytes:
+    """A volume (z, y, x) with its affine in DICOM's axes as the bytes of a NIfTI-1 file; the same volume gives the same bytes."""
     nibabel = registry.optional("nibabel", "imaging")
     image = nibabel.Nifti1Image(np.ascontiguousarray(np.transpose(values, (2, 1, 0))), _TO_LPS @ affine)
     image.header.set_xyzt_units("mm")
-    image.to_filename(path)
+    return image.to_bytes()
+
+
+def write(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
+    """Write a volume (z, y, x) with its affine in DICOM's axes as NIfTI-1 (gzip if the name ends in .gz)."""
+    data = encoded(values, affine)
+    path.write_bytes(gzip.compress(data, mtime=0) if path.name.endswith(".gz") else data)

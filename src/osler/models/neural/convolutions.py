@@ -11,7 +11,7 @@ by the statistics kept from training, so that a row's answer never depends on th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,14 @@ from osler.models.neural.inputs import Branch, Tensors
 LARGE = 64
 #: A network's channels double with every halving, up to this many times the first.
 MOST = 8
+
+
+class Stage(NamedTuple):
+    """A module whose output (n, c, [z,] y, x) lies on the picture: place i of an axis is that axis' voxel `start + step * i`."""
+
+    module: nn.Module
+    step: int
+    start: float = 0.0
 
 
 class BatchNorm(nn.Module):
@@ -66,7 +74,11 @@ class Plain(nn.Sequential):
                 held = width
         super().__init__(*layers)
         self.dims, self.places = dims, 4 if dims == 2 else 2
-        self.size = held * self.places**dims
+        self.size, self.ends = held * self.places**dims, range(3 * blocks - 1, 3 * blocks * stages, 3 * blocks)
+
+    def features(self) -> list[Stage]:
+        """The ends of the stages, finest first."""
+        return [Stage(self[end], 2 ** (k + 1)) for k, end in enumerate(self.ends)]
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, [z,] y, x) → (n, size)."""
@@ -113,6 +125,11 @@ class ResNet(nn.Module):
             held = width
         self.size = 2 * held
 
+    def features(self) -> list[Stage]:
+        """The ends of the stages, finest first."""
+        first = 4 if self.large else 1
+        return [Stage(getattr(self, f"layer{k + 1}"), first * 2**k) for k in range(self.stages)]
+
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, [z,] y, x) → (n, size)."""
         x = torch.relu(self.bn1(self.conv1(x)))
@@ -141,6 +158,11 @@ class DenseNet(nn.Module):
                 held += filters
             self.stages.append(nn.ModuleList(layers))
         self.last, self.size = BatchNorm(held), 2 * held
+
+    def features(self) -> list[Stage]:
+        """The ends of the stages, finest first; a mean over two places lies between them."""
+        modules = [between[1] for between in self.between] + [self.last]
+        return [Stage(module, 2 ** (k + 1), (2**k - 1.0)) for k, module in enumerate(modules)]
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, [z,] y, x) → (n, size)."""
@@ -176,6 +198,10 @@ class ConvolutionalEncoder(nn.Module):
         if architecture["channels_last"]:
             self.layout = torch.channels_last if spec["dims"] == 2 else torch.channels_last_3d
             self.to(memory_format=self.layout)
+
+    def features(self) -> list[Stage]:
+        """What an explanation may look into: the ends of the stages, finest first."""
+        return self.body.features()
 
     def forward(self, rows: Tensors) -> Tensor:
         """`x` (n, c, [z,] y, x), `present` (n,) → (n, width)."""

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from osler.models.neural.convolutions import ConvolutionalEncoder
+from osler.models.neural.convolutions import ConvolutionalEncoder, Stage
 from osler.models.neural.inputs import Branch, Tensors
 from osler.models.neural.messages import MessageEncoder
 from osler.models.neural.spelled import TokenEncoder
@@ -146,6 +146,10 @@ class GridEncoder(nn.Module):
         self.stages = nn.ModuleList(GridBlock(a, b, dims) for a, b in pairwise(sizes))
         self.last = nn.Linear(2 * width, width)
         self.norm = nn.LayerNorm(width)
+
+    def features(self) -> list[Stage]:
+        """What an explanation may look into: the ends of the stages, finest first."""
+        return [Stage(stage, 2 ** (k + 1)) for k, stage in enumerate(self.stages)]
 
     def forward(self, rows: Tensors) -> Tensor:
         """`x` (n, c, [z,] y, x) → (n, width)."""
