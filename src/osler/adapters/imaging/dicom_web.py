@@ -28,6 +28,8 @@ from osler.errors import LimitError, OptionError, ReadError
 #: Rows of one question, and most bytes of an answer in JSON.
 PAGE, MAX_JSON = 1000, 64 << 20
 _TIMEOUT = 60
+#: Letters that may stand in a query as they are (RFC 3986); some archives take an escaped one literally.
+_OPEN = "!$'()*,:@/?"
 _DICOM, _JSON = "application/dicom", "application/dicom+json"
 _MIXED = f'multipart/related; type="{_DICOM}"'
 _EDGE = "osler-7d1f0c9ab2e84c35"
@@ -136,7 +138,7 @@ def _pages(web: Web, asked: Question) -> list[dict[str, str]]:
     rows: dict[str, dict[str, str]] = {}
     while True:
         terms = [*matched.items(), *(("includefield", c) for c in asked.columns), ("limit", str(PAGE)), ("offset", str(len(rows)))]
-        page = [_row(one, asked) for one in _json(web, f"/studies{path}?{urllib.parse.urlencode(terms, quote_via=urllib.parse.quote)}")]
+        page = [_row(one, asked) for one in _json(web, f"/studies{path}?{urllib.parse.urlencode(terms, safe=_OPEN, quote_via=urllib.parse.quote)}")]
         new = {row[key]: row for row in page if row[key] and row[key] not in rows}
         rows |= new
         if len(rows) > asked.most:
