@@ -26,12 +26,13 @@ REFERENCE = DOCS / "reference"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 INDEXES = {"modalities": modalities, "tasks": tasks, "instruments": instruments, "models": models}
 NAMES = [(shape, name) for shape, module in INDEXES.items() for name in module.INDEX] + [
-    ("models", name) for name in models.SCORES
+    ("models", name) for name in (*models.SCORES, *models.DRAWERS)
 ]
 METRICS = set(
     (  # noqa: SIM905
         "auroc auprc accuracy precision recall specificity npv f1 balanced_accuracy mcc brier log_loss ece "
-        "calibration_slope calibration_intercept observed_expected mae rmse r2 pearson spearman c_harrell c_uno ibs"
+        "calibration_slope calibration_intercept observed_expected mae rmse r2 pearson spearman c_harrell c_uno ibs "
+        "dice jaccard hd95 asd nsd ap ap_50 f1_50"
     ).split()
 )
 #: Never in the repository: addresses and folders of somebody's machine. In halves, so that this file may hold them.
@@ -102,7 +103,8 @@ def test_every_option_is_on_its_page(shape: str, name: str):
         page = "".join(text(REFERENCE / "models" / f"{other}.md") for other in {"network", "mlp", name})
     else:
         page = text(REFERENCE / shape / f"{name}.md")
-    options = [f.name for f in fields(type(INDEXES[shape].get(name)).Options)]
+    made = models.drawer(name) if shape == "models" and name in models.DRAWERS else INDEXES[shape].get(name)
+    options = [f.name for f in fields(type(made).Options)]
     missing = [o for o in options if f"`{o}`" not in page and f"`--{o.replace('_', '-')}`" not in page]
     assert missing == []
 

@@ -38,6 +38,7 @@ SAMPLES = {
     ],
     "image": [None if i % 11 == 8 else f"tests/modalities/scans/p{i * 3 % 4}.png" for i in range(N)],
     "volume": [None if i % 15 == 8 else f"tests/modalities/scans/v{i * 2 % 3}.nii.gz" for i in range(N)],
+    "mask": [None if i % 13 == 8 else f"tests/modalities/scans/m{i * 2 % 3}.png" for i in range(N)],
     "text": [
         None if i % 10 == 7 else " ".join(PHRASES[(i // 4**j) % 4] for j in range(4))
         for i in range(N)
@@ -53,6 +54,7 @@ WRONG = {
     "protein": pl.Series(["MKV1LAAG", "*", None]),
     "image": pl.Series(["../outside", "/absolute", None]),
     "volume": pl.Series(["../outside", "/absolute", None]),
+    "mask": pl.Series(["../outside", "/absolute", None]),
     "text": pl.Series([1.5, 2.5, None]),
 }
 

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from osler.adapters.imaging import labels
 from osler.adapters.imaging.scan import Scan
 from osler.cli import main
 from osler.cohort import ROW, Cohort, Column
@@ -89,8 +90,8 @@ def test_a_mask_stored_along_other_axes_is_laid_on_its_image(axes, signs):
             stored = np.flip(stored, k)
             to_image[axes[k], 3] = values.shape[::-1][axes[k]] - 1
     mask = Scan(stored.transpose(2, 1, 0)[None], np.array([(0.7, 0.8, 2.0)[a] for a in axes][::-1]), affine @ to_image)
-    laid = scans.on_axes_of(mask, image)
-    scans.same_geometry(image, laid)
+    laid = labels.on_axes_of(mask, image)
+    labels.same_geometry(image, laid)
     assert np.array_equal(laid.values, values)
     assert laid.spacing == pytest.approx(image.spacing)
 
@@ -98,9 +99,9 @@ def test_a_mask_stored_along_other_axes_is_laid_on_its_image(axes, signs):
 def test_a_mask_at_an_angle_is_left_and_refused():
     image = Scan(np.zeros((1, 4, 4, 4), dtype=np.float32), np.ones(3), np.eye(4))
     mask = Scan(image.values, np.ones(3), turned(np.eye(4), 20))
-    assert scans.on_axes_of(mask, image) is mask
+    assert labels.on_axes_of(mask, image) is mask
     with pytest.raises(InputError, match="lies up to"):
-        scans.same_geometry(image, mask)
+        labels.same_geometry(image, mask)
 
 
 def test_a_row_that_cannot_be_measured_says_why(folder):

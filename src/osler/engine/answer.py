@@ -13,7 +13,7 @@ from osler.engine import familiar
 from osler.engine.batches import encode
 from osler.evaluation.conformal import Conformal
 from osler.models.rank import is_deficient
-from osler.tasks.base import Prediction
+from osler.tasks.base import DRAWN, Prediction
 
 if TYPE_CHECKING:
     from osler.engine.predictor import Predictor
@@ -24,8 +24,12 @@ def answer_columns(predictor: Predictor, cohort: Cohort) -> dict[str, pl.Series]
 
     binary, multiclass: `T_pred` (class), `T_prob_CLASS`, `T_set` (conformal set) · regression: `T_pred`, `T_low`, `T_high` ·
     multilabel: `LABEL_prob_1`, `LABEL_pred` · survival: `T_pred` (event probability at the horizon), `T_risk` ·
-    all: `in_domain`; `T_least`, `T_most` for a straight line whose columns cannot be told apart.
+    masks and boxes: `osler.engine.scenes.predict.drawn_columns` · all: `in_domain`; `T_least`, `T_most` for a straight line whose columns cannot be told apart.
     """
+    if predictor.task in DRAWN:
+        from osler.engine.scenes.predict import as_scans, drawn_columns
+
+        return drawn_columns(predictor, as_scans(predictor, cohort))
     blocks = encode(cohort, predictor.states)
     return answer_blocks(predictor, blocks, predictor.answer(blocks))
 

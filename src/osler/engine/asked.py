@@ -110,9 +110,10 @@ def check_models(specs: tuple[str, ...], task: str) -> None:
         OptionError: the nearest model or the models that can are named.
     """
     for spec in specs:
-        estimator = models.get(spec)
+        estimator = models.get(spec) if task not in tasks.DRAWN else models.drawer(spec)
         if task not in estimator.answers:
-            can = [n for n in models.INDEX if task in models.get(n).answers]
+            index, get = (models.INDEX, models.get) if task not in tasks.DRAWN else (models.DRAWERS, models.drawer)
+            can = [n for n in index if task in get(n).answers]
             raise OptionError(f"model must be able to answer {task}, '{spec}' cannot: take one of {', '.join(can)}")
         if isinstance(estimator, Ensemble):
             check_models(tuple(estimator.options.members), task)

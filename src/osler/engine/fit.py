@@ -28,6 +28,7 @@ from osler.engine.predictor import Predictor
 from osler.engine.prepare import Prepared, cohort_sha256, prepare, table_sha256
 from osler.engine.progress import Progress
 from osler.engine.run import Run
+from osler.engine.scenes.fit import learn as draw_and_judge
 from osler.engine.study import Study
 from osler.engine.tables import defused
 from osler.engine.train import CHECKPOINTS, Fitted, FoldResult, cross_validate, fit_rows
@@ -91,6 +92,10 @@ def _learn(work: Path, prepared: Prepared, workers: int, progress: Progress) -> 
     log = Log(work / "log.jsonl")
     log.write("prepared", rows=len(prepared.cohort), units=prepared.facts["units"], splits=len(prepared.splits))
     _write_before(work, prepared)
+    if prepared.study.task in tasks.DRAWN:
+        draw_and_judge(work, prepared, log, progress)
+        (work / "digest").unlink()
+        return log
     folds = cross_validate(prepared, work / "folds", workers, progress)
     log.write("folds", count=len(folds))
     last = prepared.splits[-1]

@@ -125,7 +125,7 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
     check_models(study.model, study.task)
     init = init_of(study)
     task = tasks.get(study.task)
-    cohort = _usable(cohort, task)
+    cohort = task.settled(_usable(cohort, task))
     task.check(cohort)
     target = task.target_of(cohort)
     if study.horizon and target.kind == "survival":
@@ -224,6 +224,9 @@ def _stack(first: Cohort, second: Cohort) -> Cohort:
 def _with_task(study: Study, cohort: Cohort) -> Study:
     kind = tasks.infer_kind(cohort) if study.task == "auto" else study.task
     tasks.get(kind)
+    if kind in tasks.DRAWN:
+        target = cohort.role("target")[0]
+        return study.with_(task=kind, model=study.model or (tasks.get(kind).usual(target),), repeats=study.repeats or 1)
     known = _suggested(cohort, kind) or DEFAULT_MEMBERS[kind]
     several = known if len(known) == 1 else (*known, "ensemble:members=" + "+".join(known))
     chosen = study.model or (several if len(cohort) >= FEW else known[:1])

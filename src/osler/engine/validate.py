@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Deepest nesting, longest specification of a model, most classes or labels.
 DEPTH, LONGEST_SPEC, MOST_CLASSES = 64, 4096, 100_000
+#: Most channels of a scan.
+MOST_CHANNELS = 4096
 
 _MAY_LACK = frozenset({"background"})
 _DTYPES = frozenset("?bhilqBHILQefd")
@@ -118,6 +120,9 @@ def check_body(body: Any, arrays: dict[str, np.ndarray]) -> None:
         _want(name.split("/")[0] in body["params"], "every array must belong to a model")
     for i, (_, spec) in enumerate(body["models"]):
         own = {k.partition("/")[2]: v for k, v in arrays.items() if k.split("/")[0] == str(i)}
+        if is_drawer(spec):
+            _want(all(np.isfinite(v).all() for v in own.values()), "the arrays of a model that draws must be finite")
+            continue
         check_params(spec, body["params"][str(i)], own, len(body["classes"]))
 
 
@@ -126,10 +131,15 @@ def known_spec(spec: Any) -> bool:
     if not _text(spec) or len(spec) > LONGEST_SPEC:
         return False
     try:
-        models.get(spec)
+        models.drawer(spec) if is_drawer(spec) else models.get(spec)
     except (OptionError, TypeError, ValueError):
         return False
     return True
+
+
+def is_drawer(spec: str) -> bool:
+    """Whether a specification names a model that draws."""
+    return spec.partition(":")[0] in models.DRAWERS
 
 
 def _want(holds: bool, sentence: str) -> None:
@@ -161,8 +171,16 @@ def _agree(body: dict[str, Any]) -> None:
     _want(few is None or len(body["classes"]) == few, "the classes must be as many as the task has")
     _want(body["task"] not in ("multiclass", "multilabel") or len(body["classes"]) > 0, "the classes must be named")
     _want(body["task"] != "survival" or body["horizon"] is not None, "a survival predictor must have a horizon")
+    drawn = body["task"] in tasks.DRAWN
+    _want(all(is_drawer(spec) == drawn for _, spec in body["models"]), "masks and boxes must be drawn by models that draw, and nothing else")
+    _want(not drawn or all(has_channels(e["state"]) for e in body["states"].values()), "scans must have channels")
     kind = {"binary": "classes", "multiclass": "classes", "regression": "number"}.get(body["task"])
     _want(not body["conformal"] or body["conformal"]["kind"] == kind, "prediction sets must be of the task's kind")
+
+
+def has_channels(state: dict[str, Any]) -> bool:
+    """Whether the state of a column of scans names a possible number of channels."""
+    return _count(state.get("n_channels")) and 1 <= state["n_channels"] <= MOST_CHANNELS
 
 
 def _text(value: Any) -> bool:
@@ -327,7 +345,7 @@ def check_answer(predictor: Predictor, answer: Prediction, n: int) -> Prediction
 
 def _needs_library(spec: str, meta: dict[str, Any]) -> bool:
     """Whether a model, or a member of an ensemble, is of an optional library."""
-    if models.get(spec).extra:
+    if (models.drawer(spec) if is_drawer(spec) else models.get(spec)).extra:
         return True
     return spec.partition(":")[0] == "ensemble" and any(map(_needs_library, meta["members"], meta["parts"].values()))
 
@@ -340,6 +358,10 @@ def trial(predictor: Predictor) -> None:
     """
     if any(_needs_library(spec, params.meta) for spec, params in predictor.models.values()):
         return
+    if predictor.task in tasks.DRAWN:
+        from osler.engine.scenes.predict import trial as drawn
+
+        return drawn(predictor)
     words = [None, "0", "1", "61.5", "-3", "yes", "word", "2020-02-29"]
     for kind in (pl.String, pl.Float64):
         data = {}

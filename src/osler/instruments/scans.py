@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,40 +111,6 @@ def labels_held(mask: Scan) -> list[int]:
     if len(held) > MOST_LABELS:
         raise LimitError(f"a mask must hold at most {MOST_LABELS} labels, it holds {len(held):,}: is it the image?")
     return held
-
-
-def on_axes_of(mask: Scan, image: Scan) -> Scan:
-    """The mask with its axes in the order and direction of the image's, where only these differ (a NIfTI mask of a DICOM series); no value is
-    changed. A mask that lies at an angle is given back as it is.
-    """
-    way = np.linalg.solve(image.affine[:3, :3], mask.affine[:3, :3])
-    turn = np.round(way)
-    if not np.allclose(way, turn, atol=0.01) or not np.array_equal(np.abs(turn).sum(axis=0), np.ones(3)) or abs(np.linalg.det(turn)) != 1:
-        return mask
-    source = np.abs(turn).argmax(axis=1)  # the mask's axis (x, y, z) that runs along each of the image's
-    sign = turn[np.arange(3), source]
-    values = np.transpose(mask.values, (0, *(3 - source[::-1])))
-    values = np.flip(values, [3 - i for i in range(3) if sign[i] < 0])
-    back = np.zeros((4, 4))
-    back[source, np.arange(3)] = sign
-    back[source, 3] = [mask.values.shape[3 - j] - 1 if s < 0 else 0 for j, s in zip(source, sign, strict=True)]
-    back[3, 3] = 1
-    return replace(mask, values=np.ascontiguousarray(values), affine=mask.affine @ back, spacing=mask.spacing[2 - source[::-1]])
-
-
-def same_geometry(image: Scan, mask: Scan) -> None:
-    """Refuse a mask that does not lie on its image's voxels.
-
-    Raises:
-        InputError: another shape, or places that differ by more than a tenth of a voxel.
-    """
-    if image.values.shape[1:] != mask.values.shape[1:]:
-        shapes = [" x ".join(map(str, s.values.shape[:0:-1])) for s in (mask, image)]
-        raise InputError(f"a mask must have its image's voxels, it has {shapes[0]} and the image {shapes[1]}: resample it", "mask-geometry")
-    ends = np.array([[0, 0, 0, 1], [*(n - 1 for n in mask.values.shape[:0:-1]), 1]]).T
-    off = np.linalg.norm(((image.affine - mask.affine) @ ends)[:3], axis=0).max()
-    if off > 0.1 * mask.spacing.min():
-        raise InputError(f"a mask must lie where its image lies, it lies up to {off:.1f} mm elsewhere: resample it", "mask-geometry")
 
 
 def free_name(cohort: Cohort, name: str) -> str:

@@ -11,6 +11,7 @@ INDEX = {
     "text": "osler.modalities.text:Text",
     "image": "osler.modalities.image:Image",
     "volume": "osler.modalities.volume:Volume",
+    "mask": "osler.modalities.mask:Mask",
     "molecule": "osler.modalities.molecule:Molecule",
     "protein": "osler.modalities.protein:Protein",
 }

@@ -46,7 +46,10 @@ SCORES = {
 }
 
 #: Models that draw masks or boxes on scans (`osler.models.drawing`).
-DRAWERS: dict[str, str] = {}
+DRAWERS: dict[str, str] = {
+    "atlas": "osler.models.atlas:Atlas",
+    "threshold": "osler.models.threshold:Threshold",
+}
 
 
 def get(spec: str) -> Estimator:

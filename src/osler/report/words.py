@@ -34,6 +34,14 @@ METRICS: dict[str, tuple[str, int, bool, str]] = {
     "c_harrell": ("C index (Harrell)", 3, False, "chance that of two cases the one with the earlier event had the higher risk"),
     "c_uno": ("C index (Uno)", 3, False, "the same, corrected for censoring"),
     "ibs": ("Integrated Brier score", 3, True, "mean squared error of the survival curve; 0 is perfect"),
+    "dice": ("Dice", 3, False, "twice the shared part over the sum of both masks; 1 is the same mask"),
+    "jaccard": ("Jaccard", 3, False, "shared part over what either mask holds; 1 is the same mask"),
+    "hd95": ("HD95", 0, True, "distance that 95 % of the surface keeps within, in mm (pixels where no spacing is known)"),
+    "asd": ("Surface distance", 0, True, "mean distance between the surfaces, in mm (pixels where no spacing is known)"),
+    "nsd": ("Surface Dice (NSD)", 3, False, "share of both surfaces that lies within the tolerance of the other"),
+    "ap": ("Mean precision of things", 3, False, "found / (found + missed + invented), mean over overlaps from 0.5 to 0.95"),
+    "ap_50": ("Precision of things at 0.5", 3, False, "found / (found + missed + invented) at an overlap of 0.5"),
+    "f1_50": ("F1 of things at 0.5", 3, False, "harmonic mean of the shares of things found and of finds that are things, at an overlap of 0.5"),
 }  # fmt: skip
 #: task → the measures named first, in that order
 LEADING = {
@@ -41,6 +49,7 @@ LEADING = {
     "multiclass": ("auroc", "accuracy", "log_loss"), "multilabel": ("auroc", "auprc", "brier"),
     "regression": ("mae", "rmse", "r2", "calibration_slope"),
     "survival": ("c_uno", "c_harrell", "auroc", "calibration_slope", "ibs"),
+    "segmentation": ("dice", "hd95", "nsd", "ap_50", "f1_50", "ap"),
 }  # fmt: skip
 VERDICTS = {
     "clean": ("✓", "clean"), "violated": ("✕", "violated"), "unknown": ("?", "unknown"), "not applicable": ("–", "not applicable"),

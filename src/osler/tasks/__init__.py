@@ -1,7 +1,7 @@
 """What is asked of a cohort: one file per kind of question."""
 
 from osler import registry
-from osler.tasks.base import KINDS, Prediction, Target, Task
+from osler.tasks.base import DRAWN, KINDS, Prediction, Target, Task
 from osler.tasks.infer import infer_kind
 
 INDEX = {
@@ -10,6 +10,7 @@ INDEX = {
     "multilabel": "osler.tasks.multilabel:Multilabel",
     "regression": "osler.tasks.regression:Regression",
     "survival": "osler.tasks.survival:Survival",
+    "segmentation": "osler.tasks.segmentation:Segmentation",
 }
 
 
@@ -18,4 +19,4 @@ def get(name: str) -> Task:
     return registry.load(INDEX, "tasks", name)()
 
 
-__all__ = ["INDEX", "KINDS", "Prediction", "Target", "Task", "get", "infer_kind"]
+__all__ = ["DRAWN", "INDEX", "KINDS", "Prediction", "Target", "Task", "get", "infer_kind"]

@@ -11,7 +11,10 @@ import numpy as np
 
 from osler.cohort.cohort import Cohort
 
-KINDS = ("binary", "multiclass", "multilabel", "regression", "survival")
+KINDS = ("binary", "multiclass", "multilabel", "regression", "survival", "segmentation", "detection")
+
+#: Kinds whose answer is drawn on scans (`osler.tasks.drawn`).
+DRAWN = ("segmentation", "detection")
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,11 @@ class Target:
         kind: one of `KINDS`.
         names: the target column, or the label columns of multilabel, or (duration, event) of survival.
         y: binary, multiclass: (n,) int64 class codes; regression: (n,) float64; multilabel: (n, k) float64 of 0, 1 and
-            NaN for a label that was not assessed; survival: (n,) float64 durations.
+            NaN for a label that was not assessed; survival: (n,) float64 durations; what is drawn: (n,) int64, a number to
+            stratify by.
         event: (n,) bool, true where the event was seen; survival only, otherwise None.
-        classes: class names in code order; binary: (negative, positive). Multilabel: the label names.
+        classes: class names in code order; binary: (negative, positive). Multilabel: the label names. Segmentation: the
+            background first.
         horizon: survival: the time at which a probability is quoted (unit of the duration column); otherwise None.
         weight: (n,) float64 case weights, or None.
     """
@@ -53,7 +58,7 @@ class Target:
     @property
     def strata(self) -> np.ndarray:
         """(n,) int codes to stratify a split by: class, event indicator, or five bins of a number."""
-        if self.kind in ("binary", "multiclass"):
+        if self.kind in ("binary", "multiclass", *DRAWN):
             return self.y
         if self.kind == "survival":
             return self.event.astype(np.int64)
@@ -150,6 +155,10 @@ class Task(ABC):
         """(n,) a proper per-row loss: log loss, squared error, or (survival) the censored negative log likelihood on
         the grid.
         """
+
+    def settled(self, cohort: Cohort) -> Cohort:
+        """The cohort of usable rows with what the target means written into its columns; here: as it is."""
+        return cohort
 
     def problems(self, cohort: Cohort, like: Target | None = None) -> dict[str, np.ndarray]:
         """Reason → (n,) bool of the rows that cannot be used for it; here: a column that the task needs has no

@@ -9,6 +9,9 @@ from osler.tasks import reading
 #: A category target with more levels than this must be asked for by name.
 MOST_LEVELS = 20
 
+#: Modalities of targets that are drawn on scans, and the kind of task.
+OF_DRAWINGS = {"mask": "segmentation", "boxes": "detection"}
+
 
 def infer_kind(cohort: Cohort) -> str:
     """The kind of task (a key of `osler.tasks.INDEX`).
@@ -24,7 +27,7 @@ def infer_kind_and_reason(cohort: Cohort) -> tuple[str, str]:
 
     Duration and event columns ask for survival; several targets for multilabel; a boolean, two values or a
     declared positive class for binary; a category of 3 to 20 levels for multiclass; any other number for
-    regression.
+    regression; masks for segmentation and boxes for detection.
 
     Raises:
         TargetError: no target, or one whose kind cannot be told.
@@ -35,6 +38,8 @@ def infer_kind_and_reason(cohort: Cohort) -> tuple[str, str]:
     if len(columns) > 1:
         return "multilabel", f"{len(columns)} target columns are declared"
     column = columns[0]
+    if column.modality in OF_DRAWINGS:
+        return OF_DRAWINGS[column.modality], f"target '{column.name}' names what is drawn on scans"
     if "positive" in column.options:
         return "binary", f"target '{column.name}' has a declared positive class"
     n = len({v for v in reading.labels(cohort, column) if v is not None})

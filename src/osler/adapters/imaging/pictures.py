@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,16 @@ def read(path: Path, index: int | None = None) -> Scan:
     values = values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0)
     facts = {"photometric": mode, "applied": applied}
     return Scan(np.ascontiguousarray(values, dtype=np.float32), np.full(2, np.nan), np.eye(4), facts)
+
+
+def png_of_labels(labels: np.ndarray) -> bytes:
+    """A label map (y, x) uint8 or uint16 as a PNG of the same numbers."""
+    registry.optional("PIL", "imaging")
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(labels)).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def _opened(path: Path, index: int | None) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from osler.adapters.imaging.labels import on_axes_of, same_geometry
 from osler.adapters.imaging.scan import Scan, read
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import Column
@@ -102,14 +103,14 @@ def regions(mask: str | None, image: str | None, root: Path | None, options: Mea
     """The features of every region of one mask, with its label.
 
     Raises:
-        InputError: as `scans.mask_of`, `scans.labels_of` and `scans.same_geometry`.
+        InputError: as `scans.mask_of`, `scans.labels_of` and `labels.same_geometry`.
     """
     marked = scans.mask_of(mask, root)
     labels = scans.labels_of(marked, options.label)
     scan = read(image, root, dims=3) if image else None
     if scan is not None:
-        marked = scans.on_axes_of(marked, scan)
-        scans.same_geometry(scan, marked)
+        marked = on_axes_of(marked, scan)
+        same_geometry(scan, marked)
     return [{"label": label, **measured(marked, label, scan, options.bin_width)} for label in labels]
 
 

@@ -1,0 +1,148 @@
+"""Drawings for new scans: masks or boxes as files, and a table with how much of what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from osler import modalities, models, tasks
+from osler.blocks import dense
+from osler.cohort.cohort import Cohort
+from osler.cohort.column import Column
+from osler.engine.answer import in_domain
+from osler.engine.files import write_atomic
+from osler.engine.scenes.rows import RowScenes, as_inputs, channel_names, described
+from osler.errors import CODES, OslerError, PredictorError
+from osler.scenes import Asked, Drawing, Scene
+
+if TYPE_CHECKING:
+    from osler.engine.predictor import Predictor
+
+
+def asked_of(predictor: Predictor) -> Asked:
+    """What a saved predictor draws."""
+    return tasks.get(predictor.task).asked(predictor.columns, channel_names(predictor.states))
+
+
+def target_of(predictor: Predictor) -> Column:
+    """The column that says what is drawn and in which numbers."""
+    return next(c for c in predictor.columns if c.role == "target")
+
+
+def draw(predictor: Predictor, scene: Scene, probability: bool = False) -> Drawing:
+    """The chosen model's drawing of one scene.
+
+    Raises:
+        PredictorError: the saved model answers with something else than a drawing of this scene.
+    """
+    spec, params = predictor.models[predictor.chosen]
+    drawn = models.drawer(spec).draw(params, scene, probability)
+    asked = asked_of(predictor)
+    if drawn.labels is not None:
+        fits = drawn.labels.shape == scene.shape and drawn.labels.dtype.kind in "ui"
+        known = asked.instances or int(drawn.labels.max(initial=0)) < max(len(asked.classes), 1)
+        if not (fits and known):
+            raise PredictorError("a saved model must draw its own classes on every pixel of a scan, this one does not: fit again, or ask who made it")
+    return drawn
+
+
+def drawn_columns(
+    predictor: Predictor, cohort: Cohort, folder: Path | None = None, tell: Callable[[str, int, int], None] | None = None
+) -> dict[str, pl.Series]:
+    """Columns of the answer for every row, and the drawings as files of `folder` where one is given.
+
+    `T_file` (place below the folder, a cell that can be put back in as a mask), `T_volume_CLASS` in mm³ (mm² of pictures; pixels where the
+    spacing is unknown) or `T_things` and their volume, `T_refused` (why a row has no answer), and `in_domain`.
+    """
+    scenes = RowScenes(cohort, asked_of(predictor), predictor.states, np.arange(len(cohort)), with_drawings=False)
+    name, answers = predictor.target[0], []
+    for i in range(len(scenes)):
+        answers.append(_answer(predictor, scenes, i, folder))
+        if tell is not None:
+            tell("scans", i + 1, len(scenes))
+    keys = list(dict.fromkeys(k for a in answers for k in a if k not in ("file", "refused", "seen")))
+    columns: dict[str, pl.Series] = {}
+    if folder is not None:
+        columns[f"{name}_file"] = pl.Series([a.get("file") for a in answers], dtype=pl.String)
+    for key in keys:
+        columns[f"{name}_{key}"] = pl.Series([a.get(key) for a in answers], dtype=pl.Float64, strict=False)
+    columns[f"{name}_refused"] = pl.Series([a.get("refused") for a in answers], dtype=pl.String)
+    columns["in_domain"] = pl.Series([_inside(predictor, a.get("seen")) for a in answers], dtype=pl.Boolean)
+    return columns
+
+
+def _answer(predictor: Predictor, scenes: RowScenes, row: int, folder: Path | None) -> dict[str, Any]:
+    """One row: measures of what was drawn and its file, or why nothing was."""
+    target, number = target_of(predictor), int(scenes.cohort.rows[row])
+    try:
+        scene = scenes[row]
+        drawn = draw(predictor, scene)
+    except PredictorError:
+        raise
+    except OslerError as error:
+        return {"refused": f"{CODES[error.code]} ({error.code})"}
+    out = amounts(drawn, scene.spacing, scenes.asked)
+    out["seen"] = described_scene(scene)
+    if folder is not None:
+        end, data = modalities.get(target.modality).file_of(drawn, scene.affine, target)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(folder / f"{number}{end}", data)
+        out["file"] = f"{number}{end}"
+    return out
+
+
+def amounts(drawn: Drawing, spacing: np.ndarray, asked: Asked) -> dict[str, float]:
+    """How much was drawn: volume of each class, or number and volume of things, or number of boxes of each class."""
+    if drawn.labels is None:
+        codes = drawn.boxes.codes if drawn.boxes is not None else np.empty(0, dtype=np.int64)
+        return {f"count_{label}": float((codes == k).sum()) for k, label in enumerate(asked.classes)}
+    size = float(np.prod(spacing)) if np.isfinite(spacing).all() else 1.0
+    if asked.instances:
+        return {"things": float(len(np.unique(drawn.labels[drawn.labels > 0]))), "volume": float((drawn.labels > 0).sum() * size)}
+    counts = np.bincount(drawn.labels.ravel(), minlength=len(asked.classes))
+    return {f"volume_{label}": float(counts[k] * size) for k, label in enumerate(asked.classes) if k}
+
+
+def described_scene(scene: Scene) -> np.ndarray:
+    """`osler.engine.scenes.rows.described` of one scene."""
+    return described([scene])[0]
+
+
+def _inside(predictor: Predictor, seen: np.ndarray | None) -> bool:
+    if seen is None:
+        return False
+    column = next(iter(predictor.states))
+    return bool(in_domain(predictor.domain, {column: dense(seen[None], [str(i) for i in range(len(seen))])})[0])
+
+
+def trial(predictor: Predictor) -> None:
+    """Let a predictor draw on a made-up scan, so that a damaged one is found when it is opened.
+
+    Raises:
+        PredictorError: it cannot.
+    """
+    asked = asked_of(predictor)
+    shape = (len(asked.channels), *(16,) * asked.dims)
+    draw(predictor, Scene(np.zeros(shape, dtype=np.float32), np.ones(asked.dims), np.eye(4)))
+
+
+def as_scans(predictor: Predictor, cohort: Cohort) -> Cohort:
+    """A folder's or a table's rows with the predictor's columns of scans.
+
+    A folder of scans calls its one column `image` or `volume`; where the predictor knows one column of that kind by another name, it is that one.
+    """
+    wanted, held = as_inputs(predictor.columns), {c.name for c in cohort.columns}
+    for column in wanted:
+        if column.name in held:
+            continue
+        same = [c for c in cohort.columns if c.modality == column.modality and c.name not in {w.name for w in wanted}]
+        if len(wanted) == 1 and len(same) == 1:
+            table = cohort.table.rename({same[0].name: column.name})
+            columns = tuple(c.with_(name=column.name) if c.name == same[0].name else c for c in cohort.columns)
+            cohort = replace(cohort, table=table, columns=columns)
+    return cohort

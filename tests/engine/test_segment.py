@@ -1,0 +1,200 @@
+"""Masks from files to a run and back to files: folds, drawings, scores, certificate, predictor."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import polars as pl
+import pytest
+
+from osler.adapters.imaging import labels, nifti
+from osler.cohort.read import read
+from osler.engine.fit import fit
+from osler.engine.predict import predict
+from osler.engine.predictor import Predictor
+from osler.engine.run import Run
+from osler.engine.verify import verify
+from osler.errors import OptionError, PredictorError
+from osler.evaluation.masks import agreement
+from tests.drawn_scans import affine_of, brains, pictures
+
+QUICK = {"folds": 2, "boot": 50, "silent": True, "workers": 1}
+
+
+def learnt(source: Path, out: Path, **options: object) -> Run:
+    given = {"target": "drawn", "column": ("drawn=mask:names=core+rim",), "unit": "patient", "model": ("atlas",), **QUICK, **options}
+    return fit(source, out, **given)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    folder = tmp_path_factory.mktemp("drawn")
+    source = brains(folder / "data", n=8)
+    return source, learnt(source, folder / "run")
+
+
+def test_a_run_of_masks_has_scores_of_every_class_and_a_clean_certificate(first):
+    source, run = first
+    assert run.study.task == "segmentation"
+    assert run.certificate["verdict"] == "clean"
+    scores = run.scores["parts"]["cv"]["atlas"]
+    assert {"dice", "dice[core]", "dice[rim]", "hd95", "nsd[rim]"} <= set(scores)
+    assert scores["dice"]["low"] <= scores["dice"]["value"] <= scores["dice"]["high"]
+    assert scores["dice"]["n"] == 8
+    assert verify(run.folder, source).verdict == "clean"
+
+
+def test_patients_stay_on_one_side(first):
+    source, run = first
+    patients = dict(zip(read(source).rows.tolist(), read(source).values("patient").to_list()))
+    folds = run.predictions.group_by("fold").agg("row")
+    tested = [{patients[r] for r in rows} for rows in folds["row"].to_list()]
+    assert len(tested) == 2
+    assert not tested[0] & tested[1]
+    assert run.certificate["unit"] == "patient"
+
+
+def test_the_measures_of_every_row_are_those_of_its_drawing(first):
+    source, run = first
+    table = run.predictions.filter(pl.col("part") == "cv")
+    cohort = read(source)
+    for line in table.head(3).iter_rows(named=True):
+        at = int(np.flatnonzero(cohort.rows == line["row"])[0])
+        seen = labels.kept(cohort.values("scan")[at], cohort.root)
+        drawn = labels.upon(line["drawing"], seen, run.folder)
+        truth = labels.upon(cohort.values("drawn")[at], seen, cohort.root)
+        found = agreement(truth == 2, drawn == 2, seen.spacing)
+        assert found["dice"] == pytest.approx(line["dice[rim]"])
+        assert found["hd95"] == pytest.approx(line["hd95[rim]"])
+    assert run.scores["parts"]["cv"]["atlas"]["dice"]["value"] == pytest.approx(table["dice"].mean())
+
+
+def test_the_plan_is_written_before_and_says_what_the_model_makes_of_the_scans(first):
+    text = (first[1].folder / "plan.md").read_text()
+    assert "**segmentation**" in text
+    assert "- grid: 10 x 14 x 12" in text
+
+
+def test_the_same_fit_gives_the_same_bytes(first, tmp_path):
+    source, run = first
+    again = learnt(source, tmp_path / "again")
+    for name in ("scores.json", "predictions.parquet", "predictor/manifest.json", "certificate.json"):
+        assert (again.folder / name).read_bytes() == (run.folder / name).read_bytes()
+    for path in (run.folder / "drawings").rglob("*.nii.gz"):
+        assert (again.folder / path.relative_to(run.folder)).read_bytes() == path.read_bytes()
+
+
+def test_a_predictor_draws_on_new_scans_in_the_place_and_numbers_of_its_masks(first, tmp_path):
+    _, run = first
+    new = brains(tmp_path / "new", n=2, seed=7)
+    answered = predict(run, new)
+    table = answered.table
+    assert {"drawn_volume_core", "drawn_volume_rim", "drawn_refused", "in_domain"} <= set(table.columns)
+    reopened = Predictor.load(run.folder / "predictor")
+    assert reopened.classes == ("background", "core", "rim")
+    assert predict(reopened, new).table.equals(table)
+
+
+def test_drawings_are_files_on_the_voxels_of_their_scans(first, tmp_path):
+    from osler.engine.scenes.predict import drawn_columns
+
+    _, run = first
+    new = brains(tmp_path / "new", n=2, seed=7)
+    columns = drawn_columns(run.predictor, read(new), tmp_path / "masks")
+    for i, name in enumerate(columns["drawn_file"]):
+        ours, theirs = nibabel.load(tmp_path / "masks" / name), nibabel.load(new.parent / "imagesTr" / f"b_0{i}.nii.gz")
+        assert np.allclose(ours.affine, theirs.affine)
+        marked = np.asarray(ours.dataobj)
+        assert (marked == 1).sum() * 2.0 == columns["drawn_volume_core"][i]
+        assert set(np.unique(marked)) <= {0, 1, 2}
+
+
+def test_a_scan_that_cannot_be_answered_says_why_and_the_others_are(first, tmp_path):
+    _, run = first
+    new = brains(tmp_path / "new", n=3, seed=7)
+    (new.parent / "imagesTr" / "b_01.nii.gz").write_bytes(b"nothing of the kind")
+    table = predict(run, new).table
+    assert table["drawn_refused"].is_null().to_list() == [True, False, True]
+    assert table["in_domain"].to_list()[1] is False
+
+
+def test_rows_whose_masks_do_not_fit_are_in_the_ledger(tmp_path):
+    source = brains(tmp_path / "data", n=6)
+    place = source.parent / "labelsTr" / "b_03.nii.gz"
+    values = np.asarray(nibabel.load(place).dataobj).T
+    nifti.write(place, values, affine_of((2.0, 1.0, 1.4)))
+    run = learnt(source, tmp_path / "run", unit=())
+    ledger = pl.read_csv(run.folder / "refusals.csv")
+    assert ledger["row"].to_list() == [4]
+    assert "mask-geometry" in ledger["reason"][0]
+    assert run.json("facts.json")["rows_used"] == 5
+
+
+def test_things_are_learnt_from_pictures_with_a_holdout(tmp_path):
+    source = pictures(tmp_path / "data", n=12)
+    given = {"target": "cells", "column": ("cells=mask:instances=true",), "model": ("threshold:blur=1", "threshold"), "holdout": "0.5"}
+    run = fit(source, tmp_path / "run", **QUICK, **given)
+    assert set(run.scores["parts"]) == {"cv", "holdout"}
+    assert run.scores["parts"]["holdout"][run.chosen]["f1_50"]["value"] > 0.7
+    held = run.predictions.filter(pl.col("part") == "holdout")
+    assert held["drawing"].str.ends_with(".png").all()
+    assert all((run.folder / d).is_file() for d in held["drawing"])
+    assert predict(run, source).table["cells_things"].to_list()[0] >= 3
+
+
+def test_a_killed_fit_goes_on_from_its_finished_folds(tmp_path, monkeypatch):
+    from osler.engine.scenes import fit as drawn_fit
+    from osler.engine.scenes import folds
+
+    source, seen = brains(tmp_path / "data", n=6), []
+
+    def stopped(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drawn_fit, "_write_after", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            learnt(source, tmp_path / "run")
+    kept = sorted((tmp_path / ".run.partial" / "folds").glob("*.json"))
+    assert len(kept) == 2
+    original = folds.fit_rows
+    monkeypatch.setattr(folds, "fit_rows", lambda prepared, rows, key, *more: seen.append(key) or original(prepared, rows, key, *more))
+    run = learnt(source, tmp_path / "run")
+    assert seen == ["final/0/0"]
+    assert not (run.folder / "folds").exists()
+
+
+def test_a_changed_predictor_is_refused(first, tmp_path):
+    _, run = first
+    folder = tmp_path / "predictor"
+    shutil.copytree(run.folder / "predictor", folder)
+    body = json.loads((folder / "predictor.json").read_text())
+    body["models"] = [["atlas", "forest"]]
+    (folder / "predictor.json").write_text(json.dumps(body))
+    with pytest.raises(PredictorError, match=r"changed|size"):
+        Predictor.load(folder)
+    from osler.engine.predictor import seal
+
+    seal(folder)
+    with pytest.raises(PredictorError, match="drawn by models that draw"):
+        Predictor.load(folder)
+
+
+def test_models_that_do_not_draw_are_refused(first, tmp_path):
+    with pytest.raises(OptionError, match=r"atlas|forest"):
+        learnt(first[0], tmp_path / "run", model=("forest",))
+
+
+def test_several_sequences_are_channels(tmp_path):
+    source = brains(tmp_path / "data", n=4)
+    table = pl.read_csv(source).with_columns(pl.col("scan").alias("second"))
+    table.write_csv(source)
+    run = learnt(source, tmp_path / "run")
+    assert list(run.predictor.states) == ["scan", "second"]
+    from osler.engine.scenes.predict import asked_of
+
+    assert asked_of(run.predictor).channels == ("scan", "second")
