@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from osler.adapters.imaging import decoder, dicom_pixels, dicom_read, geometry
+from osler.adapters.imaging import decoder, dicom_pixels, dicom_read, dicom_seg_read, geometry
 from osler.adapters.imaging.dicom_tags import EXPLICIT, IMPLICIT
 from osler.adapters.imaging.scan import MAX_VALUES, Scan
 from osler.errors import InputError, LimitError, ReadError
@@ -155,8 +156,19 @@ def chosen(folder: Path, fragment: str) -> Stack:
     raise ReadError(f"folder '{folder.name}' must hold a DICOM series with pixels, it holds {what}: name another", "image-pixels")
 
 
+def segmentation_in(folder: Path, fragment: str = "") -> Path | None:
+    """The only DICOM file of a folder, if it is a segmentation (of the series that is named)."""
+    found = list(itertools.islice(heads_in(folder), 2))
+    if len(found) != 1 or found[0][1].get("SOPClassUID") not in dicom_seg_read.CLASSES:
+        return None
+    return found[0][0] if fragment in ("", found[0][1].get("SeriesInstanceUID", "")) else None
+
+
 def read_folder(folder: Path, fragment: str = "") -> Scan:
-    """The volume of a folder, (c, z, y, x) float32."""
+    """The volume of a folder, (c, z, y, x) float32; the mask of a folder that holds one segmentation."""
+    drawn = segmentation_in(folder, fragment)
+    if drawn is not None:
+        return dicom_seg_read.read(drawn, dicom_read.attributes(drawn))
     return load(chosen(folder, fragment))
 
 

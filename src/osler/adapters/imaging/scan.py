@@ -177,9 +177,12 @@ def _read(kind: str, path: Path, fragment: str, dims: int | None) -> Scan:
 
         return dicom_series.read_folder(path, fragment)
     if kind == "dicom":
-        from osler.adapters.imaging import dicom_read, dicom_series
+        from osler.adapters.imaging import dicom_read, dicom_seg_read, dicom_series
 
-        return dicom_series.read_file(path, dicom_read.attributes(path), _index(fragment, path.name), dims)
+        head, index = dicom_read.attributes(path), _index(fragment, path.name)
+        if index is None and head.get("SOPClassUID") in dicom_seg_read.CLASSES:
+            return dicom_seg_read.read(path, head)
+        return dicom_series.read_file(path, head, index, dims)
     if kind == "nifti":
         from osler.adapters.imaging import nifti
 
@@ -226,6 +229,9 @@ def _header(kind: str, path: Path, fragment: str) -> Facts:
     if kind == "series":
         from osler.adapters.imaging import dicom_series
 
+        drawn = dicom_series.segmentation_in(path, fragment)
+        if drawn is not None:
+            return _dicom_header(drawn, "")
         stack = dicom_series.chosen(path, fragment)
         head = stack.heads[0]
         n = len(stack.heads) if len(stack.heads) > 1 else max(1, head.get("NumberOfFrames", 1))
@@ -246,11 +252,14 @@ def _header(kind: str, path: Path, fragment: str) -> Facts:
 
 
 def _dicom_header(path: Path, fragment: str) -> Facts:
-    from osler.adapters.imaging import dicom_pixels, dicom_read
+    from osler.adapters.imaging import dicom_pixels, dicom_read, dicom_seg_read
 
     head = dicom_read.attributes(path)
     count, rows, columns, samples = dicom_pixels.shape_of(head, path.name)
     index = _index(fragment, path.name)
+    if index is None and head.get("SOPClassUID") in dicom_seg_read.CLASSES:
+        found = dicom_seg_read.read(path, head)
+        return Facts(found.values.shape, tuple(float(s) for s in found.spacing), "dicom")
     if index is not None and index >= count:
         raise ReadError(f"'{path.name}' must hold picture #{index}, it holds {count}: count from 0", "image-frame")
     one = {**head, **(head["frames"][0] if head.get("frames") else {})}

@@ -1,0 +1,67 @@
+"""Masks as DICOM segmentations (PS3.3 A.51) through highdicom: one segment per label, each with a coded meaning."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from typing import Any
+
+import numpy as np
+
+from osler import registry
+from osler.adapters.imaging.dicom_results import Algorithm, Code, Source, check_labels
+from osler.errors import OptionError
+
+_ABNORMAL = ("49755003", "SCT", "Morphologically Abnormal Structure")
+_ORGAN = ("123037004", "SCT", "Anatomical Structure")
+#: Segments that one object may have.
+MAX_SEGMENTS = 1000
+
+
+def segmentation(labels: np.ndarray, source: Source, meanings: dict[int, Code], algorithm: Algorithm, described: str = "") -> Any:
+    """A segmentation as a pydicom data set; every plane of the series is in it, so that it reads back on the same voxels.
+
+    Args:
+        labels: (z, y, x) or (y, x) whole numbers, planes in the order of `source.stack`; 0 is background.
+        meanings: label → what it means; those of `labels` at least. Segments are numbered 1, 2, ... in the order of the labels.
+        described: a line of the series' description.
+
+    Raises:
+        OptionError: another shape than the series, nothing marked, or a label without a meaning.
+        MissingExtraError: highdicom is not installed.
+    """
+    highdicom = registry.optional("highdicom", "imaging")
+    planes = check_labels(labels, source)
+    held = [int(k) for k in np.unique(planes) if k > 0]
+    without = [k for k in held if k not in meanings]
+    if not held or without or len(held) > MAX_SEGMENTS:
+        what = f"label {without[0]} has none" if without else "nothing is marked" if not held else f"there are {len(held)} labels"
+        raise OptionError(f"a segmentation must mark something, each label with a meaning and at most {MAX_SEGMENTS}, {what}: name them with --meaning 1=NAME")
+    numbered = np.zeros(max(held) + 1, dtype=np.uint16)
+    numbered[held] = np.arange(1, len(held) + 1)
+    pixels = numbered[planes.astype(np.int64)].astype(np.uint8 if len(held) < 256 else np.uint16)
+    told = repr([(k, meanings[k]) for k in held] + [algorithm])
+    seed = hashlib.sha256(pixels.tobytes() + told.encode()).digest()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = highdicom.seg.Segmentation(
+            source_images=list(source.datasets), pixel_array=pixels, segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[_described(highdicom, i, meanings[k], algorithm, source.uid("segment", seed, str(i))) for i, k in enumerate(held, 1)],
+            series_instance_uid=source.uid("segmentation series", seed), series_number=9001, sop_instance_uid=source.uid("segmentation", seed),
+            instance_number=1, manufacturer="Osler", manufacturer_model_name=algorithm.name, software_versions=algorithm.version,
+            device_serial_number="0", omit_empty_frames=False, content_label="SEGMENTATION",
+        )  # fmt: skip
+    made.SeriesDescription = (described or f"{algorithm.name}: segmentation")[:64]
+    return made
+
+
+def _described(highdicom: Any, number: int, code: Code, algorithm: Algorithm, tracking: str) -> Any:
+    concept = highdicom.sr.CodedConcept
+    return highdicom.seg.SegmentDescription(
+        segment_number=number, segment_label=code.meaning, segmented_property_category=concept(*(_ORGAN if code.is_organ else _ABNORMAL)),
+        segmented_property_type=concept(code.value, code.scheme, code.meaning), algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+            name=algorithm.name, version=algorithm.version, family=concept("123109", "DCM", "Artificial Intelligence"),
+        ),
+        tracking_uid=tracking, tracking_id=f"{code.meaning} {number}",
+    )  # fmt: skip
