@@ -49,6 +49,7 @@ SCORES = {
 DRAWERS: dict[str, str] = {
     "atlas": "osler.models.atlas:Atlas",
     "threshold": "osler.models.threshold:Threshold",
+    "unet": "osler.models.neural.segmentation.drawers:UNet",
 }
 
 
