@@ -113,6 +113,35 @@ def test_drawings_are_files_on_the_voxels_of_their_scans(first, tmp_path):
         assert set(np.unique(marked)) <= {0, 1, 2}
 
 
+def test_a_folder_is_a_cohort_that_is_fitted_answered_and_put_back_in(tmp_path, capsys):
+    from osler.cli import main
+
+    folder = brains(tmp_path / "data", n=6).parent
+    (folder / "brains.csv").unlink()
+    argv = ["fit", str(folder), "--target", "mask", "--model", "atlas", "--folds", "2", "--boot", "50", "--quiet", "--out", str(tmp_path / "run")]
+    assert main([*argv, "--column", "mask=mask:names=core+rim"]) == 0
+    assert "dice" in capsys.readouterr().out
+    new = brains(tmp_path / "new", n=3, seed=9).parent
+    shutil.rmtree(new / "labelsTr")
+    (new / "imagesTr" / "b_02.nii.gz").write_bytes(b"no scan")
+    assert main(["predict", str(tmp_path / "run"), str(new), "--out", str(new / "labelsTr")]) == 0
+    said = capsys.readouterr().out
+    assert "2 of 3 scans answered" in said
+    assert "(image-format)" in said
+    answers = pl.read_csv(new / "labelsTr" / "answers.csv")
+    assert answers["mask_file"].to_list() == ["b_00.nii.gz", "b_01.nii.gz", None]
+    assert answers["mask_volume_core"][0] > 0
+    again = read(new, columns={"mask": "mask"})
+    assert again.values("mask").to_list()[:2] == ["labelsTr/b_00.nii.gz", "labelsTr/b_01.nii.gz"]
+
+
+def test_files_of_scans_that_share_a_name_are_told_apart(first):
+    from osler.engine.scenes.predict import stems_of
+
+    cohort = read(pl.DataFrame({"scan": ["a/x.nii.gz", "b/x.nii.gz", "b/y z.png#3", None]}))
+    assert stems_of(cohort, "scan") == ["1_x", "2_x", "y_z", "4"]
+
+
 def test_a_scan_that_cannot_be_answered_says_why_and_the_others_are(first, tmp_path):
     _, run = first
     new = brains(tmp_path / "new", n=3, seed=7)

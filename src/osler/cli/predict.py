@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 
 def predict(
     run: Annotated[Path, typer.Argument(help="run folder, or a predictor folder")],
-    path: Annotated[str, typer.Argument(help="table of new rows")],
-    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file to write")] = None,
+    path: Annotated[str, typer.Argument(help="table of new rows, or a folder of scans")],
+    out: Annotated[Path | None, typer.Option(help="CSV or Parquet file to write; for masks and boxes the folder of their files")] = None,
 ) -> int:
     """Prediction columns, intervals and in/out of domain for every row of a table. Files of molecules are answered block
-    by block, whatever their size.
+    by block, whatever their size. A run that draws writes one mask per scan, under the scan's name, and answers.csv.
 
     Example: osler predict runs/heart new_patients.csv --out answers.csv
     """
@@ -25,8 +25,11 @@ def predict(
     from osler.engine.progress import Progress
     from osler.engine.stream import can_stream, predict_stream
     from osler.engine.tables import write_table
+    from osler.tasks import DRAWN
 
     predictor, console = open_predictor(run), Console()
+    if predictor.task in DRAWN and out is not None:
+        return _drawn(predictor, path, out, console)
     if can_stream(predictor, path) and (out is None or out.suffix):
         with Progress() as progress:
             found = predict_stream(predictor, path, out, progress)
@@ -45,4 +48,21 @@ def predict(
         print(head.write_csv(), end="")
     for one in written:
         console.print(f"written: {one}", markup=False)
+    return 0
+
+
+def _drawn(predictor: Any, path: str, out: Path, console: Any) -> int:
+    """Masks or boxes as files of a folder, and what was found in how much of it."""
+    from osler.engine.predict import read_for
+    from osler.engine.progress import Progress
+    from osler.engine.scenes.predict import predict_files
+
+    with Progress() as progress:
+        answered = predict_files(predictor, read_for(predictor, path), out, progress)
+    refused = answered.table[f"{predictor.target[0]}_refused"]
+    console.print(f"{refused.null_count()} of {len(answered)} scans answered, {int(answered.table['in_domain'].sum())} in domain")
+    for row, why in zip(answered.rows.tolist(), refused.to_list()):
+        if why is not None:
+            console.print(f"  row {row}: {why}", markup=False, highlight=False)
+    console.print(f"written: {out / 'answers.csv'} and {refused.null_count()} files beside it", markup=False, highlight=False, soft_wrap=True)
     return 0

@@ -340,12 +340,16 @@ def _folder(path: Path) -> Raw:
 def _scans(path: Path) -> Raw:
     """A folder of pictures and scans: one row per picture, series or volume."""
     rows, refused, notes = registry.load(READERS, "readers", "scans")(path)
-    table = pl.DataFrame(rows, infer_schema_length=None)
+    table, drawn = pl.DataFrame(rows, infer_schema_length=None), notes.pop("columns", {})
+    masks = [name for name, modality in drawn.items() if modality == "mask"]
     kinds = {
         name: Column(name, modality, role, reason=reason)
         for name, (modality, role, reason) in _SCANS.items()
         if name in table.columns and (role == "input" or table[name].drop_nulls().n_unique() > 1)
     }
+    for name, modality in drawn.items():
+        role = "input" if modality != "mask" else "target" if len(masks) == 1 else "ignore"
+        kinds[name] = Column(name, modality, role, reason="told by the names of folders and files" if role != "ignore" else "one of several kinds of masks")
     if "institution" in kinds and "manufacturer" in kinds:
         kinds["manufacturer"] = Column("manufacturer", "category", "ignore", reason=_HOW)
     return Raw(table, path.name, "scans", _ledger(refused), dict(notes), path.resolve(), kinds=kinds)

@@ -14,8 +14,10 @@ from osler.cohort.column import ROW, Column
 from osler.cohort.read import read
 from osler.engine.predictor import Predictor
 from osler.engine.run import Run
+from osler.engine.scenes.predict import as_scans
 from osler.engine.validate import typed
 from osler.errors import ColumnError, nearest
+from osler.tasks.base import DRAWN
 
 
 def predict(run: Run | Predictor | str | Path, source: Cohort | str | Path) -> Cohort:
@@ -32,13 +34,18 @@ def predict(run: Run | Predictor | str | Path, source: Cohort | str | Path) -> C
         ColumnError: none of the predictor's columns is there; the nearest names are suggested.
     """
     predictor = open_predictor(run)
-    cohort = source
-    if not isinstance(source, Cohort):
-        raw = sources.open_source(source)
-        cohort = read(raw, columns={c.name: c.modality for c in predictor.inputs if c.name in raw.table.columns})
+    cohort = source if isinstance(source, Cohort) else read_for(predictor, source)
+    if predictor.task in DRAWN:
+        cohort = as_scans(predictor, cohort)
     with typed("reading a table in its terms"):
         cohort = as_trained(predictor, cohort)
     return predictor.predict(cohort)
+
+
+def read_for(predictor: Predictor, source: str | Path) -> Cohort:
+    """A table with the predictor's inputs read as what they were in training."""
+    raw = sources.open_source(source)
+    return read(raw, columns={c.name: c.modality for c in predictor.inputs if c.name in raw.table.columns})
 
 
 def open_predictor(run: Run | Predictor | str | Path) -> Predictor:

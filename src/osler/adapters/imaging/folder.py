@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from osler.adapters.imaging import dicom_read, dicom_series, scan
+from osler.adapters.imaging import beside, dicom_read, dicom_series, scan
 from osler.errors import InputError, LimitError, ReadError
 
 #: Most files below a folder that are looked at, and how deep folders may nest.
@@ -24,8 +24,9 @@ _PICTURES = frozenset({"series-few", "series-geometry"})
 Row = dict[str, Any]
 
 
-def read_folder(root: Path) -> tuple[list[Row], list[tuple[int, str]], dict[str, int]]:
-    """Rows, the ledger of what was left out as (row, reason), and counts for the lineage.
+def read_folder(root: Path) -> tuple[list[Row], list[tuple[int, str]], dict[str, Any]]:
+    """Rows, the ledger of what was left out as (row, reason), and counts for the lineage; masks stand in the rows of their scans
+    (`osler.adapters.imaging.beside`), whose columns are under `columns` then: name → modality.
 
     A row has `file` (path below the folder), `image` or `volume` (the reference), for volumes `slices`, and for DICOM the columns
     above. Rows are numbered in the order of folders and names, those left out with them.
@@ -62,6 +63,9 @@ def read_folder(root: Path) -> tuple[list[Row], list[tuple[int, str]], dict[str,
     if not rows:
         why = f": {refused[0][1]}" if refused else ""
         raise ReadError(f"folder '{root.name}' must hold pictures, scans or a saved cohort, it holds none that can be read{why}", "image-format")
+    rows, alone, made = beside.joined(rows, root)
+    refused += [(row["_row"], _why(ReadError("", "mask-scan"))) for row in alone]
+    counts |= {"columns": made} if made else {}
     return rows, refused, {**counts, "pictures": sum("image" in r for r in rows), "volumes": sum("volume" in r for r in rows)}
 
 

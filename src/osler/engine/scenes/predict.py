@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,10 @@ from osler.scenes import Asked, Drawing, Scene
 
 if TYPE_CHECKING:
     from osler.engine.predictor import Predictor
+
+
+_END = re.compile(r"(?i)(\.nii)?(\.\w{1,5})?(\.gz)?(#.*)?$")
+_SAFE = re.compile(r"[^\w.-]")
 
 
 def asked_of(predictor: Predictor) -> Asked:
@@ -59,10 +65,11 @@ def drawn_columns(
     `T_file` (place below the folder, a cell that can be put back in as a mask), `T_volume_CLASS` in mm³ (mm² of pictures; pixels where the
     spacing is unknown) or `T_things` and their volume, `T_refused` (why a row has no answer), and `in_domain`.
     """
+    stems = stems_of(cohort, next(iter(predictor.states)))
     scenes = RowScenes(cohort, asked_of(predictor), predictor.states, np.arange(len(cohort)), with_drawings=False)
     name, answers = predictor.target[0], []
     for i in range(len(scenes)):
-        answers.append(_answer(predictor, scenes, i, folder))
+        answers.append(_answer(predictor, scenes, i, None if folder is None else folder / stems[i]))
         if tell is not None:
             tell("scans", i + 1, len(scenes))
     keys = list(dict.fromkeys(k for a in answers for k in a if k not in ("file", "refused", "seen")))
@@ -76,9 +83,39 @@ def drawn_columns(
     return columns
 
 
-def _answer(predictor: Predictor, scenes: RowScenes, row: int, folder: Path | None) -> dict[str, Any]:
+def stems_of(cohort: Cohort, column: str) -> list[str]:
+    """What the file of each row's drawing is called: as its scan without its end, so that both lie side by side under one name; with the row's
+    number in front where several scans share a name.
+    """
+    texts = cohort.values(column).to_list() if column in cohort.table.columns else [None] * len(cohort)
+    rows, stems = cohort.rows.tolist(), []
+    for text, row in zip(texts, rows):
+        name = PurePosixPath((text or str(row)).replace("\\", "/")).name
+        stems.append(_SAFE.sub("_", _END.sub("", name)).strip("._") or str(row))
+    times = Counter(stems)
+    return [f"{row}_{s}" if times[s] > 1 else s for row, s in zip(rows, stems)]
+
+
+def predict_files(
+    predictor: Predictor, cohort: Cohort, folder: Path, tell: Callable[[str, int, int], None] | None = None
+) -> Cohort:
+    """`Predictor.predict` with every drawing as a file of `folder`, and the table beside them as `answers.csv`."""
+    from osler.engine.predict import as_trained
+    from osler.engine.tables import write_table
+
+    cohort = as_trained(predictor, as_scans(predictor, cohort))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    answered = cohort
+    for name, values in drawn_columns(predictor, cohort, folder, tell).items():
+        kind = {pl.Float64: "number", pl.Boolean: "boolean"}.get(values.dtype, "category")
+        answered = answered.with_column(values, Column(name, kind, "prediction", reason="predicted"))
+    write_table(answered, folder / "answers.csv")
+    return answered
+
+
+def _answer(predictor: Predictor, scenes: RowScenes, row: int, place: Path | None) -> dict[str, Any]:
     """One row: measures of what was drawn and its file, or why nothing was."""
-    target, number = target_of(predictor), int(scenes.cohort.rows[row])
+    target = target_of(predictor)
     try:
         scene = scenes[row]
         drawn = draw(predictor, scene)
@@ -88,11 +125,11 @@ def _answer(predictor: Predictor, scenes: RowScenes, row: int, folder: Path | No
         return {"refused": f"{CODES[error.code]} ({error.code})"}
     out = amounts(drawn, scene.spacing, scenes.asked)
     out["seen"] = described_scene(scene)
-    if folder is not None:
+    if place is not None:
         end, data = modalities.get(target.modality).file_of(drawn, scene.affine, target)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(folder / f"{number}{end}", data)
-        out["file"] = f"{number}{end}"
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(place.with_name(place.name + end), data)
+        out["file"] = place.name + end
     return out
 
 
