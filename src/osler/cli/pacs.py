@@ -158,6 +158,41 @@ def fetch(
     return show_archive.fetched(archive.fetch(rows, SeriesFolder(folder, _bytes(quota)), way))
 
 
+@pacs.command()
+def results(
+    series: Annotated[str, typer.Argument(help="folder of the series (FOLDER#UID of one among several), or a DICOM picture")],
+    mask: Annotated[str, typer.Option(help="mask on its voxels (NIfTI, NRRD, DICOM-SEG): a DICOM segmentation and its measurements")] = "",
+    meaning: Annotated[list[str], typer.Option(help="LABEL=NAME or LABEL=SCHEME:VALUE:MEANING of the mask (may be repeated)")] = [],  # noqa: B006
+    finding: Annotated[list[str], typer.Option(help="NAME=PROBABILITY of the whole series (may be repeated)")] = [],  # noqa: B006
+    heat: Annotated[str, typer.Option(help="heat map on its voxels, 0 to 1: a drawing over the series")] = "",
+    out: Annotated[Path | None, typer.Option(help="folder for the objects")] = None,
+    to: Annotated[str, typer.Option(help="archive that gets them, as TITLE@HOST:PORT or https://HOST/dicom-web")] = "",
+    title: Title = "OSLER",
+    authority: Authority = None,
+    credentials: Credentials = None,
+) -> int:
+    """Results as DICOM: a segmentation, a measurement report (TID 1500) and a drawn heat map, written and sent.
+
+    Example: osler pacs results scans/ct --mask tumour.nii.gz --meaning 1=tumour --to ORTHANC@127.0.0.1:4242
+
+    Example: osler pacs results chest.dcm --finding pneumonia=0.83 --out results
+    """
+    import tempfile
+
+    from osler.cli import show_archive
+    from osler.errors import OptionError
+    from osler.service import dicom_answers, dicom_archive
+
+    if out is None and not to:
+        raise OptionError("results must go somewhere, nothing was named: give --out FOLDER or --to NODE")
+    archive = dicom_archive.opened(to, "ANY-SCP", title, authority, credentials) if to else None
+    made = dicom_answers.objects(*dicom_answers.read_answer(series, mask, heat, meaning, finding))
+    with tempfile.TemporaryDirectory() as kept:
+        paths = dicom_answers.write(made, out or Path(kept))
+        show_archive.made(made, paths if out else [])
+        return show_archive.sent(archive.send(paths)) if archive is not None else 0
+
+
 def _bytes(gib: float) -> int:
     """Bytes of a number of GiB.
 

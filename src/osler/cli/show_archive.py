@@ -76,3 +76,10 @@ def sent(files: Iterator[tuple[Path, int | None]]) -> int:
     for word, count in counts.most_common():
         print(f"{count:>8} {word}")
     return 0 if set(counts) <= {"sent"} else 1
+
+
+def made(objects: list[Any], paths: list[Path]) -> None:
+    """One line per object that was made, with its file where it is kept."""
+    words = {"SEG": "segmentation", "SR": "measurement report", "OT": "drawing"}
+    for i, one in enumerate(objects):
+        print(f"{words.get(str(one.Modality), str(one.Modality))}" + (f": {paths[i].name}" if paths else ""))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from osler.adapters.imaging import cache, scan
+from osler.adapters.imaging import cache, dicom_seg_read, scan
 from osler.adapters.imaging.scan import Scan
 from osler.errors import InputError, ReadError
 
@@ -25,10 +25,11 @@ def kept(reference: str, root: Path | None, dims: int | None = None) -> Scan:
 
     def made() -> cache.Arrays:
         found = scan.read_at(path, fragment, dims)
-        return {"values": found.values, "spacing": found.spacing, "affine": found.affine}
+        cut = np.array(bool(found.facts.get("cut")))
+        return {"values": found.values, "spacing": found.spacing, "affine": found.affine, "cut": cut}
 
-    arrays = cache.store().get(path, {"whole": 1, "part": fragment, "dims": dims}, made)
-    return Scan(arrays["values"], arrays["spacing"], arrays["affine"])
+    arrays = cache.store().get(path, {"whole": 2, "part": fragment, "dims": dims}, made)
+    return Scan(arrays["values"], arrays["spacing"], arrays["affine"], {"cut": True} if arrays["cut"] else {})
 
 
 def read(reference: str, root: Path | None, dims: int | None = None) -> Scan:
@@ -98,7 +99,8 @@ def on_axes_of(mask: Scan, image: Scan) -> Scan:
     back[source, np.arange(3)] = sign
     back[source, 3] = [mask.values.shape[3 - j] - 1 if s < 0 else 0 for j, s in zip(source, sign, strict=True)]
     back[3, 3] = 1
-    return replace(mask, values=np.ascontiguousarray(values), affine=mask.affine @ back, spacing=mask.spacing[2 - source[::-1]])
+    turned = replace(mask, values=np.ascontiguousarray(values), affine=mask.affine @ back, spacing=mask.spacing[2 - source[::-1]])
+    return dicom_seg_read.filled(turned, image)
 
 
 def same_geometry(image: Scan, mask: Scan) -> None:
