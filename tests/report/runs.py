@@ -200,8 +200,6 @@ def dangers(dom: Dom) -> list[str]:
         "link",
         "base",
         "form",
-        "img",
-        "image",
         "use",
         "video",
         "audio",
@@ -229,7 +227,7 @@ def dangers(dom: Dom) -> list[str]:
                 "data",
                 "poster",
                 "background",
-            ) and not held.startswith("#"):
+            ) and not re.match(r"#|data:image/(png|jpeg);base64,[a-z0-9+/=]+$", held):
                 found.append(f"{t} {name}={held[:40]}")
             if name == "style" or (name == "http-equiv" and held != "content-security-policy"):
                 found.append(f"{t} {name}")

@@ -2,7 +2,7 @@
 
 There is no template language here, so there is nothing to forget: `tag` escapes every child that is not itself the
 result of `tag`, knows which elements may exist, refuses event attributes, and lets an address point only into the page
-itself.
+itself or be a picture's own bytes.
 """
 
 from __future__ import annotations
@@ -73,9 +73,11 @@ ELEMENTS = frozenset(
         "text",
         "tspan",
         "desc",
+        "img",
+        "image",
     ]
 )
-VOID = frozenset({"meta", "br", "hr", "col"})
+VOID = frozenset({"meta", "br", "hr", "col", "img"})
 #: Attributes whose value is an address, or text that a browser would read as code.
 ADDRESSES = frozenset(
     {"href", "xlink:href", "src", "srcset", "action", "formaction", "data", "poster", "style", "background"}
@@ -142,7 +144,10 @@ def tag(element: str, *children: Child | Iterable[Child], **attributes: str | fl
 
 
 def _inside(name: str, value: str) -> bool:
-    return name == "href" and re.fullmatch(r"#[A-Za-z0-9_-]+", value) is not None
+    """Whether an address is a place of the page itself, or the bytes of a picture written out."""
+    if name == "href" and re.fullmatch(r"#[A-Za-z0-9_-]+", value):
+        return True
+    return name in ("href", "src") and re.fullmatch(r"data:image/(png|jpeg);base64,[A-Za-z0-9+/]+={0,2}", value) is not None
 
 
 def anchor(text: str) -> str:
