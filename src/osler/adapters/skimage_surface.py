@@ -1,4 +1,4 @@
-"""Surfaces and outlines of masks through scikit-image, the only place where it is imported."""
+"""Surfaces and outlines of masks through scikit-image."""
 
 from __future__ import annotations
 
