@@ -25,7 +25,7 @@ QUICK = {
 }
 
 #: Tested with what they need by their own tests: they work on several estimators or on other layouts.
-ELSEWHERE = {"affinity", "affinity_network", "ensemble", "network", "cnn", "dmpnn", "smiles_rnn", "pretrained"}
+ELSEWHERE = {"affinity", "affinity_network", "ensemble", "fusion", "pls", "network", "cnn", "dmpnn", "smiles_rnn", "pretrained"}
 
 
 def present(name: str) -> bool:

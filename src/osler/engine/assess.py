@@ -10,6 +10,7 @@ import numpy as np
 from osler import tasks
 from osler.cohort.partners import unit_of
 from osler.engine.clinical import is_score
+from osler.engine.groups import is_single, kept
 from osler.engine.prepare import Prepared
 from osler.engine.train import FoldResult
 from osler.evaluation.concordance import concordance_of_numbers
@@ -58,9 +59,11 @@ def assess(prepared: Prepared, results: list[FoldResult]) -> Assessment:
         parts[part] = {m: score_pooled(prepared, p, part, m) for m, p in by_model.items()}
         parts[part]["baseline"] = _baseline(prepared, results, part)
     chosen = "ensemble" if "ensemble" in pooled["cv"] else choose(prepared, pooled["cv"])
+    chosen, fusion = kept(prepared, pooled["cv"], chosen)
     own = pooled["cv"][chosen]
     sets = _conformal(prepared.target.take(own.rows), own.mean, study.coverage)
-    return Assessment({"chosen": chosen, "parts": parts}, curves(prepared, pooled, chosen), sets, pooled)
+    scores = {"chosen": chosen, "parts": parts} | ({"fusion": fusion} if fusion else {})
+    return Assessment(scores, curves(prepared, pooled, chosen), sets, pooled)
 
 
 def _conformal(target: Target, answer: Prediction, level: float) -> dict[str, Any]:
@@ -129,11 +132,11 @@ def _average(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 def choose(prepared: Prepared, by_model: dict[str, Pooled]) -> str:
     """The model with the least out-of-fold loss: only where no ensemble was asked for, and never
-    a published score that was put beside the models."""
+    a published score that was put beside the models, nor one of some columns alone where others see them all."""
     task = tasks.get(prepared.study.task)
-    losses = {}
+    losses, whole = {}, [m for m in by_model if not (is_score(m) or is_single(m))]
     for model, pooled in by_model.items():
-        if is_score(model):
+        if is_score(model) or (whole and is_single(model)):
             continue
         target = prepared.target.take(pooled.rows)
         losses[model] = float(np.mean([task.loss(target, p).mean() for p in pooled.repeats]))

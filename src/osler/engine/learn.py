@@ -46,9 +46,9 @@ def learn(spec: str, data: Encoded, study: Study, key: str, support: Support) ->
     rng = study.rng("fit", key, "ensemble" if isinstance(estimator, Ensemble) else spec)
     if isinstance(estimator, Ensemble):
         members = tuple(tuned(m, data, study, key) for m in members_of(estimator, data.target.kind))
-        return spec, Ensemble(replace(estimator.options, members=members)).fit(data, rng)
+        return spec, type(estimator)(replace(estimator.options, members=members)).fit(estimator.confined(data), rng)
     used = tuned(spec, data, study, key)
-    return used, _supported(models.get(used), spec, key, support).fit(data, rng)
+    return used, _supported(models.get(used), spec, key, support).fit(estimator.confined(data), rng)
 
 
 def members_of(ensemble: Ensemble, kind: str) -> tuple[str, ...]:

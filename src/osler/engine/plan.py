@@ -31,6 +31,8 @@ _WHY = {
     "smiles_rnn": "a recurrent network over several spellings of each molecule",
     "cnn": "convolutions over pictures and volumes, beside any other columns",
     "dmpnn": "messages between the atoms of a molecule, learnt with everything else",
+    "pls": "a map of weights over the voxels of a scan, by partial least squares: learnt on few scans",
+    "fusion": "one model per kind of columns, and a weighted sum of what those say whose columns are there",
     "ensemble": "a weighted mean of the others, the weights learnt from out-of-fold predictions of training rows",
 }
 

@@ -23,12 +23,14 @@ from osler.cohort.read import read
 from osler.engine import replicates
 from osler.engine.asked import check_models, check_study, declared
 from osler.engine.clinical import offered
+from osler.engine.groups import is_mixed, with_singles
 from osler.engine.study import Study
 from osler.engine.units import with_units
 from osler.engine.warm import init_of
 from osler.errors import ColumnError, OptionError, TargetError, ViolationError
 from osler.models.base import Params
 from osler.models.ensemble import DEFAULT_MEMBERS
+from osler.models.fusion import Fusion
 from osler.tasks.base import Target, Task
 from osler.tasks.survival import split_event
 
@@ -229,7 +231,7 @@ def _with_task(study: Study, cohort: Cohort) -> Study:
         return study.with_(task=kind, model=study.model or (tasks.get(kind).usual(target),), repeats=study.repeats or 1)
     known = _suggested(cohort, kind) or DEFAULT_MEMBERS[kind]
     several = known if len(known) == 1 else (*known, "ensemble:members=" + "+".join(known))
-    chosen = study.model or (several if len(cohort) >= FEW else known[:1])
+    chosen = with_singles(study.model or (several if len(cohort) >= FEW else known[:1]), cohort, kind)
     if study.sensitivity and kind != "binary":
         raise OptionError(f"sensitivity is for a binary target, this one is {kind}: leave it out")
     threshold = f"sensitivity={study.sensitivity:g}" if study.sensitivity else study.threshold
@@ -241,6 +243,8 @@ def _suggested(cohort: Cohort, kind: str) -> tuple[str, ...]:
     things = [column for column in cohort.role("input") if modalities.get(column.modality).is_thing]
     if len(things) == 2 and kind in models.get(PAIRS).answers:
         return (PAIRS,)
+    if is_mixed(cohort, kind):
+        return (Fusion.name,)
     names = [name for column in cohort.role("input") for name in modalities.get(column.modality).suggests]
     return tuple(dict.fromkeys(names))
 

@@ -21,6 +21,7 @@ from osler.cohort.split import Split
 from osler.engine.batches import CohortBatches, encode, fit_states
 from osler.engine.clinical import is_score, row_name
 from osler.engine.files import write_atomic
+from osler.engine.groups import is_single
 from osler.engine.learn import Support, learn, members_of
 from osler.engine.prepare import Prepared
 from osler.engine.replicates import merged
@@ -205,8 +206,9 @@ def _work(split: Split) -> FoldResult:
 
 
 def name_of(spec: str) -> str:
-    """The name a model has in `scores.json`: its specification, and for an ensemble just "ensemble"."""
-    return "ensemble" if spec.partition(":")[0] == "ensemble" else spec
+    """The name a model has in `scores.json`: its specification, and for an ensemble or a fusion of all columns just that word."""
+    name = spec.partition(":")[0]
+    return name if name in ("ensemble", "fusion") and not is_single(spec) else spec
 
 
 def inside_ensembles(specs: tuple[str, ...]) -> set[str]:

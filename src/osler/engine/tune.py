@@ -50,7 +50,7 @@ def inner_loss(spec: str, data: Encoded, codes: np.ndarray, seeds: np.ndarray) -
     estimator, task, total = models.get(spec), tasks.get(data.target.kind), 0.0
     for k, seed in enumerate(seeds):
         train, test = data.take(codes != k), data.take(codes == k)
-        params = estimator.fit(train, np.random.default_rng(seed))
+        params = estimator.fit(estimator.confined(train), np.random.default_rng(seed))
         total += float(task.loss(test.target, estimator.predict(params, test.blocks)).sum())
     return total / len(data)
 

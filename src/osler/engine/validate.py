@@ -24,7 +24,7 @@ from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROLES
 from osler.engine import familiar
 from osler.engine.batches import encode
-from osler.engine.validate_params import check_params
+from osler.engine.validate_params import STACKED, check_params
 from osler.errors import OptionError, OslerError, PredictorError
 from osler.explanation.background import restore
 from osler.tasks.base import Prediction
@@ -347,7 +347,7 @@ def _needs_library(spec: str, meta: dict[str, Any]) -> bool:
     """Whether a model, or a member of an ensemble, is of an optional library."""
     if (models.drawer(spec) if is_drawer(spec) else models.get(spec)).extra:
         return True
-    return spec.partition(":")[0] == "ensemble" and any(map(_needs_library, meta["members"], meta["parts"].values()))
+    return spec.partition(":")[0] in STACKED and any(map(_needs_library, meta["members"], meta["parts"].values()))
 
 
 def trial(predictor: Predictor) -> None:

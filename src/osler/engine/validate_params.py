@@ -16,6 +16,9 @@ from osler.models.nodes import FIELDS as NODES
 LARGEST_VOCABULARY = 1 << 20
 LARGEST_NETWORK = 4096
 
+#: Models whose parts are models of their own specification.
+STACKED = ("ensemble", "fusion")
+
 _HEADER = frozenset({
     "version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "objective", "feature_names", "feature_infos",
     "tree_sizes",
@@ -53,8 +56,12 @@ def check_params(spec: str, meta: Any, arrays: dict[str, np.ndarray], classes: i
         _text(meta, arrays)
     if "architecture" in meta or "branches" in meta:
         _network(meta)
-    if spec.partition(":")[0] == "ensemble":
+    if spec.partition(":")[0] in STACKED:
         _ensemble(meta)
+    if "stack/weights" in arrays:
+        _stack(meta, arrays)
+    if any(k.startswith("map/") for k in arrays):
+        _maps(meta, arrays)
     parts = meta.get("parts", {})
     _want(isinstance(parts, dict), "parts must be an object")
     for name, inner in parts.items():
@@ -70,7 +77,7 @@ def _want(holds: bool, sentence: str) -> None:
 
 
 def _member(spec: str, meta: dict[str, Any], name: str) -> str:
-    if spec.partition(":")[0] != "ensemble":
+    if spec.partition(":")[0] not in STACKED:
         return spec
     _want(name.isdigit() and int(name) < len(meta["members"]), "every part must be a member")
     return meta["members"][int(name)]
@@ -88,6 +95,30 @@ def _ensemble(meta: dict[str, Any]) -> None:
         and all(isinstance(w, (int, float)) and 0 <= w <= 1 for w in weights)
     )
     _want(floats and sum(weights) > 0, "every member must have a weight")
+
+
+def _stack(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """A fusion: one row of weights and constants per pattern of members, and the columns of each member."""
+    found = {k: arrays.get(f"stack/{k}") for k in ("patterns", "weights", "constants", "centre")}
+    _want(all(a is not None and a.ndim == 2 for a in found.values()), "a fusion must have its weights")
+    members, columns = len(meta["members"]), meta.get("columns")
+    named = isinstance(columns, list) and all(isinstance(c, list) and all(isinstance(n, str) for n in c) for c in columns)
+    _want(named and len(columns) == members, "a fusion must name the columns of its members")
+    rows, width = len(found["patterns"]), found["centre"].shape[1]
+    shapes = {"patterns": (rows, members), "weights": (rows, members), "constants": (rows, width), "centre": (members, width)}
+    _want(rows > 0 and all(found[k].shape == s for k, s in shapes.items()), "weights must be of one shape")
+    _want(found["patterns"].dtype.kind == "b" and all(found[k].dtype.kind == "f" for k in ("weights", "constants", "centre")), "weights must be numbers")
+
+
+def _maps(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Maps over voxels: one per column, each with as many outputs as there are lines."""
+    lines, constant, columns = arrays.get("lines"), arrays.get("constant"), meta.get("columns")
+    _want(isinstance(columns, list) and all(isinstance(c, str) for c in columns), "maps must name their columns")
+    _want(lines is not None and constant is not None and lines.shape == (constant.size, 2), "maps must have a line per output")
+    maps = [arrays.get(f"map/{i}") for i in range(len(columns))]
+    middles = [arrays.get(f"middle/{i}") for i in range(len(columns))]
+    _want(all(m is not None and m.ndim in (4, 5) and len(m) == len(lines) for m in maps), "every column must have its map")
+    _want(all(m is not None and m.shape == (len(lines),) for m in middles), "every map must have its middle")
 
 
 def _design(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

@@ -23,6 +23,8 @@ INDEX = {
     "survival_forest": "osler.models.survival_trees:SurvivalForest",
     "survival_boosting": "osler.models.survival_trees:SurvivalBoosting",
     "ensemble": "osler.models.ensemble:Ensemble",
+    "fusion": "osler.models.fusion:Fusion",
+    "pls": "osler.models.pls:Pls",
     "mlp": "osler.models.neural.tabular:MLP",
     "network": "osler.models.neural.network:Network",
     "cnn": "osler.models.neural.cnn:Cnn",
@@ -54,7 +56,10 @@ DRAWERS: dict[str, str] = {
 
 
 def get(spec: str) -> Estimator:
-    """The estimator of "NAME" or "NAME:option=value,option=value"."""
+    """The estimator of "NAME" or "NAME:option=value,option=value".
+
+    Every one of them can be confined to some columns: `inputs=AGE+BMI`, or `inputs=table` for all plain columns together.
+    """
     return _made({**INDEX, **SCORES}, spec)
 
 
@@ -67,7 +72,11 @@ def _made(index: dict[str, str], spec: str) -> Any:
     name, _, text = spec.partition(":")
     cls = registry.load(index, "models", name)
     given = dict(part.partition("=")[::2] for part in text.split(",") if part)
-    return cls(options_from(cls.Options, given, f"model '{name}'"))
+    inputs = given.pop("inputs", "")
+    made = cls(options_from(cls.Options, given, f"model '{name}'"))
+    if inputs:
+        made.inputs = tuple(inputs.split("+"))
+    return made
 
 
 __all__ = ["DRAWERS", "INDEX", "SCORES", "Batches", "Drawer", "Encoded", "Estimator", "Params", "drawer", "get", "options_from"]

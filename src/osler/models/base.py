@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from osler.blocks import Block
-from osler.errors import OptionError, nearest
+from osler.errors import ColumnError, OptionError, nearest
 from osler.tasks.base import Prediction, Target
 
 
@@ -64,6 +64,10 @@ class Encoded:
         """The same rows with every column in the first of these layouts that it has."""
         return replace(self, blocks={name: block.seen_as(layouts) for name, block in self.blocks.items()})
 
+    def only(self, columns: Sequence[str]) -> Encoded:
+        """The same rows with some columns alone."""
+        return replace(self, blocks={name: self.blocks[name] for name in columns})
+
     def take(self, rows: np.ndarray) -> Encoded:
         """Some rows (positions or mask)."""
         blocks = {k: b.take(rows) for k, b in self.blocks.items()}
@@ -91,7 +95,8 @@ class Batches(Protocol):
 
 
 class Estimator(ABC):
-    """A way to learn. Holds its options and nothing else: what is learnt is in the returned `Params`.
+    """A way to learn. Holds its options, and the columns it is confined to, and nothing else: what is learnt is in the returned
+    `Params`.
 
     Class attributes: `name`; `version` (stored with params); `accepts` (layouts); `prefers` (layouts other than dense that it
     wants of a column that has several, best first); `answers` (task kinds);
@@ -110,8 +115,20 @@ class Estimator(ABC):
     Options: ClassVar[type]
     space: ClassVar[dict[str, tuple[Any, ...]]] = {}
 
+    #: Columns that this one learns from, `table` for all plain ones together; () for every column.
+    inputs: tuple[str, ...] = ()
+
     def __init__(self, options: Any = None) -> None:
         self.options = self.Options() if options is None else options
+
+    def confined(self, data: Encoded) -> Encoded:
+        """The same rows with the columns of `inputs` alone: what `fit` is then given. Predicting needs no such step, for what
+        was learnt names its columns.
+
+        Raises:
+            ColumnError: an input is not there.
+        """
+        return data.only(inputs_of(self.inputs, data.blocks)) if self.inputs else data
 
     @abstractmethod
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:
@@ -141,6 +158,36 @@ class Estimator(ABC):
     @abstractmethod
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Answer for the rows of `blocks`; needs only numpy (and the library of a text model), never what fitted it."""
+
+
+#: The name for all plain columns of a table together, where models are confined to some columns.
+TABLE = "table"
+
+
+def is_plain(block: Block) -> bool:
+    """Whether a column is one of a table: numbers and codes that are looked at in no other way."""
+    return block.layout == "dense" and not block.views and "count" not in block.kinds
+
+
+def groups_of(blocks: Mapping[str, Block]) -> dict[str, tuple[str, ...]]:
+    """Columns that are learnt from together: `table` for the plain ones, and each scan, molecule or series by itself."""
+    plain = tuple(name for name, block in blocks.items() if is_plain(block))
+    others = {name: (name,) for name, block in blocks.items() if not is_plain(block)}
+    return ({TABLE: plain} if plain else {}) | others
+
+
+def inputs_of(asked: Sequence[str], blocks: Mapping[str, Block]) -> tuple[str, ...]:
+    """Columns by the names in `inputs`, in the order of the blocks.
+
+    Raises:
+        ColumnError: one of them is not there; the nearest is named.
+    """
+    groups, wanted = groups_of(blocks), set()
+    for name in asked:
+        if name not in blocks and name not in groups:
+            raise ColumnError(f"inputs of a model must be columns or '{TABLE}', was '{name}': {nearest(name, [*blocks, TABLE])}", "column-kind")
+        wanted |= {name} if name in blocks else set(groups[name])
+    return tuple(name for name in blocks if name in wanted)
 
 
 def options_from(cls: type, given: Mapping[str, str | Any], what: str) -> Any:

@@ -27,7 +27,7 @@ class EnsembleOptions:
     """Options of the ensemble.
 
     Attributes:
-        members: model specifications; empty takes `DEFAULT_MEMBERS` of the task.
+        members: model specifications, several options of one joined by `;`; empty takes `DEFAULT_MEMBERS` of the task.
         folds: inner folds behind the weights.
         repeats: how often the inner folds are drawn anew; 0 chooses by the number of rows.
         prior: pseudo-rows of evidence for equal weights, against over-fitting the weights on small data.
@@ -39,6 +39,9 @@ class EnsembleOptions:
     repeats: int = 0
     prior: float = 20.0
     recalibrate: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "members", tuple(member.replace(";", ",") for member in self.members))
 
 
 class Ensemble(Estimator):
@@ -118,6 +121,7 @@ class Ensemble(Estimator):
     ) -> tuple[Params, Prediction]:
         """A member fitted on all rows, and its answers for the plan's test rows by fits that did not see them."""
         estimator, rng = _make(member), np.random.default_rng(seed)
+        data = estimator.confined(data)
         grid = _time_grid(data.target)
         bagged = estimator.fit_out_of_bag(data, rng)
         if bagged is not None:
