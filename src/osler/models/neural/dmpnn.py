@@ -62,9 +62,9 @@ class Dmpnn(Network):
         "learning_rate": ("log", 0.0003, 0.003), "aggregation": ("choice", "mean", "norm"),
     }  # fmt: skip
 
-    def inputs(self, batches: Batches) -> Batches:
+    def as_seen(self, batches: Batches) -> Batches:
         """Training rows as the network sees them."""
-        return Beside(batches, "graph") if self.options.features else super().inputs(batches)
+        return Beside(batches, "graph") if self.options.features else super().as_seen(batches)
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
         """Answer for n rows.

@@ -71,10 +71,10 @@ class Network(Estimator):
         registry.optional("torch", "neural")
         from osler.models.neural import assembly
 
-        seen = self.inputs(batches)
+        seen = self.as_seen(batches)
         return assembly.fit(seen, rng, self.architecture(), self.options, self.extras or assembly.Extras())
 
-    def inputs(self, batches: Batches) -> Batches:
+    def as_seen(self, batches: Batches) -> Batches:
         """Training rows as the network sees them."""
         return batches.seen_as(self.prefers)
 
