@@ -79,6 +79,42 @@ def test_the_plan_is_written_before_and_says_what_the_model_makes_of_the_scans(f
     assert "- grid: 10 x 14 x 12" in text
 
 
+def test_the_report_shows_classes_and_the_worst_scans_and_the_card_the_numbers(first):
+    _, run = first
+    page = (run.folder / "report.html").read_text()
+    assert "Every class, cross-validation" in page
+    assert page.count('href="data:image/png;base64,') == 8
+    assert (run.folder / "figures" / "scans-cv.svg").is_file()
+    shown = run.json("explanation.json")["drawings"]
+    table = run.predictions.sort("dice")
+    assert [e["row"] for e in shown["worst"]] == table["row"].to_list()[:4]
+    assert {p["name"] for p in shown["worst"][0]["truth"]} == {"core", "rim"}
+    card = (run.folder / "card.md").read_text()
+    assert "segmentation" in card
+    assert "Dice \\[core\\]" in card
+
+
+def test_the_outlines_in_a_report_are_those_of_the_slice(first):
+    """The area inside the outlines of the true core is its pixels in that slice, less what halving corners takes."""
+    source, run = first
+    shown = run.json("explanation.json")["drawings"]["worst"][0]
+    cohort = read(source)
+    row = int(np.flatnonzero(cohort.rows == shown["row"])[0])
+    truth = labels.upon(cohort.values("drawn")[row], labels.kept(cohort.values("scan")[row], cohort.root), cohort.root)
+    core = truth[shown["slice"]["at"]] == 1
+    area = 0.0
+    for line in next(p["lines"] for p in shown["truth"] if p["name"] == "core"):
+        x, y = np.array(line).T
+        area += abs(0.5 * np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]))
+    assert core.sum() * 0.75 < area <= core.sum()
+
+
+def test_no_examples_show_no_scans(tmp_path):
+    run = learnt(brains(tmp_path / "data", n=4), tmp_path / "run", examples=0)
+    assert run.json("explanation.json") == {}
+    assert "data:image" not in (run.folder / "report.html").read_text()
+
+
 def test_the_same_fit_gives_the_same_bytes(first, tmp_path):
     source, run = first
     again = learnt(source, tmp_path / "again")

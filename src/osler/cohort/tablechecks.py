@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from osler.cohort.column import Column
+from osler.cohort.column import PLAIN, Column
 from osler.cohort.finding import Finding, count
 from osler.cohort.numbers import floats
 
@@ -128,6 +128,8 @@ def target_of(table: pl.DataFrame, columns: Sequence[Column]) -> list[Finding]:
             )
             findings.append(Finding("target-missing", "warning", column.name, missing, message))
         present = values.drop_nulls()
+        if column.modality not in (*PLAIN, "text"):
+            continue
         if (column.modality == "number" and present.n_unique() > 20) or values.dtype.is_nested() or not len(present):
             continue
         counts = present.value_counts()["count"]

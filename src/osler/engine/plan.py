@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from osler import modalities, models
+from osler import modalities, models, tasks
 from osler.cohort.partners import COLD
 from osler.engine.clinical import row_name
 from osler.engine.prepare import Prepared
@@ -33,6 +33,9 @@ _WHY = {
     "dmpnn": "messages between the atoms of a molecule, learnt with everything else",
     "pls": "a map of weights over the voxels of a scan, by partial least squares: learnt on few scans",
     "fusion": "one model per kind of columns, and a weighted sum of what those say whose columns are there",
+    "atlas": "where things usually lie, whatever the pixels say",
+    "threshold": "Otsu's threshold of every scan, touching things parted by a watershed",
+    "unet": "a U-Net that configures itself from the scans",
     "ensemble": "a weighted mean of the others, the weights learnt from out-of-fold predictions of training rows",
 }
 
@@ -60,20 +63,41 @@ def text(prepared: Prepared) -> str:
         "", "## Models", "",
         *[f"- `{spec}`: {_WHY.get(spec.partition(':')[0], 'named by the study')}" for spec in study.model],
         *_scores(prepared),
-        "", "Imputation, scaling, coding, selection, tuning and the ensemble's weights are learnt inside each training part only.",
+        "", *_learnt_inside(prepared),
         "", "## Measures", "",
-        f"- {', '.join(prepared.task.metrics)}, each with a 95 % interval from {study.boot} "
-        f"bootstrap samples of units, shared out among repeats",
-        f"- prediction sets or intervals with a wanted coverage of {study.coverage:.0%}",
-        "- a baseline that predicts the same for everyone stands beside every model", "",
+        *_measures(prepared), "",
     ]  # fmt: skip
     if prepared.findings:
         lines += ["## Noticed", "", *[f"- {f.severity}: {f.message}" for f in prepared.findings], ""]
     return "\n".join(lines)
 
 
+def _learnt_inside(prepared: Prepared) -> list[str]:
+    if prepared.study.task in tasks.DRAWN:
+        return ["Scaling, resampling, sizes, thresholds and whatever else a model chooses are learnt inside each training part only."]
+    return ["Imputation, scaling, coding, selection, tuning and the ensemble's weights are learnt inside each training part only."]
+
+
+def _measures(prepared: Prepared) -> list[str]:
+    """What every model is judged by, and what stands beside it."""
+    study, task = prepared.study, prepared.task
+    interval = f"each with a 95 % interval from {study.boot} bootstrap samples of units, shared out among repeats"
+    if study.task in tasks.DRAWN:
+        target = prepared.cohort.role("target")[0]
+        plain = task.plain(target)
+        beside = [f"- `{plain}` stands beside every model as baseline: {_WHY[plain]}"] if plain else []
+        return [f"- {', '.join(task.measures(target))}, {interval}", *beside]
+    return [
+        f"- {', '.join(task.metrics)}, {interval}",
+        f"- prediction sets or intervals with a wanted coverage of {study.coverage:.0%}",
+        "- a baseline that predicts the same for everyone stands beside every model",
+    ]
+
+
 def _preparation(prepared: Prepared) -> list[str]:
     """Columns whose cells go through steps of their own."""
+    if prepared.study.task in tasks.DRAWN:
+        return ["", "## Preparation", "", "- scans keep their resolution and units (shading is evened out where a column asks for it); the rest is the model's"]
     lines = []
     for column in prepared.cohort.role("input"):
         steps = modalities.get(column.modality).steps(column)

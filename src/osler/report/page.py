@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from osler.report import chemistry, figures, flow, tables
+from osler.report import chemistry, drawings, figures, flow, tables
 from osler.report.charts import Figure
 from osler.report.cold import whats_new
 from osler.report.equation import Equation, digest, equation
 from osler.report.figures import where
+from osler.report.fused import fused
 from osler.report.items import CARD_QUESTIONS, PROBAST_QUESTIONS
 from osler.report.markup import Child, Html, anchor, join, table, tag
 from osler.report.material import Material, command
@@ -99,9 +100,9 @@ def _performance(m: Material, filled: list[Filled], drawn: list[Figure]) -> list
     out: list[Child] = []
     for part in [p for p in ("holdout", "cv", "training") if p in m.parts]:
         heading = tag("h3", where(part).capitalize()) if "holdout" in m.parts else None
-        out += [heading, tables.scores(m, part, f"Models, {where(part)}"), _pictures(drawn, figures.of_part(m, part)), tables.confusion(m, part),
+        out += [heading, tables.scores(m, part, f"Models, {where(part)}"), drawings.by_class(m, part), _pictures(drawn, [drawings.spread(m, part)]), _pictures(drawn, figures.of_part(m, part)), tables.confusion(m, part),
                 tables.comparison(m, part), _folded("Every measure", tables.all_scores(m, part))]  # fmt: skip
-    return [*out, whats_new(m)]
+    return [*out, fused(m), whats_new(m)]
 
 
 def _thresholds(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:
@@ -148,6 +149,10 @@ def _rank(m: Material) -> Html | None:
 
 def _molecules(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:
     return chemistry.section(m, drawn)
+
+
+def _scans(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:
+    return drawings.gallery(m, drawn)
 
 
 def _model(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:
@@ -260,6 +265,6 @@ def _choices(m: Material) -> Html | None:
 
 _SECTIONS: tuple[tuple[str, Callable[[Material, list[Filled], list[Figure]], list[Child]]], ...] = (
     ("Certificate", _certificate), ("Who is in it", _people), ("How good", _performance), ("Thresholds", _thresholds), ("For whom and where", _whom),
-    ("How sure", _sure), ("What it leans on", _why), ("Molecules", _molecules), ("The full model", _model), ("Noticed in the data", _noticed), ("Limits and risk of bias", _limits),
+    ("How sure", _sure), ("What it leans on", _why), ("Molecules", _molecules), ("Scans", _scans), ("The full model", _model), ("Noticed in the data", _noticed), ("Limits and risk of bias", _limits),
     ("TRIPOD+AI", _tripod), ("Once more", _again),
 )  # fmt: skip

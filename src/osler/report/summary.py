@@ -23,6 +23,7 @@ from osler.report.words import (
 
 #: What the first figure means for people.
 SAID = {
+    "dice": "A drawn mask and the true one share {figure} (Dice; 1 is the same mask).",
     "auroc": "Of 100 pairs of one case with the outcome and one without, the model ranks about {of_100} the right way round.",
     "c_uno": "Of 100 pairs of cases, the one with the earlier event had the higher predicted risk in about {of_100}.",
     "c_harrell": "Of 100 pairs of cases, the one with the earlier event had the higher predicted risk in about {of_100}.",
@@ -32,7 +33,7 @@ SAID = {
 
 def title(material: Material) -> str:
     """The report's heading."""
-    verb = {"survival": "Predicting the time to", "regression": "Predicting"}.get(material.kind, "Predicting")
+    verb = {"survival": "Predicting the time to", "regression": "Predicting", "segmentation": "Drawing", "detection": "Finding"}.get(material.kind, "Predicting")
     return f"{verb} {short(material.target, 60)}"
 
 
@@ -46,6 +47,8 @@ def question(material: Material) -> str:
         "multilabel": f"which of {material.target} a case has", "regression": f"the value of {material.target}",
         "survival": f"when the event ({short(event, 30)}) happens",
     }.get(material.kind, material.target)  # fmt: skip
+    if material.kind == "segmentation":
+        return f"Can a model mark '{short(material.target, 40)}' as people did, on {plural(len(inputs), 'kind')} of scans, for {count(material.get('facts', 'rows_used'))} cases{source}?"
     return f"Can {plural(len(inputs), 'predictor')} tell {outcome}, for {count(material.get('facts', 'rows_used'))} cases{source}?"
 
 
@@ -63,6 +66,7 @@ def kicker(material: Material) -> str:
         "multilabel": "several labels",
         "regression": "a number",
         "survival": "time to an event",
+        "segmentation": "masks drawn on scans",
     }
     how = (
         "development and hold-out evaluation" if material.part == "holdout" else "development with internal validation"
@@ -86,7 +90,7 @@ def summary(material: Material, open_questions: int) -> Html:
 def _figures(material: Material) -> Html:
     metric = lead_metric(material, material.parts.get(material.part, {}).get(material.chosen, {}))
     cells = [_figure(label(metric), *_value(material, metric))] if metric else []
-    for other in ("calibration_slope", "brier", "accuracy", "rmse", "r2"):
+    for other in ("hd95", "f1_50", "calibration_slope", "brier", "accuracy", "rmse", "r2"):
         if other != metric and material.entry(other) and len(cells) < 2:
             cells.append(_figure(label(other), *_value(material, other)))
     sites = [m.get(material.chosen, {}).get(metric, {}).get("value") for m in material.sites.values()]
@@ -171,6 +175,8 @@ def _baseline(material: Material) -> str:
     own, base = material.entry(metric) if metric else {}, material.entry(metric, "baseline") if metric else {}
     if not is_number(own.get("low")) or not is_number(base.get("value")):
         return ""
+    if material.kind in ("segmentation", "detection"):
+        return f"That is {'clearly' if own['low'] > base['value'] else 'not clearly'} better than the plain method beside it ({label(metric)} {estimate(metric, base)})."
     lower = metric in ("mae", "rmse", "brier", "log_loss", "ibs")
     better = own["high"] < base["value"] if lower else own["low"] > base["value"]
     tells = "clearly better than" if better else "not clearly better than"

@@ -83,6 +83,8 @@ def scores(material: Material, part: str, caption: str, metrics: list[str] | Non
         kind = (
             " (chosen)"
             if name == material.chosen
+            else " (plain method)"
+            if name == "baseline" and material.kind in ("segmentation", "detection")
             else " (same for everyone)"
             if name == "baseline"
             else " (clinical score)"

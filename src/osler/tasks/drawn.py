@@ -61,6 +61,10 @@ class Drawn(Task):
     def plain(self, column: Column) -> str:
         """The simple drawer that a model must beat, "" for none."""
 
+    def measures(self, column: Column) -> tuple[str, ...]:
+        """Those of `metrics` that this column is judged by."""
+        return self.metrics
+
     @abstractmethod
     def marked(self, cohort: Cohort) -> list[np.ndarray | None]:
         """Per row the codes (from 1) of what is drawn, one per class of a mask or per thing; None where that cannot be read."""

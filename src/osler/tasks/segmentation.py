@@ -28,6 +28,11 @@ class Segmentation(Drawn):
         """Where things lie usually; of things apart, what a threshold finds."""
         return "threshold" if self.modality_of(column).is_apart(column) else "atlas"
 
+    def measures(self, column: Column) -> tuple[str, ...]:
+        """Overlap and distances of classes; of things apart how many were found."""
+        of_things = ("ap", "ap_50", "f1_50", "dice", "jaccard")
+        return of_things if self.modality_of(column).is_apart(column) else self.metrics[:5]
+
     def marked(self, cohort: Cohort) -> list[np.ndarray | None]:
         """Per row the codes of the classes that its mask holds; of things apart a 1 for each."""
         column = reading.one_target(cohort)

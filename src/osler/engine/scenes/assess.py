@@ -31,7 +31,20 @@ def assess(prepared: Prepared, results: list[FoldDrawings]) -> Assessment:
                 rng = study.rng("score", part, model, str(repeat))
                 each.append(judge.score(records, groups, asked, rng, max(study.boot // len(repeats), 200)))
             parts[part][model] = {name: _averaged([e[name] for e in each]) for name in each[0]}
-    return Assessment({"chosen": _chosen(parts["cv"], judge.primary, judge.bigger_is_better), "parts": parts}, {}, {}, {})
+    chosen = _chosen(parts["cv"], judge.primary, judge.bigger_is_better)
+    return Assessment({"chosen": chosen, "parts": parts}, {"measures": spreads(results, chosen)}, {}, {})
+
+
+def spreads(results: list[FoldDrawings], chosen: str) -> dict[str, Any]:
+    """part → model → measure → its value in every scan, in rising order, of the chosen model and the baseline."""
+    found: dict[str, Any] = {}
+    for part in dict.fromkeys(r.split.part for r in results):
+        found[part] = {}
+        for model in (m for m in (chosen, BASELINE) if m in results[0].records):
+            _, records = pooled([r for r in results if r.split.part == part], model)
+            names = dict.fromkeys(k for r in records for k, v in r.items() if not isinstance(v, list))
+            found[part][model] = {k: sorted(round(r[k], 4) for r in records if r.get(k) is not None) for k in names}
+    return found
 
 
 def pooled(results: list[FoldDrawings], model: str, repeat: int = 0) -> tuple[np.ndarray, list[dict[str, Any]]]:

@@ -20,6 +20,7 @@ from osler.engine.prepare import Prepared
 from osler.engine.progress import Progress
 from osler.engine.scenes import folds, plans
 from osler.engine.scenes.assess import assess, measures_table
+from osler.engine.scenes.gallery import gallery
 from osler.engine.scenes.rows import described, learn_states, scenes_of
 from osler.engine.train import Fitted
 from osler.registry import load
@@ -71,6 +72,8 @@ def _write_after(work: Path, prepared: Prepared, results: list[folds.FoldDrawing
     write_json(work / "facts.json", facts)
     predictor = make_predictor(prepared, fitted, assessment.scores["chosen"], certificate, facts)
     log.write("scored", verdict=certificate["verdict"])
+    shown = gallery(prepared, results, fitted.states, assessment.scores["chosen"], work / "drawings")
+    write_json(work / "explanation.json", {"drawings": shown} if shown else {})
     predictor.save(work / "predictor", load(WRITERS, "writers", "card")(work))
 
 

@@ -110,7 +110,17 @@ def predict_files(
         kind = {pl.Float64: "number", pl.Boolean: "boolean"}.get(values.dtype, "category")
         answered = answered.with_column(values, Column(name, kind, "prediction", reason="predicted"))
     write_table(answered, folder / "answers.csv")
+    if predictor.task == "detection":
+        _write_together(predictor, answered, folder)
     return answered
+
+
+def _write_together(predictor: Predictor, answered: Cohort, folder: Path) -> None:
+    """The boxes of all scans as one table and one COCO file."""
+    target, scans = target_of(predictor), answered.values(next(iter(predictor.states))).to_list()
+    files = {s: folder / f for s, f in zip(scans, answered.values(f"{target.name}_file").to_list()) if f is not None}
+    for name, data in modalities.get(target.modality).together(files, target).items():
+        write_atomic(folder / name, data)
 
 
 def _answer(predictor: Predictor, scenes: RowScenes, row: int, place: Path | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from osler import modalities
-from osler.adapters.imaging import labels, scan
+from osler.adapters.imaging import bias, cache, labels, scan
 from osler.adapters.imaging.scan import Scan
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import Column
@@ -56,8 +56,7 @@ class RowScenes:
             ReadError, InputError: a scan or drawing cannot be read, is missing, or does not belong to the others.
         """
         first = self.first(row)
-        values = [scan_of(first, entry, first) if i == 0 else self._other(row, name, entry, first)
-                  for i, (name, entry) in enumerate(self.states.items())]  # fmt: skip
+        values = [scan_of(self._scan(row, name, entry), entry, first) for name, entry in self.states.items()]
         stacked = np.concatenate(values) if len(values) > 1 else values[0]
         return Scene(stacked, first.spacing, first.affine, self._drawn(row, first) if self.with_drawings else None)
 
@@ -71,9 +70,15 @@ class RowScenes:
         which = np.arange(len(self))[rows]
         return replace(self, cohort=self.cohort.take(which), groups=self.groups[which])
 
-    def _other(self, row: int, name: str, entry: Mapping[str, Any], first: Scan) -> np.ndarray:
-        found = labels.kept(self._reference(name, row), self.cohort.root or Path.cwd(), self.asked.dims)
-        return scan_of(found, entry, first)
+    def _scan(self, row: int, name: str, entry: Mapping[str, Any]) -> Scan:
+        """One column's scan at its own resolution, its shading evened out where the column asks for that."""
+        root, reference = self.cohort.root or Path.cwd(), self._reference(name, row)
+        found = labels.kept(reference, root, self.asked.dims)
+        if entry["state"].get("bias") != "n4":
+            return found
+        path, fragment = scan.parts(reference, root)
+        asked = {"whole": 1, "bias": "n4", "part": fragment, "dims": self.asked.dims}
+        return replace(found, values=cache.store().get(path, asked, lambda: {"values": bias.n4(found).values})["values"])
 
     def _drawn(self, row: int, first: Scan) -> Any:
         target = self.cohort.role("target")[0]
@@ -112,7 +117,7 @@ def learn_states(cohort: Cohort) -> dict[str, dict[str, Any]]:
         usual = max(sorted(set(counts)), key=counts.count) if counts else 1
         n_channels = {"grey": 1, "rgb": 3}.get(str(column.options.get("channels", "")), usual)
         version = modalities.get(column.modality).version
-        state = {"modality": column.modality, "column": column.name, "n_channels": n_channels}
+        state = {"modality": column.modality, "column": column.name, "n_channels": n_channels, "bias": str(column.options.get("bias", "none"))}
         states[column.name] = {"modality": column.modality, "version": version, "state": state}
     return states
 
