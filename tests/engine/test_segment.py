@@ -76,7 +76,7 @@ def test_the_measures_of_every_row_are_those_of_its_drawing(first):
 def test_the_plan_is_written_before_and_says_what_the_model_makes_of_the_scans(first):
     text = (first[1].folder / "plan.md").read_text()
     assert "**segmentation**" in text
-    assert "- grid: 10 x 14 x 12" in text
+    assert "- grid: 10, 14, 12" in text
 
 
 def test_the_report_shows_classes_and_the_worst_scans_and_the_card_the_numbers(first):

@@ -58,7 +58,7 @@ class Study:
     tune: int = _flag(0, "trials of tuning per model inside every training part; 0 for none")
     scores: bool = _flag(True, "put published scores whose inputs are there (framingham, news2 ...) beside the models")
     explain: bool = _flag(True, "compute importances and effects for the report")
-    examples: int = _flag(4, "molecules or scans that the report draws per group, where rows are molecules alone or masks and boxes are asked for; 0 draws none")
+    examples: int = _flag(4, "molecules or scans that the report draws per group, where rows are molecules alone or scans are drawn on; 0 draws none")
     coverage: float = _flag(0.90, "wanted coverage of prediction sets and intervals")
     boot: int = _flag(
         1000, "bootstrap samples behind the interval of every score; comparisons and curves draw up to 300 of their own"

@@ -104,7 +104,7 @@ def _outlines(mask: np.ndarray) -> list[list[list[float]]]:
         return []
     ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     found = outlines(mask[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1])
-    return [np.round(line + [xs[0] + 0.5, ys[0] + 0.5], 1).tolist() for line in found]
+    return [np.round(line + np.array([xs[0] + 0.5, ys[0] + 0.5]), 1).tolist() for line in found]
 
 
 def _frames(boxes: Boxes, at: int, step: int, names: tuple[str, ...]) -> list[dict[str, Any]]:

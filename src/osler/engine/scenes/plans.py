@@ -8,7 +8,7 @@ from typing import Any
 
 def text(plans: Mapping[str, Mapping[str, Any]]) -> str:
     """One section per model with every choice that it made from the scans' fingerprint; nested choices are indented."""
-    lines = ["## What the models make of the scans", "",
+    lines = ["", "## What the models make of the scans", "",
              "Read off the development scans for the final model; every fold makes its own plan from its own training scans.", ""]  # fmt: skip
     for spec, plan in plans.items():
         lines += [f"### `{spec}`", "", *_choices(plan), ""]
@@ -32,5 +32,5 @@ def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, (list, tuple)):
-        return " x ".join(_short(v) for v in value) if all(isinstance(v, (int, float)) for v in value) else ", ".join(map(str, value))
+        return ", ".join(_short(v) for v in value)
     return str(value)
