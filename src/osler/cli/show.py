@@ -16,7 +16,7 @@ SHOWN = {
     "multilabel": ("auroc", "auprc", "log_loss"),
     "regression": ("rmse", "mae", "r2", "spearman"),
     "survival": ("c_harrell", "c_uno", "ibs"),
-    "segmentation": ("dice", "hd95", "nsd", "ap_50", "f1_50", "ap"),
+    "segmentation": ("ap_50", "f1_50", "dice", "hd95", "nsd", "ap"),
 }
 
 #: Metrics that come first where rows are pairs of things.

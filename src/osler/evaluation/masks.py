@@ -73,6 +73,12 @@ class Masks:
         return scored
 
 
+class Things(Masks):
+    """The judge of segmentations of things one by one: models are chosen by how many are found, missed and invented."""
+
+    primary = "ap_50"
+
+
 def agreement(truth: np.ndarray, answer: np.ndarray, spacing: np.ndarray, tolerance: float = 1.0) -> dict[str, float]:
     """Dice, Jaccard, HD95, average surface distance and NSD of two masks of one class; NaN where both are empty.
 
@@ -156,4 +162,4 @@ def _plain(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-__all__ = ["OF_CLASSES", "OF_THINGS", "OVERLAPS", "Masks", "agreement", "overlaps", "surface_distances", "things"]
+__all__ = ["OF_CLASSES", "OF_THINGS", "OVERLAPS", "Masks", "Things", "agreement", "overlaps", "surface_distances", "things"]

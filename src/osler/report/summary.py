@@ -23,6 +23,7 @@ from osler.report.words import (
 
 #: What the first figure means for people.
 SAID = {
+    "ap_50": "Of the things that are there or were drawn, {of_100} of 100 are both (an overlap of more than half).",
     "dice": "A drawn mask and the true one share {figure} (Dice; 1 is the same mask).",
     "auroc": "Of 100 pairs of one case with the outcome and one without, the model ranks about {of_100} the right way round.",
     "c_uno": "Of 100 pairs of cases, the one with the earlier event had the higher predicted risk in about {of_100}.",
@@ -90,7 +91,7 @@ def summary(material: Material, open_questions: int) -> Html:
 def _figures(material: Material) -> Html:
     metric = lead_metric(material, material.parts.get(material.part, {}).get(material.chosen, {}))
     cells = [_figure(label(metric), *_value(material, metric))] if metric else []
-    for other in ("hd95", "f1_50", "calibration_slope", "brier", "accuracy", "rmse", "r2"):
+    for other in ("f1_50", "hd95", "calibration_slope", "brier", "accuracy", "rmse", "r2"):
         if other != metric and material.entry(other) and len(cells) < 2:
             cells.append(_figure(label(other), *_value(material, other)))
     sites = [m.get(material.chosen, {}).get(metric, {}).get("value") for m in material.sites.values()]

@@ -41,6 +41,10 @@ METRICS: dict[str, tuple[str, int, bool, str]] = {
     "nsd": ("Surface Dice (NSD)", 3, False, "share of both surfaces that lies within the tolerance of the other"),
     "ap": ("Mean precision of things", 3, False, "found / (found + missed + invented), mean over overlaps from 0.5 to 0.95"),
     "ap_50": ("Precision of things at 0.5", 3, False, "found / (found + missed + invented) at an overlap of 0.5"),
+    "map_50": ("Average precision at 0.5", 3, False, "area under precision over recall, mean over classes; 1 finds everything and nothing else"),
+    "map": ("Average precision", 3, False, "the same, mean over overlaps from 0.5 to 0.95"),
+    "cpm": ("CPM", 3, False, "share of things found, mean over 1/8 to 8 false boxes per scan"),
+    "sensitivity_at_1": ("Sensitivity at 1 false box", 3, False, "share of things found with at most one false box per scan"),
     "f1_50": ("F1 of things at 0.5", 3, False, "harmonic mean of the shares of things found and of finds that are things, at an overlap of 0.5"),
 }  # fmt: skip
 #: task → the measures named first, in that order
@@ -49,7 +53,8 @@ LEADING = {
     "multiclass": ("auroc", "accuracy", "log_loss"), "multilabel": ("auroc", "auprc", "brier"),
     "regression": ("mae", "rmse", "r2", "calibration_slope"),
     "survival": ("c_uno", "c_harrell", "auroc", "calibration_slope", "ibs"),
-    "segmentation": ("dice", "hd95", "nsd", "ap_50", "f1_50", "ap"),
+    "segmentation": ("ap_50", "f1_50", "dice", "hd95", "nsd", "ap"),
+    "detection": ("map_50", "cpm", "sensitivity_at_1", "map"),
 }  # fmt: skip
 VERDICTS = {
     "clean": ("✓", "clean"), "violated": ("✕", "violated"), "unknown": ("?", "unknown"), "not applicable": ("–", "not applicable"),

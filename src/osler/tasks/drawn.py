@@ -61,6 +61,10 @@ class Drawn(Task):
     def plain(self, column: Column) -> str:
         """The simple drawer that a model must beat, "" for none."""
 
+    def judged_by(self, column: Column) -> str:
+        """"module:Class" of the judge for this column."""
+        return self.judge
+
     def measures(self, column: Column) -> tuple[str, ...]:
         """Those of `metrics` that this column is judged by."""
         return self.metrics

@@ -28,6 +28,10 @@ class Segmentation(Drawn):
         """Where things lie usually; of things apart, what a threshold finds."""
         return "threshold" if self.modality_of(column).is_apart(column) else "atlas"
 
+    def judged_by(self, column: Column) -> str:
+        """Overlap of classes; of things apart how many are found."""
+        return "osler.evaluation.masks:Things" if self.modality_of(column).is_apart(column) else self.judge
+
     def measures(self, column: Column) -> tuple[str, ...]:
         """Overlap and distances of classes; of things apart how many were found."""
         of_things = ("ap", "ap_50", "f1_50", "dice", "jaccard")

@@ -46,7 +46,8 @@ class FoldDrawings:
 
 def judge_of(prepared: Prepared) -> Judge:
     """What judges drawings of this task."""
-    return registry.load({"judge": prepared.task.judge}, "measures", "judge")()
+    named = prepared.task.judged_by(prepared.cohort.role("target")[0])
+    return registry.load({"judge": named}, "measures", "judge")()
 
 
 def specs_of(prepared: Prepared) -> dict[str, str]:
