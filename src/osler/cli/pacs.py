@@ -33,22 +33,40 @@ def listen(
     host: Annotated[str, typer.Option(help="address to listen on; others than 127.0.0.1 need TLS")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="port to listen on; 0 takes a free one")] = 11112,
     quota: Quota = 100.0,
+    settle: Annotated[float, typer.Option(help="seconds without a new object after which a study is complete and queued; 0 queues nothing")] = 0.0,
+    then: Annotated[Path | None, typer.Option(help="run or predictor that answers each complete study")] = None,
+    to: Annotated[str, typer.Option(help="archive that gets the answers, as TITLE@HOST:PORT or https://HOST/dicom-web")] = "",
+    heat: Annotated[bool, typer.Option("--heat", help="draw and send heat maps too")] = False,
     cert: Cert = None,
     key: Key = None,
+    authority: Authority = None,
+    credentials: Credentials = None,
 ) -> int:
-    """Receive DICOM objects from named callers; what was acknowledged is safe on disk.
+    """Receive DICOM objects from named callers; what was acknowledged is safe on disk. With --then each complete study is answered.
 
     Example: osler pacs listen inbox --allow SCANNER1 --port 11112
+
+    Example: osler pacs listen inbox --allow SCANNER1 --then runs/pneumonia --to ORTHANC@127.0.0.1:4242
     """
     from osler.adapters.imaging.dicom_net import Node
-    from osler.service import dicom_node
+    from osler.errors import OptionError
+    from osler.service import dicom_archive, dicom_node
 
+    if (then is None) != (not to) or not 0 <= settle < 1e6:
+        raise OptionError("--then needs --to, --to needs --then, and --settle a number of seconds, one is missing: name run and archive together")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    work = None
+    if then is not None or settle:
+        from osler.service import dicom_work
+
+        archive = dicom_archive.opened(to, "ANY-SCP", title, authority, credentials) if to else None
+        asked = dicom_work.Work(then, archive, settle or 30.0, heat, lambda line: print(line, flush=True))
+        work = lambda inbox: dicom_work.work(inbox, folder, asked, stop)  # noqa: E731
     node = Node(title, tuple(allow), host, port)
     dicom_node.listen(
-        folder, node, _bytes(quota), (cert, key), lambda port: print(f"listening on {host}:{port}", flush=True), stop
+        folder, node, _bytes(quota), (cert, key), lambda port: print(f"listening on {host}:{port}", flush=True), stop, work
     )
     return 0
 

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from osler.adapters.imaging.dicom_net import Inbox, Listener, Node, Peer
+from osler.adapters.imaging.dicom_inbox import Inbox
+from osler.adapters.imaging.dicom_net import Listener, Node, Peer
 from osler.errors import OptionError
 from osler.service.addresses import check_address
 
@@ -19,6 +20,7 @@ def listen(
     tls: tuple[Path | None, Path | None],
     told: Callable[[int], None],
     stop: threading.Event,
+    then: Callable[[Inbox], None] | None = None,
 ) -> None:
     """Receive objects into a folder until `stop` is set.
 
@@ -29,6 +31,7 @@ def listen(
         tls: certificate chain and private key (PEM), or two None.
         told: called with the port once it listens.
         stop: set by whoever ends it.
+        then: called with the inbox once objects can come; works until `stop` is set. Without it nothing is done with them.
 
     Raises:
         InputError: the address is not loopback and TLS is off, nobody is allowed, or the port is taken.
@@ -37,9 +40,12 @@ def listen(
     check_title(node.title)
     for title in node.allow:
         check_title(title)
-    listener = Listener(node, Inbox(folder, quota), server_side(tls))
+    inbox = Inbox(folder, quota)
+    listener = Listener(node, inbox, server_side(tls))
     try:
         told(listener.port)
+        if then is not None:
+            then(inbox)
         stop.wait()
     finally:
         listener.stop()

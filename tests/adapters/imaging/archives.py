@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.instruments.dicom_people import ROOT, packed, person
@@ -187,4 +188,19 @@ def study(folder: Path, series: int = 2, objects: int = 3, patient: str = "1") -
             ds.PixelSpacing, ds.SliceThickness, ds.RescaleSlope, ds.RescaleIntercept = [0.5, 0.7], "2.5", "1", "-1024"
             ds.PixelData = bytes([s, o]) * 256
             (folder / f"{patient}_{s}_{o}.dcm").write_bytes(packed(ds))
+    return folder
+
+
+def series_of(folder: Path, values: np.ndarray, spacing: tuple[float, float, float], patient: str) -> Path:
+    """A volume (z, y, x) of numbers from 0 to 65535 as slices of a study of its own; its axes are the patient's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for k, plane in enumerate(values):
+        ds = person(str(k + 1))
+        ds.StudyInstanceUID, ds.SeriesInstanceUID = f"{ROOT}.7.{patient}", f"{ROOT}.7.{patient}.1"
+        ds.SOPInstanceUID, ds.PatientID, ds.FrameOfReferenceUID = f"{ROOT}.7.{patient}.1.{k}", f"MRN{patient}", f"{ROOT}.7.{patient}.2"
+        ds.ImagePositionPatient, ds.ImageOrientationPatient = [0, 0, spacing[0] * k], [1, 0, 0, 0, 1, 0]
+        ds.PixelSpacing, ds.SliceThickness, ds.RescaleSlope, ds.RescaleIntercept = list(spacing[1:]), str(spacing[0]), "1", "0"
+        ds.Rows, ds.Columns = plane.shape
+        ds.PixelData = np.rint(plane).astype("<u2").tobytes()
+        (folder / f"{patient}_{k}.dcm").write_bytes(packed(ds))
     return folder

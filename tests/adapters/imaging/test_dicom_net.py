@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from osler.adapters.imaging.dicom_net import DONE, NO_ROOM, OTHER, Inbox, Listener, Node, Peer, echo, send
+from osler.adapters.imaging.dicom_inbox import Inbox
+from osler.adapters.imaging.dicom_net import DONE, NO_ROOM, OTHER, Listener, Node, Peer, echo, send
 from osler.errors import InputError, ReadError
 from tests.instruments.dicom_people import ROOT, found_in, packed, person, pydicom
 
@@ -110,7 +111,8 @@ def test_a_full_disk_is_an_answer(tmp_path: Path):
 CHILD = """
 import sys, time
 from pathlib import Path
-from osler.adapters.imaging.dicom_net import Inbox, Listener, Node
+from osler.adapters.imaging.dicom_inbox import Inbox
+from osler.adapters.imaging.dicom_net import Listener, Node
 print(Listener(Node("OSLER", ("SCANNER",), port=0), Inbox(Path(sys.argv[1]), 1 << 30)).port, flush=True)
 time.sleep(120)
 """

@@ -1,23 +1,20 @@
-"""DICOM over the network through pynetdicom: echo, send, and a listener that loses and doubles nothing.
+"""DICOM over the network through pynetdicom: echo, send, and a listener.
 
-An object is acknowledged only when its bytes are synced and have their final name, so that whatever a sender was told
-is on disk survives a kill or a power cut; what it was not told it sends again, which changes nothing.
+An object is acknowledged only when whoever keeps it says that it is safe, so that whatever a sender was told is on disk survives a kill or a
+power cut; what it was not told it sends again, which changes nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from osler import registry
-from osler.cohort.atomic import sweep, sync_folder, write_atomic
 from osler.errors import InputError, LimitError, ReadError
 
 ECHO = "1.2.840.10008.1.1"
@@ -25,43 +22,6 @@ ECHO = "1.2.840.10008.1.1"
 DONE, NO_ROOM, OTHER, ODD = 0x0000, 0xA700, 0x0111, 0xC000
 #: Most bytes of one object that are kept.
 MAX_OBJECT = 2 << 30
-
-
-class Inbox:
-    """A folder of received objects under names made of hashes, never of what a sender says.
-
-    Args:
-        folder: where objects go, as `ab/abcdef….dcm`; made if absent.
-        quota: most bytes that it may hold.
-    """
-
-    def __init__(self, folder: Path, quota: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._folder, self._quota, self._lock = folder, quota, threading.Lock()
-        sweep(folder)
-        self._held = sum(path.stat().st_size for path in folder.rglob("*.dcm"))
-
-    def path(self, instance: str) -> Path:
-        """Where the object of a UID lies."""
-        name = hashlib.sha256(instance.encode("utf-8", "surrogatepass")).hexdigest()[:40]
-        return self._folder / name[:2] / f"{name}.dcm"
-
-    def keep(self, instance: str, data: bytes) -> int:
-        """Store an object; returns its C-STORE status once it is safe on disk. The same bytes again change nothing."""
-        target = self.path(instance)
-        with self._lock:
-            if target.exists():
-                return DONE if target.read_bytes() == data else OTHER
-            if len(data) > MAX_OBJECT or self._held + len(data) > self._quota:
-                return NO_ROOM
-            target.parent.mkdir(exist_ok=True, mode=0o700)
-            try:
-                write_atomic(target, data, sync="folder")
-                sync_folder(self._folder)
-            except OSError:
-                return NO_ROOM
-            self._held += len(data)
-        return DONE
 
 
 class Keeper(Protocol):
