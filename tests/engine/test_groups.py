@@ -54,8 +54,8 @@ def test_a_fusion_is_what_is_fitted_where_scans_stand_beside_a_table(tmp_path):
     assert is_mixed(cohort, "binary")
     assert not is_mixed(cohort, "survival")
     assert with_singles(("fusion",), cohort, "binary") == (
-        "logistic:inputs=table", "pls:inputs=scan", "logistic:inputs=age", "logistic:inputs=height",
-        "fusion:members=logistic:inputs=table+pls:inputs=scan",
+        "logistic:inputs=table", "spline:inputs=table", "pls:inputs=scan", "logistic:inputs=age", "logistic:inputs=height",
+        "fusion:members=logistic:inputs=table+spline:inputs=table+pls:inputs=scan",
     )  # fmt: skip
     assert with_singles(("logistic",), cohort, "binary") == ("logistic",)
     own = with_singles(("fusion:prior=2,members=forest:n_trees=9;inputs=table+pls:inputs=scan",), cohort, "binary")
@@ -84,7 +84,8 @@ def test_single_models_are_told_by_their_inputs():
 def test_the_run_scores_every_column_beside_the_fusion(run):
     scores = json.loads((run.folder / "scores.json").read_text())
     cv, fusion = scores["parts"]["cv"], scores["fusion"]
-    assert set(fusion["singles"]) == {"logistic:inputs=table", "pls:inputs=scan", "logistic:inputs=age", "logistic:inputs=height"}
+    members = {"logistic:inputs=table", "spline:inputs=table", "pls:inputs=scan"}
+    assert set(fusion["singles"]) == members | {"logistic:inputs=age", "logistic:inputs=height"}
     assert scores["chosen"] == fusion["kept"] == "fusion"
     for name, entry in fusion["singles"].items():
         assert entry["value"] == pytest.approx(cv["fusion"]["auroc"]["value"] - cv[name]["auroc"]["value"])

@@ -68,7 +68,7 @@ def without(blocks: dict[str, Block], *names: str) -> dict[str, Block]:
 
 def test_a_row_without_its_picture_is_answered_as_by_the_table_alone():
     train, test = both(n=600), both(seed=1)
-    model, alone = models.get("fusion"), models.get("logistic:inputs=table")
+    model, alone = models.get("fusion:members=logistic:inputs=table+pls:inputs=picture"), models.get("logistic:inputs=table")
     params = model.fit(train, np.random.default_rng(0))
     half = model.predict(params, without(test.blocks, "picture")).value[:, 1]
     table_alone = alone.predict(alone.fit(alone.confined(train), np.random.default_rng(0)), test.blocks).value[:, 1]
@@ -94,7 +94,7 @@ def test_rows_are_answered_by_themselves_and_seeds_repeat():
     every = model.predict(params, data.blocks).value
     rows = np.array([5, 77, 140])
     assert model.predict(params, data.take(rows).blocks).value == pytest.approx(every[rows], abs=1e-12)
-    assert set(model.predict_members(params, data.blocks)) == {"logistic:inputs=table", "pls:inputs=picture"}
+    assert set(model.predict_members(params, data.blocks)) == {"logistic:inputs=table", "spline:inputs=table", "pls:inputs=picture"}
 
 
 def test_weights_are_not_negative_and_an_idle_member_gets_little():
@@ -119,7 +119,7 @@ def test_groups_and_inputs_are_found_by_name():
     assert inputs_of(("picture", "left"), blocks) == ("left", "picture")
     assert inputs_of(("table",), blocks) == ("left", "noise")
     assert default_members({**blocks, "drug": counts}, "regression") == (
-        "linear:inputs=table", "pls:inputs=picture", "boosting:inputs=drug",
+        "linear:inputs=table", "spline:inputs=table", "pls:inputs=picture", "boosting:inputs=drug",
     )  # fmt: skip
     with pytest.raises(ColumnError, match="left"):
         inputs_of(("lift",), blocks)

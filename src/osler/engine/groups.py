@@ -53,20 +53,20 @@ def with_singles(specs: tuple[str, ...], cohort: Cohort, kind: str) -> tuple[str
 
 
 def _members(cohort: Cohort, kind: str) -> tuple[str, ...]:
-    """A fusion's usual members: one for all plain columns, one for each other; () where a name cannot be written."""
+    """A fusion's usual members: for all plain columns together, and one for each other; () where a name cannot be written."""
     plain = [c for c in cohort.role("input") if is_plain(c)]
     others = [c for c in cohort.role("input") if not is_plain(c)]
     if not all(_writable(c.name) for c in others):
         return ()
     own = [f"{FOR_LAYOUT[modalities.get(c.modality).emits]}:inputs={c.name}" for c in others]
-    return (*([f"{FOR_TABLE[kind]}:inputs={TABLE}"] if plain else []), *own)
+    return (*(f"{name}:inputs={TABLE}" for name in FOR_TABLE[kind] if plain), *own)
 
 
 def _singles(cohort: Cohort, kind: str) -> list[str]:
     plain = [c for c in cohort.role("input") if is_plain(c)]
     if not 1 < len(plain) <= MOST_SINGLE:
         return []
-    return [f"{FOR_TABLE[kind]}:inputs={c.name}" for c in plain if _writable(c.name)]
+    return [f"{FOR_TABLE[kind][0]}:inputs={c.name}" for c in plain if _writable(c.name)]
 
 
 def _writable(name: str) -> bool:

@@ -26,8 +26,11 @@ from osler.tasks.base import Prediction, Target
 
 #: Most groups of columns that can be missing by themselves.
 MOST = 6
-#: Member for a group of columns where none is named: for the table by task kind, for the others by layout.
-FOR_TABLE = {"binary": "logistic", "multiclass": "logistic", "multilabel": "logistic", "regression": "linear"}
+#: Members for a group of columns where none are named: for the table by task kind (a straight and, where there is one, a bent
+#: line; the first is what each column by itself gets), for the others by layout.
+FOR_TABLE = {
+    "binary": ("logistic", "spline"), "multiclass": ("logistic",), "multilabel": ("logistic",), "regression": ("linear", "spline"),
+}  # fmt: skip
 FOR_LAYOUT = {"dense": "boosting", "grid": "pls", "graph": "network", "sequence": "network"}
 #: A pattern of columns that fewer training rows have is answered by the largest one inside it that as many have.
 FEW = 10
@@ -88,7 +91,7 @@ class Fusion(Ensemble):
 
     def layouts(self, kind: str) -> tuple[str, ...]:
         """What any of its members wants; without named ones what any default member may want."""
-        members = self.options.members or tuple(dict.fromkeys([FOR_TABLE[kind], *FOR_LAYOUT.values()]))
+        members = self.options.members or tuple(dict.fromkeys([*FOR_TABLE[kind], *FOR_LAYOUT.values()]))
         return tuple(dict.fromkeys(layout for member in members for layout in models.get(member).layouts(kind)))
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
@@ -133,11 +136,11 @@ def _silent(data: Encoded, plan: Sequence[tuple[np.ndarray, np.ndarray]]) -> Pre
 
 
 def default_members(blocks: dict[str, Block], kind: str) -> tuple[str, ...]:
-    """One specification per group of columns."""
+    """Specifications for each group of columns."""
     found = []
     for group, columns in groups_of(blocks).items():
-        model = FOR_TABLE[kind] if group == TABLE else FOR_LAYOUT[blocks[columns[0]].layout]
-        found.append(f"{model}:inputs={group}")
+        names = FOR_TABLE[kind] if group == TABLE else (FOR_LAYOUT[blocks[columns[0]].layout],)
+        found += [f"{name}:inputs={group}" for name in names]
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from osler.errors import OptionError
-from osler.models.neural.fusion import Fusion
+from osler.models.neural.fusion import Fusion, hidden
 from osler.models.neural.network import Network, NetworkOptions
 from tests.models.neural.planted_blocks import auroc, binary, numbers, sign_pair
 
@@ -112,3 +112,33 @@ def test_rows_without_any_column_are_answered_near_the_training_share(rng):
     p = model.predict(params, {"a": a, "b": b}).value[gone, 1]
     assert len(np.unique(p)) == 1
     assert 0.08 < p[0] < 0.35
+
+
+def test_hidden_branches_are_a_share_of_the_present_ones_and_never_all_of_a_row():
+    torch.manual_seed(0)
+    present = torch.ones(20_000, 2, dtype=torch.bool)
+    left = hidden(present, 0.3)
+    assert left.any(dim=1).all()
+    # a row keeps both with 0.7², or because both were drawn, 0.3²
+    assert float(left.all(dim=1).float().mean()) == pytest.approx(0.7**2 + 0.3**2, abs=0.01)
+    assert torch.equal(hidden(THERE, 0.9) & ~THERE, torch.zeros_like(THERE))
+    assert torch.equal(hidden(present, 0.0), present)
+
+
+def test_a_network_that_learnt_with_hidden_branches_does_better_without_one(rng):
+    y = rng.integers(0, 2, 300)
+    strong, weak = (y + s * rng.normal(size=300) for s in (0.2, 0.5))
+    blocks = {"strong": numbers(strong[:, None]), "weak": numbers(weak[:, None])}
+    gone = {**blocks, "strong": replace(numbers(np.full((300, 1), np.nan)), present=np.zeros(300, dtype=bool))}
+    found = {}
+    for hide in (0.0, 0.4):
+        model = Network(replace(OPTIONS, joined=False, hide=hide))
+        params = model.fit(binary(blocks, y), np.random.default_rng(0))
+        found[hide] = auroc(y, model.predict(params, gone).value[:, 1])
+        assert auroc(y, model.predict(params, blocks).value[:, 1]) > 0.97
+    assert found[0.4] > max(0.85, found[0.0])
+
+
+def test_a_share_that_hides_everything_is_refused():
+    with pytest.raises(OptionError, match="'hide'"):
+        NetworkOptions(hide=1.0)

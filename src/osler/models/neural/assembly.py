@@ -18,7 +18,7 @@ from osler.models.base import Batches, Params
 from osler.models.neural import loop, pictures, spreads, starting
 from osler.models.neural.checkpoint import Checkpoint, fingerprint
 from osler.models.neural.encoders import ENCODERS
-from osler.models.neural.fusion import Fusion
+from osler.models.neural.fusion import Fusion, hidden
 from osler.models.neural.heads import Head, head_of
 from osler.models.neural.inputs import Branch, Tensors, plan_branches, tensors
 from osler.models.neural.options import Training
@@ -35,12 +35,12 @@ class Net(nn.Module):
     Args:
         branches: the inputs.
         head: what the logits mean.
-        architecture: width, dropout, depth, embedding, graph_steps, fusion; for `dmpnn` hidden and aggregation.
+        architecture: width, dropout, depth, embedding, graph_steps, fusion, hide; for `dmpnn` hidden and aggregation.
     """
 
     def __init__(self, branches: list[Branch], head: Head, architecture: dict[str, Any]) -> None:
         super().__init__()
-        self.branches = branches
+        self.branches, self.hide = branches, architecture.get("hide", 0.0)
         width = architecture["width"]
         self.encoders = nn.ModuleList(ENCODERS[b.encoder](b, architecture) for b in branches)
         self.fusion = Fusion(architecture["fusion"], len(branches), width, architecture["dropout"])
@@ -53,8 +53,11 @@ class Net(nn.Module):
 
     def forward(self, inputs: list[Tensors]) -> Tensor:
         """One dict of tensors per branch → (n, n_outputs)."""
-        encoded = torch.stack([encoder(rows).float() for encoder, rows in zip(self.encoders, inputs)], dim=1)
         present = torch.stack([rows["present"] for rows in inputs], dim=1)
+        if self.training and self.hide and len(inputs) > 1:
+            present = hidden(present, self.hide)
+            inputs = [{**rows, "present": present[:, i]} for i, rows in enumerate(inputs)]
+        encoded = torch.stack([encoder(rows).float() for encoder, rows in zip(self.encoders, inputs)], dim=1)
         return self.head(self.fusion(encoded, present))
 
 

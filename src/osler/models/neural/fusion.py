@@ -17,6 +17,12 @@ from osler.errors import OptionError, nearest
 KINDS = ("late", "concat", "gated")
 
 
+def hidden(present: Tensor, share: float) -> Tensor:
+    """(n, k) bool of which branches are left when each is hidden with a probability; a row that would lose all keeps all."""
+    left = present & (torch.rand(present.shape, device=present.device) >= share)
+    return torch.where(left.any(dim=1, keepdim=True), left, present)
+
+
 class Fusion(nn.Module):
     """(n, k, width) and (n, k) present → (n, width).
 

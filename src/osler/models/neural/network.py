@@ -9,6 +9,7 @@ import numpy as np
 
 from osler import registry
 from osler.blocks import LAYOUTS, Block
+from osler.errors import OptionError
 from osler.models.base import Batches, Estimator, Params
 from osler.models.neural.options import Training
 from osler.tasks.base import KINDS, Prediction
@@ -29,6 +30,8 @@ class NetworkOptions(Training):
         bins: most quantile bins per number.
         graph_steps: rounds of message passing.
         max_length: a sequence keeps its last steps.
+        hide: share of each row's branches that are hidden while learning, so that the network can do without any of them (none
+            where all of a row's would be).
     """
 
     members: int = 1
@@ -39,6 +42,12 @@ class NetworkOptions(Training):
     bins: int = 16
     graph_steps: int = 3
     max_length: int = 512
+    hide: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.hide < 1:
+            raise OptionError(f"option 'hide' of a network must lie in [0, 1), was {self.hide}")
 
 
 class Network(Estimator):
@@ -81,7 +90,7 @@ class Network(Estimator):
     def architecture(self) -> dict[str, Any]:
         """What fixes the network besides its inputs, as JSON values."""
         names = (
-            "width", "dropout", "depth", "embedding", "bins", "joined", "fusion", "graph_steps", "max_length",
+            "width", "dropout", "depth", "embedding", "bins", "joined", "fusion", "graph_steps", "max_length", "hide",
         )  # fmt: skip
         return {name: getattr(self.options, name) for name in names}
 
