@@ -38,6 +38,10 @@ SAMPLES = {
     ],
     "image": [None if i % 11 == 8 else f"tests/modalities/scans/p{i * 3 % 4}.png" for i in range(N)],
     "volume": [None if i % 15 == 8 else f"tests/modalities/scans/v{i * 2 % 3}.nii.gz" for i in range(N)],
+    "boxes": [
+        None if i % 11 == 8 else ('[]', '[{"box": [1, 2, 3, 4], "class": "cell"}]', 'tests/modalities/scans/cells.xml', '[{"box": [5, 6, 7, 8]}]')[i * 3 % 4]
+        for i in range(N)
+    ],
     "mask": [None if i % 13 == 8 else f"tests/modalities/scans/m{i * 2 % 3}.png" for i in range(N)],
     "text": [
         None if i % 10 == 7 else " ".join(PHRASES[(i // 4**j) % 4] for j in range(4))
@@ -54,6 +58,7 @@ WRONG = {
     "protein": pl.Series(["MKV1LAAG", "*", None]),
     "image": pl.Series(["../outside", "/absolute", None]),
     "volume": pl.Series(["../outside", "/absolute", None]),
+    "boxes": pl.Series(["../outside", "/absolute", None]),
     "mask": pl.Series(["../outside", "/absolute", None]),
     "text": pl.Series([1.5, 2.5, None]),
 }

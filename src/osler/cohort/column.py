@@ -18,7 +18,7 @@ ROLES = (
 PLAIN = frozenset({"number", "category", "boolean", "date"})
 
 #: Modalities whose cells are things written out, or name the files that hold them. That no two are alike makes them no names of rows.
-STRUCTURES = frozenset({"molecule", "protein", "image", "volume", "mask"})
+STRUCTURES = frozenset({"molecule", "protein", "image", "volume", "mask", "boxes"})
 
 #: The reserved column that keeps each row's number in its source (1 = first data row) through every operation.
 ROW = "_row"

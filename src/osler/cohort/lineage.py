@@ -31,8 +31,8 @@ class Step:
 #: The refusal ledger: source row, column ("" for the whole row), reason code, action.
 REFUSAL_SCHEMA = {"row": pl.Int64, "column": pl.String, "reason": pl.String, "action": pl.String}
 
-#: `row refused` takes the row out; `set missing` empties one cell and keeps the row.
-ACTIONS = ("row refused", "set missing")
+#: `row refused` takes the row out; `set missing` empties one cell and keeps the row; `box left out` keeps the other boxes of a cell.
+ACTIONS = ("row refused", "set missing", "box left out")
 
 
 def no_refusals() -> pl.DataFrame:

@@ -15,7 +15,7 @@ from osler.cohort.lineage import refusals
 from osler.errors import CODES
 
 #: The modalities whose cells name files that are read when they are needed.
-NAMED = ("image", "volume", "mask")
+NAMED = ("image", "volume", "mask", "boxes")
 #: Values that are looked at, and the share of them that must end as names of such files do.
 SAMPLE, LEAST = 200, 0.95
 _ENDS = {

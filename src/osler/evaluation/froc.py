@@ -11,14 +11,14 @@ Curves walk down the boxes of all scans by how sure they are; equally sure boxes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from osler.evaluation.intervals import bootstrap_weights, percentile
-from osler.scenes import Boxes
+from osler.scenes import Asked, Boxes, Drawing
 
 #: False boxes per scan at which sensitivity is told (Setio et al. 2017); CPM is the mean of these sensitivities.
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -109,21 +109,34 @@ class Ranked:
         return hits[:, self.taken], false[:, self.taken], weights @ self.things, weights.sum(axis=1)
 
 
-def ranked(found: Sequence[Boxes], true: Sequence[Boxes], codes: Sequence[int], rule: Rule) -> Ranked:
-    """The found boxes of some classes in n scans, against what is there; a hit must be of the thing's class."""
-    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    things = np.zeros(len(true))
-    for number, (boxes, there) in enumerate(zip(found, true, strict=True)):
+def noted(found: Boxes, true: Boxes, n_classes: int, rule: Rule) -> dict[str, list[Any]]:
+    """What came of one scan, as JSON: per class `things` (how many there are), `scores` of the found boxes, the surest first, and their outcomes
+    by the rule (`hits`) and by each of `OVERLAPS` (`hits_at`).
+    """
+    note: dict[str, list[Any]] = {"things": [], "scores": [], "hits": [], "hits_at": []}
+    for code in range(n_classes):
+        mine, asked = found.take(found.codes == code), true.corners[true.codes == code]
+        mine = mine.take(np.argsort(-mine.scores, kind="stable")[:MOST])
+        note["things"].append(len(asked))
+        note["scores"].append(mine.scores.tolist())
+        note["hits"].append(rule.outcome(mine.corners, asked).tolist())
+        note["hits_at"].append([Rule(least=least).outcome(mine.corners, asked).tolist() for least in OVERLAPS])
+    return note
+
+
+def ranked(notes: Sequence[Mapping[str, list[Any]]], codes: Sequence[int], at: int | None = None) -> Ranked:
+    """The found boxes of some classes in n scans; outcomes by the rule of the notes, or by the overlap `OVERLAPS[at]`."""
+    parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = [(np.empty(0), np.empty(0, bool), np.empty(0, np.int64))]
+    things = np.zeros(len(notes))
+    for number, note in enumerate(notes):
         for code in codes:
-            mine, asked = boxes.take(boxes.codes == code), there.corners[there.codes == code]
-            mine = mine.take(np.argsort(-mine.scores, kind="stable")[:MOST])
-            out = rule.outcome(mine.corners, asked)
+            out = np.array(note["hits"][code] if at is None else note["hits_at"][code][at], dtype=np.int8)
             counted = out != NEITHER
-            parts.append((mine.scores[counted], out[counted] == HIT, np.full(counted.sum(), number)))
-            things[number] += len(asked)
-    scores, hits, scan = (np.concatenate(p) for p in zip(*parts)) if parts else (np.empty(0),) * 3
+            parts.append((np.array(note["scores"][code], dtype=np.float64)[counted], out[counted] == HIT, np.full(int(counted.sum()), number)))
+            things[number] += note["things"][code]
+    scores, hits, scan = (np.concatenate(p) for p in zip(*parts))
     order = np.argsort(-scores, kind="stable")
-    return Ranked(scores[order], hits[order].astype(bool), scan[order].astype(np.int64), things)
+    return Ranked(scores[order], hits[order], scan[order].astype(np.int64), things)
 
 
 def average_precision(of: Ranked, weights: np.ndarray | None = None, way: str = "coco") -> np.ndarray:
@@ -168,32 +181,27 @@ def curve(of: Ranked) -> dict[str, list[float]]:
 
 
 def scores(
-    found: Sequence[Boxes],
-    true: Sequence[Boxes],
-    classes: Sequence[str],
-    groups: np.ndarray,
-    rng: np.random.Generator,
-    rule: Rule = Rule(),  # noqa: B008
-    n_boot: int = REPLICATES,
+    notes: Sequence[Mapping[str, list[Any]]], classes: Sequence[str], groups: np.ndarray, rng: np.random.Generator, n_boot: int = REPLICATES
 ) -> dict[str, dict[str, Any]]:
     """Metric → value, low, high (95 %, bootstrap of whole units) and n (things to be found).
 
-    `ap50`: mean of the classes' average precision by the rule (COCO's 101 recalls), and `ap50 CLASS` of each where there are several; `ap`: the
-    mean over overlaps of 0.50 to 0.95 too; `cpm` and `sensitivity_at_RATE`: all classes together.
+    `map_50`: mean of the classes' average precision by the notes' rule (COCO's 101 recalls), and `map_50[CLASS]` of each where there are several;
+    `map`: the mean over classes and overlaps of 0.50 to 0.95; `cpm` and `sensitivity_at_RATE`: all classes together.
 
     Args:
+        notes: one per scan (`noted`).
         groups: (n,) unit of each scan.
-        rule: of hits in `ap50` and the free-response curve; `ap` always goes by overlap.
     """
-    weights = np.concatenate(list(bootstrap_weights(groups, len(true), n_boot, rng))) if len(true) else np.ones((0, 0))
-    per_class = [ranked(found, true, [code], rule) for code in range(len(classes))]
+    n = len(notes)
+    weights = np.concatenate(list(bootstrap_weights(groups, n, n_boot, rng))) if n else np.ones((0, 0))
+    per_class = [ranked(notes, [code]) for code in range(len(classes))]
     rows: dict[str, tuple[float, np.ndarray, float]] = {}
     each = [(average_precision(r)[0], average_precision(r, weights)) for r in per_class]
-    rows["ap50"] = _mean(each, sum(r.things.sum() for r in per_class))
-    rows["ap"] = _over_overlaps(found, true, len(classes), weights)
+    rows["map_50"] = _mean(each, sum(r.things.sum() for r in per_class))
+    rows["map"] = _over_overlaps(notes, len(classes), weights)
     if len(classes) > 1:
-        rows |= {f"ap50 {name}": (v, w, r.things.sum()) for name, (v, w), r in zip(classes, each, per_class)}
-    every = ranked(found, true, range(len(classes)), rule)
+        rows |= {f"map_50[{name}]": (v, w, r.things.sum()) for name, (v, w), r in zip(classes, each, per_class)}
+    every = ranked(notes, range(len(classes)))
     value, drawn = sensitivities(every)[0], sensitivities(every, weights=weights)
     rows["cpm"] = (float(value.mean()), drawn.mean(axis=1), every.things.sum())
     for i, rate in enumerate(RATES):
@@ -201,15 +209,15 @@ def scores(
     return {name: _told(*row) for name, row in rows.items()}
 
 
-def _over_overlaps(found: Sequence[Boxes], true: Sequence[Boxes], n_classes: int, weights: np.ndarray) -> tuple[float, np.ndarray, float]:
-    """COCO's average precision: the mean over classes and overlaps."""
+def _over_overlaps(notes: Sequence[Mapping[str, list[Any]]], n_classes: int, weights: np.ndarray) -> tuple[float, np.ndarray, float]:
+    """COCO's average precision: the mean over classes and overlaps; a fifth of the replicates is enough for a mean of so many."""
     each, things = [], 0.0
     few = weights[: max(1, len(weights) // 5)]
     for code in range(n_classes):
-        for least in OVERLAPS:
-            one = ranked(found, true, [code], replace(Rule(), least=float(least)))
+        for at in range(len(OVERLAPS)):
+            one = ranked(notes, [code], at)
             each.append((average_precision(one)[0], average_precision(one, few)))
-            things += one.things.sum() / len(OVERLAPS)
+        things += one.things.sum()
     return _mean(each, things)
 
 
@@ -224,4 +232,29 @@ def _mean(each: Sequence[tuple[float, np.ndarray]], things: float) -> tuple[floa
 
 def _told(value: float, drawn: np.ndarray, things: float) -> dict[str, Any]:
     low, high = percentile(float(value), drawn)
-    return {"value": float(value), "low": low, "high": high, "n": int(things)}
+    plain = lambda x: float(x) if np.isfinite(x) else None  # noqa: E731
+    return {"value": plain(value), "low": plain(low), "high": plain(high), "n": int(things)}
+
+
+class FoundBoxes:
+    """The judge of detections (`osler.tasks.drawn.Judge`)."""
+
+    primary = "map_50"
+    bigger_is_better = True
+
+    def record(
+        self, truth: Drawing, answer: Drawing, spacing: np.ndarray, asked: Asked, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What came of one scan: `noted`, its own `map_50`, and how many things and boxes there are. `options` `hit` and `least` say what a hit is."""
+        rule = Rule(str(options.get("hit", "overlap")), float(options.get("least", 0.5)))
+        note = noted(answer.boxes, truth.boxes, len(asked.classes), rule)
+        each = [average_precision(ranked([note], [code]))[0] for code in range(len(asked.classes))]
+        known = [float(v) for v in each if np.isfinite(v)]
+        own = {"map_50": float(np.mean(known)) if known else None, "n_things": len(truth.boxes), "n_boxes": len(answer.boxes)}
+        return own | note
+
+    def score(
+        self, records: Sequence[Mapping[str, Any]], groups: np.ndarray, asked: Asked, rng: np.random.Generator, n_boot: int
+    ) -> dict[str, dict[str, Any]]:
+        """`scores` of all scans together."""
+        return scores(records, asked.classes, groups, rng, n_boot)

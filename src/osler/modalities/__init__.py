@@ -12,6 +12,7 @@ INDEX = {
     "image": "osler.modalities.image:Image",
     "volume": "osler.modalities.volume:Volume",
     "mask": "osler.modalities.mask:Mask",
+    "boxes": "osler.modalities.boxes:Boxes",
     "molecule": "osler.modalities.molecule:Molecule",
     "protein": "osler.modalities.protein:Protein",
 }

@@ -11,6 +11,7 @@ INDEX = {
     "regression": "osler.tasks.regression:Regression",
     "survival": "osler.tasks.survival:Survival",
     "segmentation": "osler.tasks.segmentation:Segmentation",
+    "detection": "osler.tasks.detection:Detection",
 }
 
 

@@ -21,9 +21,9 @@ QUICK = RetinaOptions(filters=8, width=16, depth=1, steps=100, batch_size=4, lea
 
 def precision_of(model: Retina, params: Params, scenes: HeldScenes, least: float = 0.5) -> float:
     """Average precision at an overlap, the mean of the classes."""
-    found = [model.draw(params, scene).boxes for scene in scenes]
-    true = [scene.drawn.boxes for scene in scenes]
-    each = [froc.average_precision(froc.ranked(found, true, [k], froc.Rule(least=least)))[0] for k in range(len(scenes.asked.classes))]
+    rule, k = froc.Rule(least=least), len(scenes.asked.classes)
+    notes = [froc.noted(model.draw(params, scene).boxes, scene.drawn.boxes, k, rule) for scene in scenes]
+    each = [froc.average_precision(froc.ranked(notes, [code]))[0] for code in range(k)]
     return float(np.mean(each))
 
 
