@@ -18,7 +18,7 @@ from osler.engine.predict import predict
 from osler.engine.predictor import Predictor
 from osler.engine.run import Run
 from osler.engine.verify import verify
-from osler.errors import OptionError, PredictorError
+from osler.errors import ColumnError, OptionError, PredictorError
 from osler.evaluation.masks import agreement
 from tests.drawn_scans import affine_of, brains, pictures
 
@@ -263,3 +263,60 @@ def test_several_sequences_are_channels(tmp_path):
     from osler.engine.scenes.predict import asked_of
 
     assert asked_of(run.predictor).channels == ("scan", "second")
+
+
+def test_scans_from_elsewhere_are_judged_and_those_seen_before_are_told(first, tmp_path):
+    from osler.engine.external import evaluate
+
+    _, run = first
+    elsewhere = brains(tmp_path / "elsewhere", n=4, seed=11).parent
+    (elsewhere / "brains.csv").unlink()
+    values = np.asarray(nibabel.load(elsewhere / "labelsTr" / "b_02.nii.gz").dataobj).T
+    nifti.write(elsewhere / "labelsTr" / "b_02.nii.gz", values[:, 1:], affine_of((2.0, 1.0, 1.0)))
+    found = evaluate(run, elsewhere, tmp_path / "out")
+    scores = found.scores["parts"]["holdout"]["atlas"]
+    table = pl.read_parquet(tmp_path / "out" / "predictions.parquet")
+    assert scores["dice"]["n"] == table.height == 3
+    assert scores["dice"]["value"] == pytest.approx(table["dice"].mean())
+    assert list(found.facts["left_out"].values()) == [1]
+    assert {c["verdict"] for c in found.facts["overlap"]} <= {"clean", "unknown"}
+    assert json.loads((tmp_path / "out" / "scores.json").read_text()) == found.scores
+
+
+def test_one_class_keeps_its_meaning_under_another_number(tmp_path):
+    """A site that marks vessels by 255 is judged by a model of one that marks them by 1."""
+    from osler.engine.external import evaluate
+
+    def site(folder: Path, number: int, seed: int) -> Path:
+        made = brains(folder, n=4, seed=seed)
+        for place in (folder / "labelsTr").iterdir():
+            values = np.asarray(nibabel.load(place).dataobj).T
+            nifti.write(place, ((values > 0) * number).astype(np.uint8), affine_of((2.0, 1.0, 1.0)))
+        return made
+
+    run = learnt(site(tmp_path / "here", 1, 0), tmp_path / "run", column=("drawn=mask:names=any",))
+    found = evaluate(run, site(tmp_path / "there", 255, 5))
+    assert found.facts["numbers"] == [255]
+    assert found.scores["parts"]["holdout"]["atlas"]["dice"]["value"] > 0.7
+
+
+def test_what_needs_numbers_refuses_a_run_that_draws(first):
+    from osler.engine.deploy import export
+    from osler.engine.explain import explain
+
+    source, run = first
+    with pytest.raises(OptionError, match="answers in numbers can be explained"):
+        explain(run, source)
+    with pytest.raises(OptionError, match="answers in numbers can be exported") as error:
+        export(run)
+    assert error.value.code == "export"
+
+
+def test_scans_elsewhere_without_masks_are_refused(first, tmp_path):
+    from osler.engine.external import evaluate
+
+    new = brains(tmp_path / "new", n=2).parent
+    shutil.rmtree(new / "labelsTr")
+    (new / "brains.csv").unlink()
+    with pytest.raises(ColumnError, match="must have the target 'drawn'"):
+        evaluate(first[1], new)

@@ -118,7 +118,7 @@ def show_external(found: Any) -> None:
     names = ("auroc", "brier", "observed_expected") if "auroc" in next(iter(rows.values())) else None
     table = Table(box=None, pad_edge=False)
     table.add_column("part")
-    names = names or tuple(list(next(iter(rows.values())))[:3])
+    names = names or tuple([n for n in next(iter(rows.values())) if "[" not in n][:3])
     for name in names:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for part, metrics in rows.items():

@@ -23,7 +23,7 @@ from osler.cohort.column import Column
 from osler.cohort.numbers import floats
 from osler.engine.files import whole_folder, write_atomic
 from osler.engine.graphs.whole import graph_of
-from osler.engine.predict import rows_cohort
+from osler.engine.predict import answers_in_numbers, rows_cohort
 from osler.engine.predictor import MEMBERS, Predictor, seal, unseal
 from osler.engine.run import Run
 from osler.errors import InternalError, OptionError, nearest
@@ -62,6 +62,7 @@ def export(run: Run | str | Path, format: str = "onnx", out: str | Path | None =
         raise OptionError(f"format must be onnx or mlflow, was '{format}': {nearest(format, FORMATS)}")
     home = _home(run)
     predictor = Predictor.load(home)
+    answers_in_numbers(predictor, "exported")
     if format == "mlflow":
         if out is None:
             raise OptionError("an MLflow model must be given a folder: name it with --out")

@@ -15,7 +15,7 @@ from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW, Column
 from osler.cohort.read import read
 from osler.engine.batches import encode
-from osler.engine.predict import as_trained, open_predictor
+from osler.engine.predict import answers_in_numbers, as_trained, open_predictor
 from osler.engine.predictor import Predictor
 from osler.engine.run import Run
 from osler.engine.validate import typed
@@ -83,6 +83,7 @@ def explain(
         InternalError: exact attributions do not add up to the prediction.
     """
     predictor = open_predictor(run)
+    answers_in_numbers(predictor, "explained")
     cohort = chosen_rows(table_of(predictor, source), rows)
     alone, scans = is_molecules_alone(predictor), is_scans_alone(predictor)
     frames = pl.DataFrame()

@@ -81,6 +81,10 @@ def evaluate(
         TargetError: no external row has a target.
     """
     run = run if isinstance(run, Run) else Run.load(run)
+    if run.study.task in tasks.DRAWN:
+        from osler.engine.scenes.external import evaluate as judge_drawings
+
+        return judge_drawings(run, source, out)
     predictor, study = run.predictor, run.study
     cohort = as_trained(predictor, _with_target(study, source, {c.name: c.modality for c in predictor.inputs}))
     task = tasks.get(study.task)

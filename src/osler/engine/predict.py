@@ -16,7 +16,7 @@ from osler.engine.predictor import Predictor
 from osler.engine.run import Run
 from osler.engine.scenes.predict import as_scans
 from osler.engine.validate import typed
-from osler.errors import ColumnError, nearest
+from osler.errors import ColumnError, OptionError, nearest
 from osler.tasks.base import DRAWN
 
 
@@ -58,6 +58,17 @@ def open_predictor(run: Run | Predictor | str | Path) -> Predictor:
     if (folder / "manifest.json").is_file():
         return Predictor.load(folder)
     return Run.load(folder).predictor
+
+
+def answers_in_numbers(predictor: Predictor, what: str) -> None:
+    """Refuse a predictor that answers with masks or boxes where numbers are needed.
+
+    Raises:
+        OptionError: it does (code `export` where it was to be exported).
+    """
+    if predictor.task in DRAWN:
+        code = "export" if what == "exported" else "option"
+        raise OptionError(f"only a run that answers in numbers can be {what}, this one draws: use osler predict RUN FOLDER --out FOLDER", code)
 
 
 def as_trained(predictor: Predictor, cohort: Cohort) -> Cohort:

@@ -178,17 +178,19 @@ def trial(predictor: Predictor) -> None:
     draw(predictor, Scene(np.zeros(shape, dtype=np.float32), np.ones(asked.dims), np.eye(4)))
 
 
-def as_scans(predictor: Predictor, cohort: Cohort) -> Cohort:
-    """A folder's or a table's rows with the predictor's columns of scans.
+def as_scans(predictor: Predictor, cohort: Cohort, with_target: bool = False) -> Cohort:
+    """A folder's or a table's rows with the predictor's columns of scans, and with its target if that is asked for.
 
-    A folder of scans calls its one column `image` or `volume`; where the predictor knows one column of that kind by another name, it is that one.
+    A folder of scans calls its one column `image` or `volume` and its masks `mask`; where the predictor knows one column of that kind by another
+    name, it is that one.
     """
-    wanted, held = as_inputs(predictor.columns), {c.name for c in cohort.columns}
+    inputs, held = as_inputs(predictor.columns), {c.name for c in cohort.columns}
+    wanted = [*(inputs if len(inputs) == 1 else ()), *([target_of(predictor)] if with_target else [])]
     for column in wanted:
         if column.name in held:
             continue
-        same = [c for c in cohort.columns if c.modality == column.modality and c.name not in {w.name for w in wanted}]
-        if len(wanted) == 1 and len(same) == 1:
+        same = [c for c in cohort.columns if c.modality == column.modality]
+        if len(same) == 1:
             table = cohort.table.rename({same[0].name: column.name})
             columns = tuple(c.with_(name=column.name) if c.name == same[0].name else c for c in cohort.columns)
             cohort = replace(cohort, table=table, columns=columns)
