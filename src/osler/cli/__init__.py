@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "repurpose": ("osler.cli.repurpose:repurpose", "known drugs ranked for an indication, for research"),
     "targets": ("osler.cli.targets:targets", "targets that a molecule may bind, by known ligands"),
     "explain": ("osler.cli.explain:explain", "why: attributions, importances, counterfactuals"),
+    "view": ("osler.cli.view:view", "a page that shows a scan with mask, heat map and surface, nothing fetched"),
     "report": ("osler.cli.report:report", "write report.html, card.md and the TRIPOD+AI table again"),
     "generate": ("osler.cli.generate:generate", "new molecules from a generator trained on a library"),
     "optimise": ("osler.cli.optimise:optimise", "molecules made better by your own runs, from a lead or from nothing"),
