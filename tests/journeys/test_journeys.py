@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.adapters.imaging.archives import orthanc, own_network
 from tests.journeys.console import ROOT, Step, close, missing, play, problems, same, steps, workplace
 
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
@@ -27,6 +30,16 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+@contextlib.contextmanager
+def archive(folder: Path, is_asked: bool) -> Iterator[str]:
+    """The address of a real Orthanc in a network of its own, if a page speaks to one."""
+    if not is_asked:
+        yield ""
+        return
+    with own_network(), orthanc(folder / "orthanc") as one:
+        yield one.node
+
+
 @pytest.mark.server
 @pytest.mark.slow
 @pytest.mark.timeout(900)
@@ -38,15 +51,19 @@ def test_a_page_can_be_typed(page: Path, tmp_path: Path, request: pytest.Fixture
         pytest.skip("curl is not installed")
     if any("osler data get" in s.command for s in todo):
         request.getfixturevalue("mirror")
+    for tool in ("img2dcm", "dsrdump"):
+        if any(tool in s.command for s in todo) and not shutil.which(tool):
+            pytest.skip(f"{tool} of DCMTK is not installed")
     for command, library in (("fit measured.csv --target exp", "rdkit"), ("generate", "torch"), ("dock", "vina")):
         if any(f"osler {command}" in s.command for s in todo):
             pytest.importorskip(library)
-    answers = play(todo, workplace(tmp_path), {"8765": str(free_port())})
+    with archive(tmp_path, any("ORTHANC@" in s.command for s in todo)) as address:
+        answers = play(todo, workplace(tmp_path), {"8765": str(free_port()), "ORTHANC@127.0.0.1:4242": address})
     assert problems(todo, answers) == []
 
 
 def test_every_tutorial_is_there():
-    assert {p.stem for p in TUTORIALS} == {"chemist", "first-hour", "hospital", "judge-predictions"}
+    assert {p.stem for p in TUTORIALS} == {"chemist", "first-hour", "hospital", "judge-predictions", "radiologist"}
 
 
 def test_tutorials_show_refusals_and_a_violation():
