@@ -93,7 +93,7 @@ def _learn(work: Path, prepared: Prepared, workers: int, progress: Progress) -> 
     log.write("prepared", rows=len(prepared.cohort), units=prepared.facts["units"], splits=len(prepared.splits))
     _write_before(work, prepared)
     if prepared.study.task in tasks.DRAWN:
-        draw_and_judge(work, prepared, log, progress)
+        draw_and_judge(work, prepared, log, progress, workers)
         (work / "digest").unlink()
         return log
     folds = cross_validate(prepared, work / "folds", workers, progress)

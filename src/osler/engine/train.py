@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
-import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +21,7 @@ from osler.engine.groups import is_single
 from osler.engine.learn import Support, learn, members_of
 from osler.engine.prepare import Prepared
 from osler.engine.replicates import merged
+from osler.engine.workers import each
 from osler.errors import TargetError
 from osler.explanation.permutation import permutation_importance
 from osler.models.base import Estimator, Params, options_from
@@ -154,52 +151,15 @@ def cross_validate(
             done[split.key] = held
     todo = [s for s in wanted if s.key not in done]
     progress("folds", len(done), len(wanted))
-    for result in _results(prepared, todo, workers, folder / CHECKPOINTS):
+    for result in each(_run, (prepared, folder / CHECKPOINTS), todo, workers):
         write_fold(folder, result)
         done[result.split.key] = result
         progress("folds", len(done), len(wanted))
     return [done[s.key] for s in wanted]
 
 
-def _results(prepared: Prepared, todo: list[Split], workers: int, checkpoints: Path) -> Iterator[FoldResult]:
-    if workers <= 1 or len(todo) < 2:
-        yield from (run_split(prepared, s, checkpoints) for s in todo)
-        return
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from multiprocessing import get_context
-
-    with ProcessPoolExecutor(
-        min(workers, len(todo)), get_context("spawn"), _start_worker, (prepared, checkpoints, os.getpid())
-    ) as pool:
-        jobs = [pool.submit(_work, s) for s in todo]
-        try:
-            for job in as_completed(jobs):
-                yield job.result()
-        finally:
-            for job in jobs:
-                job.cancel()
-
-
-_PREPARED: list[tuple[Prepared, Path]] = []
-
-
-def _start_worker(prepared: Prepared, checkpoints: Path, parent: int) -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
-    warnings.filterwarnings("ignore")  # other libraries' warnings may quote cells; the main process shows their kind
-    _PREPARED[:] = [(prepared, checkpoints)]
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """End this worker soon after its parent is gone: a killed fit leaves no process behind."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
-
-
-def _work(split: Split) -> FoldResult:
-    prepared, checkpoints = _PREPARED[0]
-    return run_split(prepared, split, checkpoints)
+def _run(shared: tuple[Prepared, Path], split: Split) -> FoldResult:
+    return run_split(shared[0], split, shared[1])
 
 
 # -- names, weights, facts -----------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ WRITERS = {"report": "osler.report.build:build", "card": "osler.report.build:car
 FAMILIAR = 200
 
 
-def learn(work: Path, prepared: Prepared, log: Log, progress: Progress) -> None:
+def learn(work: Path, prepared: Prepared, log: Log, progress: Progress, workers: int = 1) -> None:
     """Everything between what is written before (`osler.engine.fit`) and the finished folder."""
     last = prepared.splits[-1]
     rows = last.train
@@ -41,7 +41,7 @@ def learn(work: Path, prepared: Prepared, log: Log, progress: Progress) -> None:
     made = {spec: models.drawer(spec).plan(scenes) for spec in prepared.study.model}
     write_atomic(work / "plan.md", (plan.text(prepared) + plans.text(made)).encode())
     drawings = work / "drawings"
-    results = folds.cross_validate(prepared, work / "folds", drawings, progress)
+    results = folds.cross_validate(prepared, work / "folds", drawings, progress, workers)
     log.write("folds", count=len(results))
     progress("final model", 0, 1)
     specs = folds.specs_of(prepared) if len(last.test) else {s: s for s in prepared.study.model}

@@ -17,6 +17,7 @@ from osler.engine.files import write_atomic
 from osler.engine.prepare import Prepared
 from osler.engine.scenes.rows import RowScenes, learn_states, scenes_of
 from osler.engine.train import Fitted
+from osler.engine.workers import each
 from osler.models.base import Params
 from osler.tasks.drawn import Judge
 
@@ -98,21 +99,34 @@ def place_of(model: str, row: int) -> str:
     return f"{''.join(c if c.isalnum() else '-' for c in model)[:60]}/{row}"
 
 
-def cross_validate(prepared: Prepared, folder: Path, drawings: Path, tell: Progress) -> list[FoldDrawings]:
-    """Every split's result but the last one's; finished ones are read back from `folder`, so that a killed fit goes on."""
+def cross_validate(prepared: Prepared, folder: Path, drawings: Path, tell: Progress, workers: int = 1) -> list[FoldDrawings]:
+    """Every split's result but the last one's; finished ones are read back from `folder`, so that a killed fit goes on.
+
+    Args:
+        workers: processes; the answer does not depend on it.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     wanted = [s for s in prepared.splits if s.part not in ("holdout", "final")]
-    results = []
-    for i, split in enumerate(wanted):
-        tell("folds", i, len(wanted))
-        found = read_fold(folder, split)
-        if found is None:
-            fitted = fit_rows(prepared, split.train, split.key, specs_of(prepared), tell)
-            found = draw_rows(prepared, split, fitted, drawings if split.part == "cv" and not split.repeat else None)
-            write_fold(folder, found)
-        results.append(found)
-    tell("folds", len(wanted), len(wanted))
-    return results
+    done = {s.key: found for s in wanted if (found := read_fold(folder, s)) is not None}
+    todo = [s for s in wanted if s.key not in done]
+    tell("folds", len(done), len(wanted))
+    alone = tell if workers <= 1 or len(todo) < 2 else None
+    for found in each(_run, (prepared, drawings, alone), todo, workers):
+        write_fold(folder, found)
+        done[found.split.key] = found
+        tell("folds", len(done), len(wanted))
+    return [done[s.key] for s in wanted]
+
+
+def _run(shared: tuple[Prepared, Path, Progress | None], split: Split) -> FoldDrawings:
+    """Fit on a split's training rows and draw on its test rows; drawings are kept of the first repeat."""
+    prepared, drawings, tell = shared
+    fitted = fit_rows(prepared, split.train, split.key, specs_of(prepared), tell or _silent)
+    return draw_rows(prepared, split, fitted, drawings if split.part == "cv" and not split.repeat else None)
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Nobody is told by a worker."""
 
 
 def write_fold(folder: Path, result: FoldDrawings) -> None:
