@@ -32,6 +32,8 @@ def listen(
     allow: Annotated[list[str], typer.Option(help="title that may send here (may be repeated)")] = [],  # noqa: B006
     host: Annotated[str, typer.Option(help="address to listen on; others than 127.0.0.1 need TLS")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="port to listen on; 0 takes a free one")] = 11112,
+    web_port: Annotated[int | None, typer.Option(help="port of STOW-RS (objects over HTTP) besides; 0 takes a free one")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="file with the SHA-256 of its token; made where it is not there")] = None,
     quota: Quota = 100.0,
     settle: Annotated[float, typer.Option(help="seconds without a new object after which a study is complete and queued; 0 queues nothing")] = 0.0,
     then: Annotated[Path | None, typer.Option(help="run or predictor that answers each complete study")] = None,
@@ -51,6 +53,7 @@ def listen(
     from osler.adapters.imaging.dicom_net import Node
     from osler.errors import OptionError
     from osler.service import dicom_archive, dicom_node
+    from osler.service.tokens import token_of
 
     if (then is None) != (not to) or not 0 <= settle < 1e6:
         raise OptionError("--then needs --to, --to needs --then, and --settle a number of seconds, one is missing: name run and archive together")
@@ -64,9 +67,14 @@ def listen(
         archive = dicom_archive.opened(to, "ANY-SCP", title, authority, credentials) if to else None
         asked = dicom_work.Work(then, archive, settle or 30.0, heat, lambda line: print(line, flush=True))
         work = lambda inbox: dicom_work.work(inbox, folder, asked, stop)  # noqa: E731
+    web = None
+    if web_port is not None:
+        known, new = token_of(token_file)
+        scheme = "https" if cert else "http"
+        web = web_port, known, lambda port: print(f"STOW-RS at {scheme}://{host}:{port}" + (f", token {new}" if new else ""), flush=True)
     node = Node(title, tuple(allow), host, port)
     dicom_node.listen(
-        folder, node, _bytes(quota), (cert, key), lambda port: print(f"listening on {host}:{port}", flush=True), stop, work
+        folder, node, _bytes(quota), (cert, key), lambda port: print(f"listening on {host}:{port}", flush=True), stop, work, web
     )
     return 0
 

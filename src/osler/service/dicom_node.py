@@ -11,6 +11,7 @@ from osler.adapters.imaging.dicom_inbox import Inbox
 from osler.adapters.imaging.dicom_net import Listener, Node, Peer
 from osler.errors import OptionError
 from osler.service.addresses import check_address
+from osler.service.dicom_stow import StowListener
 
 
 def listen(
@@ -21,6 +22,7 @@ def listen(
     told: Callable[[int], None],
     stop: threading.Event,
     then: Callable[[Inbox], None] | None = None,
+    web: tuple[int, bytes, Callable[[int], None]] | None = None,
 ) -> None:
     """Receive objects into a folder until `stop` is set.
 
@@ -32,6 +34,7 @@ def listen(
         told: called with the port once it listens.
         stop: set by whoever ends it.
         then: called with the inbox once objects can come; works until `stop` is set. Without it nothing is done with them.
+        web: port of STOW-RS, the digest of its token, and what is called with the port once it listens; None for none.
 
     Raises:
         InputError: the address is not loopback and TLS is off, nobody is allowed, or the port is taken.
@@ -42,13 +45,19 @@ def listen(
         check_title(title)
     inbox = Inbox(folder, quota)
     listener = Listener(node, inbox, server_side(tls))
+    stow = None
     try:
         told(listener.port)
+        if web is not None:
+            stow = StowListener((node.host, web[0]), web[1], inbox, server_side(tls))
+            web[2](stow.port)
         if then is not None:
             then(inbox)
         stop.wait()
     finally:
         listener.stop()
+        if stow is not None:
+            stow.stop()
 
 
 def server_side(tls: tuple[Path | None, Path | None]) -> ssl.SSLContext | None:

@@ -78,12 +78,9 @@ def get(peer: Peer, rows: list[dict[str, str]], folder: SeriesFolder, tls: ssl.S
         classes = sorted({r["SOPClassUID"] for r in missing if r["SOPClassUID"]}) or _usual()
         syntaxes = _SYNTAXES[: max(1, (_CONTEXTS - 1) // max(1, len(classes)))]
         contexts = [(GET, list(_SYNTAXES[:2])), *((c, [s]) for c in classes for s in syntaxes)][:_CONTEXTS]
-        association = associated(peer, contexts, tls, lambda event: stored(event, folder))
-        try:
+        with associated(peer, contexts, tls, lambda event: stored(event, folder)) as association:
             for asked in _asked(uids, missing, is_whole):
                 _ended(association.send_c_get(asked, GET))
-        finally:
-            association.release()
 
     yield from each_series(rows, _listed(peer, tls), folder, bring)
 
@@ -102,12 +99,9 @@ def move(
     """
 
     def bring(uids: tuple[str, str], missing: list[dict[str, str]], is_whole: bool) -> None:
-        association = associated(peer, [(MOVE, list(_SYNTAXES[:2]))], tls[0])
-        try:
+        with associated(peer, [(MOVE, list(_SYNTAXES[:2]))], tls[0]) as association:
             for asked in _asked(uids, missing, is_whole):
                 _ended(association.send_c_move(asked, node.title, MOVE))
-        finally:
-            association.release()
 
     listener = Listener(node, folder, tls[1])
     try:

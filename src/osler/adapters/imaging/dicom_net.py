@@ -10,6 +10,7 @@ import io
 import logging
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -126,13 +127,10 @@ def echo(peer: Peer, tls: ssl.SSLContext | None = None) -> None:
     Raises:
         ReadError: the node cannot be reached, turns the caller away, or does not answer.
     """
-    association = associated(peer, [(ECHO, ["1.2.840.10008.1.2"])], tls)
-    try:
+    with associated(peer, [(ECHO, ["1.2.840.10008.1.2"])], tls) as association:
         status = association.send_c_echo()
         if getattr(status, "Status", None) != DONE:
             raise ReadError("the node must answer an echo, it did not: look at its log", "timeout")
-    finally:
-        association.release()
 
 
 def send(peer: Peer, files: list[Path], tls: ssl.SSLContext | None = None) -> Iterator[tuple[Path, int | None]]:
@@ -149,17 +147,10 @@ def send(peer: Peer, files: list[Path], tls: ssl.SSLContext | None = None) -> It
             raise LimitError(
                 "files of one sending must be of at most 128 kinds and encodings, they are of more: send folder by folder"
             )
-        association = associated(peer, [(a, [b]) for a, b in kinds], tls) if kinds else None
-        try:
+        with associated(peer, [(a, [b]) for a, b in kinds], tls) if kinds else nullcontext() as association:
             for path, kind in part:
-                if kind is None:
-                    yield path, None
-                    continue
-                dataset = pydicom.dcmread(io.BytesIO(path.read_bytes()))
-                yield path, getattr(association.send_c_store(dataset), "Status", None)
-        finally:
-            if association is not None:
-                association.release()
+                dataset = None if kind is None else pydicom.dcmread(io.BytesIO(path.read_bytes()))
+                yield path, None if dataset is None else getattr(association.send_c_store(dataset), "Status", None)
 
 
 def _kind(path: Path) -> tuple[str, str] | None:
@@ -172,13 +163,14 @@ def _kind(path: Path) -> tuple[str, str] | None:
         return None
 
 
+@contextmanager
 def associated(
     peer: Peer,
     contexts: list[tuple[str, list[str]]],
     tls: ssl.SSLContext | None,
     taken: Callable[[Any], int] | None = None,
-) -> Any:
-    """An association with another node.
+) -> Iterator[Any]:
+    """An association with another node; broken off, and not released, where something goes wrong in the meantime.
 
     Args:
         contexts: abstract syntax and transfer syntaxes of each presentation context.
@@ -210,4 +202,9 @@ def associated(
             else "cannot be reached: check its address"
         )
         raise ReadError(f"the node at port {peer.port} must accept an association, it {why}", "address")
-    return association
+    try:
+        yield association
+    except BaseException:
+        association.abort()
+        raise
+    association.release()

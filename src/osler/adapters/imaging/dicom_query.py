@@ -74,11 +74,8 @@ def find(peer: Peer, asked: Question, tls: ssl.SSLContext | None = None) -> list
         ReadError: the node cannot be reached, turns the caller away, or refuses the question.
         LimitError: more answers than `asked.most`.
     """
-    association = associated(peer, [(FIND, ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])], tls)
-    try:
+    with associated(peer, [(FIND, ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"])], tls) as association:
         return found_by(lambda one: _answers(association, one), asked)
-    finally:
-        association.release()
 
 
 def found_by(ask: Callable[[Question], list[dict[str, str]]], asked: Question) -> list[dict[str, str]]:

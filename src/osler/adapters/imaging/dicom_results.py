@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from osler import registry
 from osler.adapters.imaging import dicom_read, dicom_series
 from osler.errors import OptionError, ReadError
 
@@ -96,6 +98,17 @@ class Source:
         seed = [str(self.datasets[0].get("StudyInstanceUID", "")), str(self.datasets[0].get("SeriesInstanceUID", "")), *parts]
         whole = b"\0".join(p if isinstance(p, bytes) else p.encode() for p in seed)
         return f"2.25.{int.from_bytes(hashlib.sha256(whole).digest()[:16], 'big')}"
+
+
+def library() -> Any:
+    """highdicom, whose log is turned off: it names objects by their UIDs.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    highdicom = registry.optional("highdicom", "imaging")
+    logging.getLogger("highdicom").setLevel(logging.CRITICAL + 1)
+    return highdicom
 
 
 def source_of(path: Path, fragment: str = "") -> Source:

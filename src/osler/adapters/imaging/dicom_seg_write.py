@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from osler import registry
-from osler.adapters.imaging.dicom_results import Algorithm, Code, Source, check_labels
+from osler.adapters.imaging.dicom_results import Algorithm, Code, Source, check_labels, library
 from osler.errors import OptionError
 
 _ABNORMAL = ("49755003", "SCT", "Morphologically Abnormal Structure")
@@ -30,7 +29,7 @@ def segmentation(labels: np.ndarray, source: Source, meanings: dict[int, Code], 
         OptionError: another shape than the series, nothing marked, or a label without a meaning.
         MissingExtraError: highdicom is not installed.
     """
-    highdicom = registry.optional("highdicom", "imaging")
+    highdicom = library()
     planes = check_labels(labels, source)
     held = [int(k) for k in np.unique(planes) if k > 0]
     without = [k for k in held if k not in meanings]

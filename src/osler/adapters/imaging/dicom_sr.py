@@ -8,8 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from osler import registry
-from osler.adapters.imaging.dicom_results import Algorithm, Code, Source
+from osler.adapters.imaging.dicom_results import Algorithm, Code, Source, library
 from osler.errors import OptionError
 
 #: Feature of `osler measure` → its code and its unit in UCUM (code, meaning): CID 7469, 7470 and the IBSI codes of PS3.16.
@@ -51,7 +50,7 @@ def report(findings: list[Finding], source: Source, algorithm: Algorithm, segmen
         OptionError: nothing was found, a value is not finite or has no code, or a segment is named and no segmentation.
         MissingExtraError: highdicom is not installed.
     """
-    highdicom = registry.optional("highdicom", "imaging")
+    highdicom = library()
     if not findings:
         raise OptionError("a report must hold a finding, it holds none: give a mask or a probability")
     seed = hashlib.sha256(repr((findings, algorithm, str(getattr(segmentation, "SOPInstanceUID", "")))).encode()).digest()

@@ -150,11 +150,11 @@ def _pages(web: Web, asked: Question) -> list[dict[str, str]]:
 def _json(web: Web, path: str) -> list[Any]:
     with _answered(web, "GET", path, {"Accept": _JSON}) as answer:
         _checked(answer)
-        data = b"" if answer.status == 204 else answer.read(MAX_JSON + 1)
+        data = b"[]" if answer.status == 204 else answer.read(MAX_JSON + 1)
     if len(data) > MAX_JSON:
         raise LimitError(f"an answer must be at most {MAX_JSON >> 20} MiB, one is longer: narrow the question with --where")
     try:
-        found = json.loads(data) if data.strip() else []
+        found = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ReadError("the archive must answer in JSON of DICOM, it does not: check the address of its DICOMweb") from error
     if not isinstance(found, list):

@@ -12,7 +12,8 @@ MAX_HEADERS = 1 << 14
 #: Most parts of one message.
 MAX_PARTS = 100_000
 _STEP = 1 << 16
-_BOUNDARY = re.compile(r'(?i);\s*boundary=(?:"([^"]{1,70})"|([^\s;,"]{1,70})(?=[\s;,]|$))')
+#: RFC 2046 allows 70 letters; Orthanc sends 73.
+_BOUNDARY = re.compile(r'(?i);\s*boundary=(?:"([^"]{1,200})"|([^\s;,"]{1,200})(?=[\s;,]|$))')
 
 
 def boundary_of(kind: str) -> bytes:
