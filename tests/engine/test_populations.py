@@ -102,3 +102,19 @@ def test_a_refusal_names_units_by_pseudonym_only(tmp_path: Path):
     with pytest.raises(ViolationError) as caught:
         prepare(STUDY.with_(holdout="part=test", ignore=("part",)), read(frame, unit="patient_id", target="died"))
     assert "P0" not in caught.value.message
+
+
+def test_the_column_that_holds_rows_out_is_no_predictor():
+    """Whoever is asked about later has no such column; named as an input it stays one, and a number with >= is a predictor as before."""
+    frame = clinic()
+    later = frame["patient_id"].str.tail(1).is_in(["0", "5"])
+    frame = frame.with_columns(pl.when(later).then(pl.lit("test")).otherwise(pl.lit("train")).alias("part"))
+
+    def inputs(**options: object) -> set[str]:
+        prepared = prepare(STUDY.with_(**options), read(frame, unit="patient_id", target="died"))
+        assert prepared.splits[-1].part == "holdout"
+        return {c.name for c in prepared.cohort.role("input")}
+
+    assert "part" not in inputs(holdout="part=test")
+    assert "part" in inputs(holdout="part=test", input=("part", "age"))
+    assert "age" in inputs(holdout="age>=60")

@@ -96,7 +96,7 @@ def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Coho
     if event_value is not None:
         options = {**cohort.column(event).options, "event_value": event_value}
         cohort = cohort.declare(columns={event: {"options": options}})
-    return _inputs(_positive(cohort, study), study)
+    return _inputs(_held_apart(_positive(cohort, study), study), study)
 
 
 def _declared(cohort: Cohort, name: str, modality: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -169,6 +169,15 @@ def _inputs(cohort: Cohort, study: Study) -> Cohort:
             "column-kind",
         )
     return cohort
+
+
+def _held_apart(cohort: Cohort, study: Study) -> Cohort:
+    """The column that says which rows are held out (`split=test`) tells rows apart; it is no predictor."""
+    name, sign, _ = study.holdout.partition("=")
+    name = name.strip()
+    if not sign or name.endswith(">") or name in study.input or name not in {c.name for c in cohort.columns}:
+        return cohort
+    return cohort.declare(columns={name: {"role": "split"}}) if cohort.column(name).role == "input" else cohort
 
 
 def _positive(cohort: Cohort, study: Study) -> Cohort:
