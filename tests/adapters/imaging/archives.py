@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -60,9 +61,9 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def running(command: list[str], port: int, log: Path, **more: Any) -> Iterator[subprocess.Popen]:
-    """A server process from when its port answers (at most 20 s) until the end of the block; always killed."""
+    """A server process from when its port answers (at most 20 s) until the end of the block; it and what it started are always killed."""
     with log.open("wb") as said:
-        child = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **more)
+        child = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True, **more)
     try:
         deadline = time.monotonic() + 20
         while True:
@@ -73,7 +74,8 @@ def running(command: list[str], port: int, log: Path, **more: Any) -> Iterator[s
             time.sleep(0.05)
         yield child
     finally:
-        child.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
         child.wait(20)
 
 
