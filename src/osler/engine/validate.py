@@ -356,6 +356,10 @@ def trial(predictor: Predictor) -> None:
     Models of an optional library are not tried here (they may not be installed); their answers are checked when they
     come.
     """
+    if predictor.task in tasks.DRAWN:
+        from osler.engine.scenes.predict import asked_of
+
+        _want(asked_of(predictor).classes == predictor.classes, "the classes must be those of the column that is drawn")
     if any(_needs_library(spec, params.meta) for spec, params in predictor.models.values()):
         return
     if predictor.task in tasks.DRAWN:
