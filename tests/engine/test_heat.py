@@ -107,7 +107,7 @@ def test_a_row_gets_a_drawing_and_numbers(run, tmp_path: Path, capsys: pytest.Ca
     asked = ["explain", str(folder), str(source), "--row", "3", "--overlay", str(out), "--mask", str(tmp_path / "mask.png")]
     assert main(asked) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "by layer-cam" in said
+    assert "by gradients" in said
     assert "the mask covers 50.0 % of the scan" in said
     assert np.asarray(Image.open(out)).shape == (224, 224, 3)
 
@@ -116,7 +116,7 @@ def test_a_row_gets_a_drawing_and_numbers(run, tmp_path: Path, capsys: pytest.Ca
 def test_a_table_gets_columns(run, way: str):
     folder, source = run
     found = explain(folder, source, rows=[2, 5], heat=way).table
-    assert found["why_way:path"].to_list() == [{"auto": "layer-cam"}.get(way, way)] * 2
+    assert found["why_way:path"].to_list() == [{"auto": "gradients"}.get(way, way)] * 2
     assert all(0 < v < 1 for v in found["why_narrow:path"])
     assert all(len(p.split()) == 2 for p in found["why_peak:path"])
 

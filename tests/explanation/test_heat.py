@@ -66,6 +66,7 @@ def test_planted_squares_are_pointed_at(flat, deep, dims):
     nets = PictureNets(params, rows.blocks, "scan", ODDS)
     assert hits(heat_maps(nets, "gradients"), rows, 1) >= 0.9
     assert hits(heat_maps(nets, "smooth", np.random.default_rng(0)), rows, 1) >= 0.9
+    assert hits(heat_maps(nets, "fused"), rows, 2) >= 0.8
     assert hits(heat_maps(nets, "layer-cam"), rows, 4) >= 0.8
 
 

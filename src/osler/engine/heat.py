@@ -23,8 +23,8 @@ from osler.explanation.occlusion import occlusion_maps
 from osler.explanation.scales import Scale
 from osler.models.base import Params
 
-#: Ways that a person may ask for; "auto" is layer-cam where a network reads the column, otherwise occlusion.
-WAYS = ("auto", "layer-cam", "grad-cam", "grad-cam++", "gradients", "smooth", "occlusion")
+#: Ways that a person may ask for; "auto" is gradients where a network reads the column, otherwise occlusion.
+WAYS = ("auto", "gradients", "smooth", "fused", "layer-cam", "grad-cam", "grad-cam++", "occlusion")
 #: Slices of a volume that are drawn, their columns, and the least side of a drawing in pixels.
 SLICES, COLUMNS, SIDE = 9, 3, 224
 #: A voxel of a scan this far outside of the centres that the model saw was not seen by it.
@@ -165,7 +165,7 @@ def maps_of(
     by_gradients = _has_gradients(params, column, of)
     if not by_gradients and way not in ("auto", "occlusion"):
         raise OptionError(f"heat must be one that the model {spec.partition(':')[0]} has, was '{way}': take auto or occlusion")
-    used = {True: "layer-cam", False: "occlusion"}[by_gradients] if way == "auto" else way
+    used = ("gradients" if by_gradients else "occlusion") if way == "auto" else way
     out = np.zeros((len(of), *blocks[column].values.shape[2:]), dtype=np.float32)
     for one in dict.fromkeys(of):
         rows = np.array([i for i, s in enumerate(of) if s == one])

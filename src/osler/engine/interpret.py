@@ -10,7 +10,7 @@ import numpy as np
 
 from osler.blocks import Block
 from osler.engine.batches import encode
-from osler.engine.explain import answer_on, background_of, explain_blocks, family_of, is_molecules_alone
+from osler.engine.explain import answer_on, background_of, explain_blocks, family_of, is_molecules_alone, is_scans_alone
 from osler.engine.predictor import Predictor
 from osler.engine.prepare import Prepared
 from osler.engine.train import FoldResult
@@ -36,7 +36,8 @@ def interpret(
     Returns:
         `importance`: column → {"value", "low", "high", "n"}, from the cross-validation's test rows (first repeat), the
         strongest first; `effects` and `attribution` of the final model on training rows, with `effects_of` and
-        `attribution_of` saying on which scale, rows and way; `molecules` where rows are molecules (see `examples`).
+        `attribution_of` saying on which scale, rows and way; `molecules` where rows are molecules (see `examples`);
+        `scans` where networks looked at scans (see `looks`).
     """
     found = _importance(prepared, folds, predictor, rng)
     train = prepared.splits[-1].train
@@ -44,9 +45,13 @@ def interpret(
         from osler.engine.examples import molecule_examples
 
         found |= {"molecules": molecule_examples(prepared, folds, predictor, prepared.study.examples)}
+    if prepared.study.examples and any(f.looks for f in folds):
+        from osler.engine.looks import scan_examples
+
+        found |= {"scans": scan_examples(prepared, folds, predictor.chosen, prepared.study.examples)}
     if not predictor.background:
-        alone = is_molecules_alone(predictor)
-        note = {"reason": "not computed: molecules have no averages" if alone else "not computed: fewer than 5 units"}
+        alone = "molecules" if is_molecules_alone(predictor) else "scans" if is_scans_alone(predictor) else ""
+        note = {"reason": f"not computed: {alone} have no averages" if alone else "not computed: fewer than 5 units"}
         return {**found, "effects": {}, "effects_of": note, "attribution": {}, "attribution_of": note}
     rows = np.sort(rng.permutation(len(train))[:EFFECT_ROWS])
     blocks = encode(prepared.cohort.take(train[rows]), predictor.states)

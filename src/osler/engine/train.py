@@ -45,6 +45,7 @@ class FoldResult:
         states: one entry per fitted thing.
         facts: model name → JSON facts (weights of an ensemble, tuned options).
         increases: column → (m,) loss increase of the test rows when that column is shuffled; {} where not computed.
+        looks: heat maps of some test rows, see `osler.engine.looks.looked`; {} where there are no scans.
     """
 
     split: Split
@@ -52,6 +53,7 @@ class FoldResult:
     states: tuple[FittedState, ...]
     facts: dict[str, Any]
     increases: dict[str, np.ndarray] = field(default_factory=dict)
+    looks: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,23 @@ def run_split(prepared: Prepared, split: Split, checkpoints: Path | None = None)
         predictions[name] = estimator.predict(params, blocks)
         facts[name] = _facts(estimator, spec, params)
     increases = _increases(prepared, split, fitted, blocks)
-    return FoldResult(split, predictions, fitted.record, facts, increases)
+    return FoldResult(split, predictions, fitted.record, facts, increases, _looks(prepared, split, fitted, blocks, predictions, facts))
+
+
+def _looks(
+    prepared: Prepared, split: Split, fitted: Fitted, blocks: dict[str, Block], predictions: dict[str, Prediction], facts: dict[str, Any]
+) -> dict[str, np.ndarray]:
+    """Heat maps of some test rows by the last model (which importance is of too), in the first repeat; a check of them in its first fold."""
+    asked = prepared.study.explain and prepared.study.examples and split.part == "cv" and not split.repeat
+    if not asked or all(b.layout != "grid" for b in blocks.values()):
+        return {}
+    from osler.engine.looks import checked, looked
+
+    name, model = [entry for entry in fitted.params.items() if not is_score(entry[0])][-1]
+    truth = prepared.target.take(split.test)
+    if split.fold == 0:
+        facts[name]["sanity"] = checked(model, blocks, truth, prepared.study.rng("sanity", split.key))
+    return looked(model, blocks, truth, predictions[name], prepared.study.examples)
 
 
 def _increases(prepared: Prepared, split: Split, fitted: Fitted, blocks: dict[str, Block]) -> dict[str, np.ndarray]:
@@ -233,6 +251,7 @@ def write_fold(folder: Path, result: FoldResult) -> None:
             arrays[f"spread/{i}"] = np.ascontiguousarray(prediction.spread, dtype=np.float64)
     for i, values in enumerate(result.increases.values()):
         arrays[f"increase/{i}"] = values
+    arrays |= {f"look/{name}": np.ascontiguousarray(values) for name, values in result.looks.items()}
     note = {
         "key": result.split.key,
         "columns": list(result.increases),
@@ -266,7 +285,8 @@ def read_fold(folder: Path, split: Split) -> FoldResult | None:
         for i, name in enumerate(note["models"])
     }
     increases = {name: arrays[f"increase/{i}"] for i, name in enumerate(note["columns"])}
-    return FoldResult(split, predictions, tuple(FittedState(*s) for s in note["states"]), note["facts"], increases)
+    looks = {name.removeprefix("look/"): values for name, values in arrays.items() if name.startswith("look/")}
+    return FoldResult(split, predictions, tuple(FittedState(*s) for s in note["states"]), note["facts"], increases, looks)
 
 
 __all__ = [

@@ -2,10 +2,15 @@
 
     grad-cam     the last features, each weighed by its mean gradient (Selvaraju et al., ICCV 2017)
     grad-cam++   weighed by the positive gradients with the pixel weights of Chattopadhay et al. (WACV 2018)
+    fused        grad-cam++ of every stage, multiplied: coarse stages say what, fine ones where
     layer-cam    each place of a feature weighed by its own positive gradient (Jiang et al., IEEE TIP 2021, equations 8 to 10), from
-                 several stages: finer than grad-cam, whose last stage has few places
+                 several stages, the largest
     gradients    integrated gradients (Sundararajan et al., ICML 2017) from a picture of the training's mean, rising in equal steps
     smooth       the same, averaged over pictures with noise (SmoothGrad: Smilkov et al., 2017)
+
+On planted lesions (benchmarks/pointing.py) `gradients` and `smooth` point best, then `fused`: the last features of a network have
+few places, so that grad-cam alone cannot point at what is small. A picture is compared with an empty one by `gradients`, so that
+evidence in what is as grey as the mean is not seen by it.
 
 A map is for one class or label (the gradient of its log odds) or, of a number, for what raises it. Only what speaks for it is
 shown: values are 0 or more, and every map is divided by its own largest value, so that two maps cannot be compared by their heights.
@@ -32,7 +37,7 @@ from osler.models.neural.heads import Head
 from osler.models.neural.inputs import branch_arrays, put
 from osler.models.neural.pictures import rows_at_once
 
-METHODS = ("layer-cam", "grad-cam", "grad-cam++", "gradients", "smooth")
+METHODS = ("gradients", "smooth", "fused", "layer-cam", "grad-cam", "grad-cam++")
 #: Steps of a path, noisy pictures that are averaged, and their noise as a share of the picture's range.
 STEPS, NOISY, NOISE = 24, 8, 0.1
 #: A gradient of single voxels is smoothed by a Gaussian of this share of the longest side.
@@ -83,7 +88,7 @@ class PictureNets:
         return self.nets[member].encoders[self.at]
 
 
-def heat_maps(nets: PictureNets, method: str = "layer-cam", rng: np.random.Generator | None = None) -> np.ndarray:
+def heat_maps(nets: PictureNets, method: str = "gradients", rng: np.random.Generator | None = None) -> np.ndarray:
     """(n, [z,] y, x) float32 from 0 to 1, on the grid of the pictures; 0 where there is no picture. The mean of the networks' maps.
 
     Args:
@@ -118,12 +123,12 @@ def scaled(maps: np.ndarray) -> np.ndarray:
 
 def _by_features(nets: PictureNets, member: int, rows: Tensor, method: str) -> np.ndarray:
     stages = nets.encoder(member).features()
-    stages = stages if method == "layer-cam" else stages[-1:]
+    stages = stages if method in ("fused", "layer-cam") else stages[-1:]
     found = features_of(nets, member, rows, stages)
     shape = nets.x.shape[2:]
     maps = [placed(_weighed(a, g, method), stage, shape) for stage, (a, g) in zip(stages, found)]
-    if method != "layer-cam":
-        return maps[-1]
+    if method == "fused":
+        return np.prod([scaled(m) for m in maps], axis=0) ** (1 / len(maps))
     return np.max([scaled(m) for m in maps], axis=0)
 
 

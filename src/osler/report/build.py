@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from osler.engine.files import write_atomic
-from osler.report import tripod
+from osler.report import looks, tripod
 from osler.report.answers import read_answers, write_questions
 from osler.report.card import card
 from osler.report.material import Material
@@ -24,7 +24,8 @@ def card_of(folder: Path) -> str:
 
 
 def build(folder: Path) -> list[Path]:
-    """Write report.html, card.md, tripod.csv, tripod.json and figures/*.svg from the members of a run folder.
+    """Write report.html, card.md, tripod.csv, tripod.json and figures/*.svg from the members of a run folder, and scans.html where
+    it keeps volumes that a network looked at.
 
     answers.yaml, with every question that only people can answer, is written if the folder has none, and read if it
     has.
@@ -50,6 +51,9 @@ def build(folder: Path) -> list[Path]:
         folder / "tripod.json": json.dumps(tripod.to_json(filled), indent=1, ensure_ascii=False) + "\n",
         **{pictures / f"{f.name}.svg": f.svg(alone=True) for f in figures},
     }  # fmt: skip
+    turned = looks.viewer_page(material)
+    if turned:
+        texts[folder / looks.PAGE] = turned
     for path, text in texts.items():
         write_atomic(path, text.encode("utf-8", errors="replace"))
     asked = write_questions(folder)

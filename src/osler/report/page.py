@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from osler.report import chemistry, drawings, figures, flow, tables
+from osler.report import chemistry, drawings, figures, flow, looks, tables
 from osler.report.charts import Figure
 from osler.report.cold import whats_new
 from osler.report.equation import Equation, digest, equation
@@ -152,7 +152,7 @@ def _molecules(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[C
 
 
 def _scans(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:
-    return drawings.gallery(m, drawn)
+    return [*drawings.gallery(m, drawn), *looks.section(m)]
 
 
 def _model(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:

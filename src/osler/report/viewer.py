@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from osler.adapters.imaging import nifti
+from osler.adapters.imaging.coarse import coarser, coarser_affine, hottest, steps_to
 from osler.adapters.imaging.scan import Scan, read
 from osler.engine.heat import on_grid_of
 from osler.errors import ColumnError, LimitError, OptionError, ReadError
@@ -84,9 +85,9 @@ def case(name: str, words: str, scan: Scan, mask: np.ndarray | None = None, heat
     values = scan.values.mean(axis=0) if len(scan.values) > 1 else scan.values[0]
     flat = values.ndim == 2
     arrays = [a if a is None or a.ndim == 3 else a[None] for a in (values, mask, heat)]
-    steps = _steps(arrays[0].shape, most)
-    affine = _coarser(scan.affine, steps)
-    small = [None if a is None else _reduced(a, steps, mean=i == 0) for i, a in enumerate(arrays)]
+    steps = steps_to(arrays[0].shape, most)
+    affine = coarser_affine(scan.affine, steps)
+    small = [None if a is None else coarser(a, steps, mean=i == 0) for i, a in enumerate(arrays)]
     low, high = (float(v) for v in np.percentile(small[0], PERCENTILES))
     reduced = "" if max(steps) == 1 else f", reduced to every {' x '.join(map(str, steps))} voxels (z, y, x)"
     layers = [Layer("scan", "scan.nii.gz", _packed(_grey(small[0]), affine), f"scan{reduced}", (low, max(high, low + 1e-6)))]
@@ -95,7 +96,7 @@ def case(name: str, words: str, scan: Scan, mask: np.ndarray | None = None, heat
     if small[2] is not None:
         layers.append(Layer("heat", "heat.nii.gz", _packed(np.rint(255 * small[2]).astype(np.uint8), affine), "heat: where the evidence lies"))
     marked = next((m for m in (small[2], small[1]) if m is not None and m.any()), None)
-    return Case(name, words, tuple(layers), flat, _place(marked, affine))
+    return Case(name, words, tuple(layers), flat, (0.5, 0.5, 0.5) if marked is None else hottest(marked, affine))
 
 
 def case_of_files(scan: str, mask: str = "", heat: str = "", mesh: str = "", axes: str = "lps") -> Case:
@@ -204,35 +205,6 @@ def _web(name: str) -> str:
 # -- scans that fit ---------------------------------------------------------------------------------------------------
 
 
-def _steps(shape: Sequence[int], most: int) -> tuple[int, ...]:
-    """How many voxels per axis become one so that at most `most` are left, the longest axis first."""
-    steps = [1] * len(shape)
-    left = list(shape)
-    while np.prod(left) > most:
-        axis = int(np.argmax(left))
-        steps[axis] += 1
-        left[axis] = shape[axis] // steps[axis]
-    return tuple(steps)
-
-
-def _reduced(values: np.ndarray, steps: Sequence[int], mean: bool) -> np.ndarray:
-    """The means (or maxima) of boxes of `steps` voxels; what does not fill a box at the end is left out."""
-    if max(steps) == 1:
-        return values
-    kept = values[tuple(slice(0, n // s * s) for n, s in zip(values.shape, steps))]
-    boxes = kept.reshape(*(k for n, s in zip(kept.shape, steps) for k in (n // s, s)))
-    axes = tuple(range(1, boxes.ndim, 2))
-    return boxes.mean(axis=axes, dtype=np.float32) if mean else boxes.max(axis=axes)
-
-
-def _coarser(affine: np.ndarray, steps: Sequence[int]) -> np.ndarray:
-    made = affine.copy()
-    for axis, step in enumerate(reversed(steps)):
-        made[:3, 3] += affine[:3, axis] * (step - 1) / 2
-        made[:3, axis] *= step
-    return made
-
-
 def _grey(values: np.ndarray) -> np.ndarray:
     """Whole numbers that fit as int16, others as float32."""
     values = np.nan_to_num(values)
@@ -243,18 +215,3 @@ def _grey(values: np.ndarray) -> np.ndarray:
 
 def _packed(values: np.ndarray, affine: np.ndarray) -> bytes:
     return gzip.compress(nifti.encoded(values, affine), mtime=0)
-
-
-def _place(marked: np.ndarray | None, affine: np.ndarray) -> tuple[float, float, float]:
-    """Where most of what is marked lies, as shares of the axes to the right, front and top."""
-    if marked is None:
-        return (0.5, 0.5, 0.5)
-    at = np.array(np.unravel_index(int(marked.argmax()), marked.shape))
-    if (marked == marked.max()).sum() > 1:
-        at = np.argwhere(marked == marked.max()).mean(axis=0)
-    share = ((at + 0.5) / marked.shape)[::-1]  # x, y, z of the array
-    vectors = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    towards = np.abs(vectors).argmax(axis=1)  # the voxel axis that runs along each axis of the patient
-    signs = np.sign(vectors[np.arange(3), towards]) * np.array([-1, -1, 1])  # right, front and top
-    found = np.where(signs > 0, share[towards], 1 - share[towards])
-    return tuple(float(f) for f in found)
