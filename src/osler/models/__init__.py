@@ -51,6 +51,7 @@ SCORES = {
 DRAWERS: dict[str, str] = {
     "atlas": "osler.models.atlas:Atlas",
     "threshold": "osler.models.threshold:Threshold",
+    "rcnn": "osler.models.neural.detection.rcnn:Rcnn",
     "retina": "osler.models.neural.detection.retina:Retina",
     "unet": "osler.models.neural.segmentation.drawers:UNet",
 }

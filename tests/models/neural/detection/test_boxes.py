@@ -62,7 +62,7 @@ def slowly_suppressed(found: torch.Tensor, scores: torch.Tensor, codes: torch.Te
 
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("most", [0.1, 0.5])
-def test_suppression_is_that_of_the_definition(rng, dims, most):
+def test_suppression_is_that_of_the_definition(rng, dims, most, monkeypatch):
     found = drawn(60, dims, rng)
     found[30:] = found[:30] + torch.tensor(rng.normal(0, 0.5, (30, 2 * dims)))
     scores, codes = torch.tensor(rng.random(60)), torch.tensor(rng.integers(0, 2, 60))
@@ -70,6 +70,8 @@ def test_suppression_is_that_of_the_definition(rng, dims, most):
     assert kept == slowly_suppressed(found, scores, codes, most)
     assert len(kept) < 60
     assert boxes.suppress(found, scores, codes, most, 5).tolist() == kept[:5]
+    monkeypatch.setattr(boxes, "BLOCK", 7)
+    assert boxes.suppress(found, scores, codes, most, 60).tolist() == kept
 
 
 def test_nothing_is_suppressed_to_nothing():

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
 #: Largest logarithm of a side over its anchor's: no box is more than 64 times as long.
 LONGEST = math.log(64.0)
+#: Boxes whose overlaps with each other are worked out at once.
+BLOCK = 1024
 
 
 def sides(boxes: Tensor) -> Tensor:
@@ -86,21 +89,26 @@ def suppress(boxes: Tensor, scores: Tensor, codes: Tensor, most_overlap: float, 
     Returns:
         (m,) positions, best first; equal scores in their own order.
     """
-    if not len(boxes):
-        return torch.empty(0, dtype=torch.long, device=boxes.device)
     order = torch.sort(scores, descending=True, stable=True).indices
-    ranked, kinds = boxes[order], codes[order]
-    gone = torch.zeros(len(order), dtype=torch.bool, device=boxes.device)
-    kept: list[int] = []
-    for i in range(len(order)):
-        if gone[i]:
-            continue
-        kept.append(i)
-        if len(kept) == keep:
+    kept = order[:0]
+    for block in order.split(BLOCK):
+        if len(kept) >= keep:
             break
-        rest = slice(i + 1, None)
-        gone[rest] |= (kinds[rest] == kinds[i]) & (overlap(ranked[i : i + 1], ranked[rest])[0] > most_overlap)
-    return order[torch.tensor(kept, device=boxes.device)]
+        if len(kept):
+            block = block[~_alike(boxes, codes, block, kept, most_overlap).any(dim=1)]
+        same = _alike(boxes, codes, block, block, most_overlap).cpu().numpy()
+        gone, stay = np.zeros(len(block), dtype=bool), []
+        for i in range(len(block)):
+            if not gone[i]:
+                stay.append(i)
+                gone |= same[i]
+        kept = torch.cat([kept, block[torch.tensor(stay, dtype=torch.long, device=boxes.device)]])
+    return kept[:keep]
+
+
+def _alike(boxes: Tensor, codes: Tensor, a: Tensor, b: Tensor, most_overlap: float) -> Tensor:
+    """(m, n) whether boxes at positions a and b are of one class and overlap more than `most_overlap`."""
+    return (overlap(boxes[a], boxes[b]) > most_overlap) & (codes[a][:, None] == codes[b][None])
 
 
 def merge(boxes: Tensor, scores: Tensor, codes: Tensor, least_overlap: float, views: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -118,6 +118,7 @@ def planned(scenes: Scenes, options: Any) -> dict[str, Any]:
     """
     look = Look.at(scenes)
     dims = scenes.asked.dims
+    classes = list(scenes.asked.classes)[scenes.asked.kind == "segmentation" :]  # without the background
     spacing, zoom, why = _grid(look, dims, options)
     pixels = look.sides / np.array(spacing) if spacing else look.sides * np.array(zoom)
     length = np.exp(np.log(np.maximum(pixels, 1e-3)).mean(axis=1))
@@ -138,7 +139,7 @@ def planned(scenes: Scenes, options: Any) -> dict[str, Any]:
         + (": asked for" if options.steps else f": {options.epochs} times {per_scan} of each of {len(scenes)} scans"),
     ]
     return {
-        "dims": dims, "channels": look.channels, "classes": list(scenes.asked.classes), "spacing": spacing, "zoom": zoom,
+        "dims": dims, "channels": look.channels, "kind": scenes.asked.kind, "classes": classes, "spacing": spacing, "zoom": zoom,
         "strides": strides, "anchors": anchors, "patch": patch, "batch": batch, "steps": steps, **_intensities(look, options),
         "things": len(pixels), "most_overlap": most_overlap, "longest": float(np.percentile(pixels.max(axis=1), 99.5)), "why": why,
     }  # fmt: skip

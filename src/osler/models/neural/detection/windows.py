@@ -51,18 +51,32 @@ def everywhere(x: Tensor, plan: dict[str, Any], answer: Callable[[Tensor], Found
     Args:
         answer: windows (1, c, ...) → boxes in the window's pixels, scores, codes.
     """
-    shape, dims = tuple(x.shape[1:]), x.dim() - 1
-    margin = math.ceil(min(plan["longest"], min(AT_ONCE[dims] ** (1 / dims), 512) / 4))
+    shape, margin = tuple(x.shape[1:]), margin_of(plan)
     size = window_size(shape, plan["patch"], 2 * plan["strides"][-1], margin)
     parts: list[Found] = []
     for low, own in tiles(shape, size, margin):
-        cut = x[(slice(None), *(slice(a, a + s) for a, s in zip(low, size)))]
-        pads = [p for n, s in zip(reversed(cut.shape[1:]), reversed(size)) for p in (0, s - n)]
-        boxes, scores, codes = answer(F.pad(cut, pads)[None])
+        boxes, scores, codes = answer(cut(x, low, size)[None])
         boxes = boxes + boxes.new_tensor(low).repeat(2)
-        middle = 0.5 * (boxes[:, :dims] + boxes[:, dims:])
-        mine = torch.ones(len(boxes), dtype=torch.bool, device=boxes.device)
-        for axis, (start, stop) in enumerate(own):
-            mine &= (middle[:, axis] >= start) & (middle[:, axis] < stop)
+        dims = boxes.shape[1] // 2
+        mine = owned(0.5 * (boxes[:, :dims] + boxes[:, dims:]), own)
         parts.append((boxes[mine], scores[mine], codes[mine]))
     return tuple(torch.cat(part) for part in zip(*parts))
+
+
+def margin_of(plan: dict[str, Any]) -> int:
+    """Pixels that windows overlap by on each side: half of the longest things lie within, but no more than a quarter of a window."""
+    return math.ceil(min(plan["longest"], min(AT_ONCE[plan["dims"]] ** (1 / plan["dims"]), 512) / 4))
+
+
+def cut(x: Tensor, low: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
+    """A window (c, ...) of a scan; 0 beyond its end."""
+    part = x[(slice(None), *(slice(a, a + s) for a, s in zip(low, size)))]
+    return F.pad(part, [p for n, s in zip(reversed(part.shape[1:]), reversed(size)) for p in (0, s - n)])
+
+
+def owned(middle: Tensor, own: list[tuple[float, float]]) -> Tensor:
+    """(k,) whether points (k, d) lie in the part that a window answers for."""
+    mine = torch.ones(len(middle), dtype=torch.bool, device=middle.device)
+    for axis, (start, stop) in enumerate(own):
+        mine &= (middle[:, axis] >= start) & (middle[:, axis] < stop)
+    return mine
