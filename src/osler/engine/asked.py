@@ -117,3 +117,15 @@ def check_models(specs: tuple[str, ...], task: str) -> None:
             raise OptionError(f"model must be able to answer {task}, '{spec}' cannot: take one of {', '.join(can)}")
         if isinstance(estimator, Ensemble):
             check_models(tuple(estimator.options.members), task)
+
+
+def answers_in_numbers(study: Study, kind: str) -> None:
+    """Refuse options of answers in numbers where masks or boxes are drawn.
+
+    Raises:
+        OptionError: one of them is given.
+    """
+    usual = Study()
+    for name in ("tune", "init", "imbalance", "threshold", "sensitivity", "weight", "horizon"):
+        if getattr(study, name) != getattr(usual, name):
+            raise OptionError(f"{name} must be left out where the answer is drawn ({kind}), it was given: options of the model say how it learns")

@@ -21,7 +21,7 @@ from osler.cohort.lineage import Step, refusals
 from osler.cohort.partners import cold_splits
 from osler.cohort.read import read
 from osler.engine import replicates
-from osler.engine.asked import check_models, check_study, declared
+from osler.engine.asked import answers_in_numbers, check_models, check_study, declared
 from osler.engine.clinical import offered
 from osler.engine.groups import is_mixed, with_singles
 from osler.engine.study import Study
@@ -236,6 +236,7 @@ def _with_task(study: Study, cohort: Cohort) -> Study:
     kind = tasks.infer_kind(cohort) if study.task == "auto" else study.task
     tasks.get(kind)
     if kind in tasks.DRAWN:
+        answers_in_numbers(study, kind)
         target = cohort.role("target")[0]
         return study.with_(task=kind, model=study.model or (tasks.get(kind).usual(target),), repeats=study.repeats or 1)
     known = _suggested(cohort, kind) or DEFAULT_MEMBERS[kind]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from osler.report.items import ITEMS, SubItem
 from osler.report.material import Material
+from osler.report.tripod_drawn import DRAWN, KINDS
 from osler.report.tripod_texts import AUTO, NOT_APPLICABLE
 
 STATUSES = ("auto", "answered", "ask", "n/a")
@@ -38,7 +39,8 @@ def fill(material: Material) -> list[Filled]:
 def _fill(item: SubItem, material: Material) -> Filled:
     reason = NOT_APPLICABLE[item.key](material) if item.key in NOT_APPLICABLE else ""
     answer = material.answers.get(item.key, "")
-    text = AUTO[item.key](material) if item.key in AUTO else ""
+    known = {**AUTO, **DRAWN} if material.kind in KINDS else AUTO
+    text = known[item.key](material) if item.key in known else ""
     if answer:
         return Filled(item, "answered", text, answer)
     if reason:

@@ -320,3 +320,52 @@ def test_scans_elsewhere_without_masks_are_refused(first, tmp_path):
     (new / "brains.csv").unlink()
     with pytest.raises(ColumnError, match="must have the target 'drawn'"):
         evaluate(first[1], new)
+
+
+@pytest.mark.parametrize("option", [{"tune": 3}, {"imbalance": "balanced"}, {"sensitivity": 0.9}, {"threshold": "youden"}])
+def test_options_of_answers_in_numbers_are_refused(first, tmp_path, option):
+    with pytest.raises(OptionError, match="must be left out where the answer is drawn"):
+        learnt(first[0], tmp_path / "run", **option)
+    assert not (tmp_path / "run").exists()
+
+
+def test_sites_are_left_out_in_turn(tmp_path):
+    source = brains(tmp_path / "data", n=6)
+    pl.read_csv(source).with_columns(pl.Series("site", list("aabbcc"))).write_csv(source)
+    run = learnt(source, tmp_path / "run", site="site", unit=())
+    assert {"cv", "site=a", "site=b", "site=c"} == set(run.scores["parts"])
+    assert run.scores["parts"]["site=b"]["atlas"]["dice"]["n"] == 2
+    of_sites = run.predictions.filter(pl.col("part") != "cv")
+    assert (of_sites["drawing"] == "").all()
+    assert run.certificate["verdict"] == "clean"
+
+
+def test_the_checklist_says_what_is_true_of_masks(first):
+    items = {i["item"]: i["text"] for i in first[1].json("tripod.json")["items"]}
+    assert "masks of drawn on scans" in items["1"]
+    assert "median" not in items["11"]
+    assert "own units and resolution" in items["12b"]
+    assert "calibrated" not in items["13"]
+    assert items["15"].startswith("Output: masks")
+
+
+def test_a_dicom_series_and_a_mask_of_it_in_nifti(tmp_path):
+    """Masks in NIfTI's axes beside series in DICOM's, with the rows of the mask in the opposite order."""
+    from tests.adapters.imaging.files import series, straight
+
+    rng = np.random.default_rng(8)
+    for k in range(4):
+        case = tmp_path / "data" / f"p{k}"
+        case.mkdir(parents=True)
+        truth = np.zeros((5, 8, 9), np.uint8)
+        truth[1:4, 2:6, 3:7] = 1
+        values = (100 + 400.0 * truth + rng.integers(0, 50, truth.shape)).astype(np.int16)
+        series(case / "ct", values, straight(5), PatientID=f"p{k}")
+        seen = labels.kept("ct", case)
+        turned = seen.affine.copy()
+        turned[:3, 3] += turned[:3, 1] * 7
+        turned[:3, 1] *= -1
+        nifti.write(case / "mask.nii.gz", truth[:, ::-1], turned)
+    run = fit(tmp_path / "data", tmp_path / "run", target="mask", unit="patient", model=("threshold",), **QUICK)
+    assert run.scores["parts"]["cv"]["threshold"]["dice"]["value"] > 0.99
+    assert predict(run, tmp_path / "data").table["mask_volume_1"].null_count() == 0
