@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from osler.adapters.imaging import dicom_query, dicom_web, labels, nifti, scan
 from osler.adapters.imaging.dicom_net import DONE, Peer, send
 from osler.adapters.imaging.dicom_query import Question
 from osler.cli import main
+from osler.cohort.read import read
 from osler.instruments.measure.instrument import measured
 from osler.service import dicom_answers
 from tests.adapters.imaging import archives
@@ -121,3 +123,32 @@ def test_results_that_cannot_be(series: Path, mask: Path, tmp_path: Path, capsys
     assert main(["pacs", "results", str(series), *given, "--out", str(tmp_path / "out")]) == 2
     assert why in capsys.readouterr().err and not (tmp_path / "out").exists()
     assert main(["pacs", "results", str(series), "--finding", "pneumonia=0.5"]) == 2 and "--out" in capsys.readouterr().err
+
+
+def test_a_corrected_segmentation_comes_in_again(series: Path, mask: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A mask goes out as DICOM, a reader removes one label and what is empty, and the file is a mask of tables and instruments."""
+    assert main(["pacs", "results", str(series), "--mask", str(mask), "--meaning", "1=tumour", "--out", str(tmp_path / "out")]) == 0
+    drawn = pydicom.dcmread(next(p for p in (tmp_path / "out").iterdir() if p.name.startswith("seg")))
+    kept = [i for i, g in enumerate(drawn.PerFrameFunctionalGroupsSequence)
+            if g.SegmentIdentificationSequence[0].ReferencedSegmentNumber == 1 and drawn.pixel_array[i].any()]  # fmt: skip
+    pixels = drawn.pixel_array[kept]
+    pixels[:, 3, 4:12] = 0  # the correction
+    drawn.PerFrameFunctionalGroupsSequence = [drawn.PerFrameFunctionalGroupsSequence[i] for i in kept]
+    drawn.SegmentSequence, drawn.NumberOfFrames = [drawn.SegmentSequence[0]], len(kept)
+    drawn.PixelData = np.packbits(pixels.ravel(), bitorder="little").tobytes()
+    drawn.save_as(tmp_path / "corrected.dcm")
+    wanted = scan.read(str(mask), None, dims=3).values[0] == 1
+    wanted[:, 3, 4:12] = False
+    assert np.array_equal(labels.upon("corrected.dcm", scan.read(str(series), None), tmp_path) > 0, wanted)
+    assert main(["measure", str(series), str(tmp_path / "corrected.dcm"), "--out", str(tmp_path / "m.csv")]) == 0
+    features = measured(scan.Scan(wanted[None].astype(np.float32), *placed(mask)), 1, None, 25.0)
+    assert pl.read_csv(tmp_path / "m.csv")["volume_mm3"].to_list() == pytest.approx([features["volume_mm3"]])
+    (tmp_path / "cohort.csv").write_text("scan,drawn,y\n" + "ct,corrected.dcm,1\n" * 3)
+    cohort = read(tmp_path / "cohort.csv", columns={"scan": "volume", "drawn": "mask"})
+    assert cohort.refusals.height == 0 and cohort.values("drawn").null_count() == 0
+
+
+def placed(mask: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Spacing and affine of a mask."""
+    found = scan.read(str(mask), None, dims=3)
+    return found.spacing, found.affine

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,6 +143,28 @@ def test_the_command_asks_and_fetches(orthanc: archives.Orthanc, tmp_path: Path,
     assert main(["pacs", "fetch", orthanc.node, str(tmp_path / "b"), "--study", f"{ROOT}.2", *move]) == 0
     assert len(uids(tmp_path / "a")) == len(uids(tmp_path / "b")) == 6
     assert main(["pacs", "query", orthanc.node, "--where", "PatientID=NOBODY"]) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+def test_a_fetch_that_is_killed_goes_on_where_it_was(orthanc: archives.Orthanc, tmp_path: Path):
+    sent = send(Peer("127.0.0.1", orthanc.dicom, "ORTHANC"), sorted(archives.study(tmp_path / "in", 5, 8, "9").iterdir()))
+    assert {status for _, status in sent} == {DONE}
+    command = [sys.executable, "-m", "osler", "pacs", "fetch", orthanc.node, str(tmp_path / "out"), "--study", f"{ROOT}.9"]
+    times: dict[Path, int] = {}
+    for lines in (1, 3):
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        for _ in range(lines):
+            child.stdout.readline()
+        time.sleep(0.02)
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        held = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.dcm")}
+        assert 0 < len(held) < 40 and times.items() <= held.items()  # what was there is not fetched again
+        times = held
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and f"{40 - len(times)} came now, {len(times)} were here, 0 are missing" in done.stdout
+    assert len(uids(tmp_path / "out")) == len(set(uids(tmp_path / "out"))) == 40 and not list((tmp_path / "out").rglob(".partial-*"))
 
 
 @pytest.mark.parametrize("wrong", [
