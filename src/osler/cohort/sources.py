@@ -340,7 +340,7 @@ def _folder(path: Path) -> Raw:
 def _scans(path: Path) -> Raw:
     """A folder of pictures and scans: one row per picture, series or volume."""
     rows, refused, notes = registry.load(READERS, "readers", "scans")(path)
-    table, drawn = pl.DataFrame(rows, infer_schema_length=None), notes.pop("columns", {})
+    table, drawn, classes = pl.DataFrame(rows, infer_schema_length=None), notes.pop("columns", {}), notes.pop("classes", {})
     masks = [name for name, modality in drawn.items() if modality == "mask"]
     kinds = {
         name: Column(name, modality, role, reason=reason)
@@ -349,7 +349,9 @@ def _scans(path: Path) -> Raw:
     }
     for name, modality in drawn.items():
         role = "input" if modality != "mask" else "target" if len(masks) == 1 else "ignore"
-        kinds[name] = Column(name, modality, role, reason="told by the names of folders and files" if role != "ignore" else "one of several kinds of masks")
+        options = classes if modality == "mask" and len(masks) == 1 else {}
+        why = "told by the names of folders and files" if role != "ignore" else "one of several kinds of masks"
+        kinds[name] = Column(name, modality, role, options=options, reason=why)
     if "institution" in kinds and "manufacturer" in kinds:
         kinds["manufacturer"] = Column("manufacturer", "category", "ignore", reason=_HOW)
     return Raw(table, path.name, "scans", _ledger(refused), dict(notes), path.resolve(), kinds=kinds)

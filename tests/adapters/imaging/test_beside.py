@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 from PIL import Image
 
 import osler
@@ -137,3 +138,35 @@ def test_a_mask_without_a_scan_is_in_the_ledger_and_the_others_kept(tmp_path):
 def test_folders_without_masks_are_as_they_were(tmp_path):
     scans(tmp_path, "one_t1.nii.gz", "one_t2.nii.gz", "images/x.png")
     assert len(osler.read(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ('{"labels": {"0": "background", "2": "rim", "1": "core"}}', {"names": ["core", "rim"], "numbers": [1, 2]}),
+        ('{"labels": {"background": 0, "core": 1, "rim": 2}}', {"names": ["core", "rim"], "numbers": [1, 2]}),
+        ('{"labels": {"background": 0, "core": [1, 2], "rim": 2}}', {"names": ["rim"], "numbers": [2]}),
+        ('{"labels": {"1": "same", "2": "same"}}', {}),
+        ('{"labels": ["a"]}', {}),
+        ("[1, 2]", {}),
+        ("{broken", {}),
+        ("[" * 100_000, {}),
+    ],
+)
+def test_a_dataset_file_names_the_classes(tmp_path, text, options):
+    brains(tmp_path, n=2)
+    (tmp_path / "dataset.json").write_text(text)
+    column = osler.read(tmp_path).column("mask")
+    assert dict(column.options) == options
+    assert column.role == "target"
+
+
+def test_names_of_a_dataset_file_can_be_overruled(tmp_path):
+    brains(tmp_path, n=2)
+    (tmp_path / "dataset.json").write_text('{"labels": {"1": "a", "2": "b"}}')
+    from osler.engine.prepare import open_cohort
+    from osler.engine.study import Study
+
+    cohort = open_cohort(Study(target=("mask",), column=("mask=mask:names=x+y",)), tmp_path)
+    assert cohort.column("mask").options["names"] == ["x", "y"]
+    assert cohort.column("mask").options["numbers"] == [1, 2]

@@ -7,6 +7,7 @@ Three ways of laying out files are known: scans and masks of equal names in sibl
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from osler.adapters.imaging import labels
+from osler.cohort import limits
 from osler.errors import InputError
 
 #: Words that folders of scans and of masks are called by, alone or followed by the part (`imagesTr`, `labels_test`).
@@ -174,3 +176,25 @@ def _only_one(cases: dict[tuple[tuple[str, ...], str], Row], mask: Row) -> Row |
     folders = _folders(mask)
     below = {id(c): c for c in cases.values() if folders and (_folders(c)[: len(folders)] == folders or c["file"] == "/".join(folders))}
     return next(iter(below.values())) if len(below) == 1 else None
+
+
+def named_classes(root: Path) -> dict[str, list[Any]]:
+    """`names` and `numbers` of the classes above 0 that a `dataset.json` in the folder gives, {} where there is none that can be read.
+
+    Both usual forms are known: number to name (`{"1": "tumour"}`) and name to number (`{"tumour": 1}`).
+    """
+    path = root / "dataset.json"
+    try:
+        text = b"".join(limits.unpack(path, 1 << 20)) if path.is_file() else b""
+        limits.json_depth(text)
+        given = json.loads(text).get("labels", {}) if text else {}
+    except (InputError, ValueError, AttributeError, RecursionError):
+        return {}
+    found: dict[int, str] = {}
+    for key, value in given.items() if isinstance(given, dict) else ():
+        number, name = (value, key) if isinstance(value, int) else (key, value)
+        if isinstance(name, str) and str(number).isascii() and str(number).isdigit() and len(str(number)) < 6 and int(number) > 0 and name.strip():
+            found[int(number)] = name.strip()[:80]
+    if not found or len(set(found.values())) != len(found):
+        return {}
+    return {"names": [found[k] for k in sorted(found)], "numbers": sorted(found)}

@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 def read_folder(root: Path) -> tuple[list[Row], list[tuple[int, str]], dict[str, Any]]:
     """Rows, the ledger of what was left out as (row, reason), and counts for the lineage; masks stand in the rows of their scans
-    (`osler.adapters.imaging.beside`), whose columns are under `columns` then: name → modality.
+    (`osler.adapters.imaging.beside`), whose columns are under `columns` then: name → modality, and under `classes` what a `dataset.json` calls their numbers.
 
     A row has `file` (path below the folder), `image` or `volume` (the reference), for volumes `slices`, and for DICOM the columns
     above. Rows are numbered in the order of folders and names, those left out with them.
@@ -65,7 +65,8 @@ def read_folder(root: Path) -> tuple[list[Row], list[tuple[int, str]], dict[str,
         raise ReadError(f"folder '{root.name}' must hold pictures, scans or a saved cohort, it holds none that can be read{why}", "image-format")
     rows, alone, made = beside.joined(rows, root)
     refused += [(row["_row"], _why(ReadError("", "mask-scan"))) for row in alone]
-    counts |= {"columns": made} if made else {}
+    if made:
+        counts |= {"columns": made, "classes": beside.named_classes(root)}
     return rows, refused, {**counts, "pictures": sum("image" in r for r in rows), "volumes": sum("volume" in r for r in rows)}
 
 
