@@ -101,3 +101,18 @@ def test_prediction_writes_boxes_a_table_and_a_coco_file(learnt, tmp_path):
     assert answers["things_count_bright"].sum() + answers["things_count_dark"].sum() == table.height
     one = json.loads((tmp_path / "found" / "p3.json").read_bytes())
     assert [b["score"] for b in one] == sorted((b["score"] for b in one), reverse=True)
+
+
+def test_the_report_has_the_curve_and_drawn_boxes(learnt):
+    run = learnt[1]
+    page = (run.folder / "report.html").read_text()
+    assert "Things found (free-response curve)" in page
+    assert "What a score does" in page
+    held = json.loads((run.folder / "curves.json").read_text())["found"]["cv"]
+    assert set(held) == {"all", "bright", "dark"}
+    assert held["all"]["sensitivity"] == sorted(held["all"]["sensitivity"])
+    shown = json.loads((run.folder / "explanation.json").read_text())["drawings"]
+    assert shown["measure"] == "map_50"
+    lines = [line for example in shown["worst"] for part in (example["truth"], example["answer"]) for kind in part for line in kind["lines"]]
+    assert all(len(line) == 5 for line in lines)  # frames of boxes
+    assert any(kind["lines"] for example in shown["usual"] + shown["worst"] for kind in example["answer"])

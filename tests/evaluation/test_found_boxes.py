@@ -175,3 +175,13 @@ def test_the_judge_notes_scans_and_scores_them_together(rng):
     assert nothing["map_50"] is None
     empty = judge.score([nothing], np.zeros(1, int), asked, np.random.default_rng(0), 10)
     assert (empty["map_50"]["value"], empty["cpm"]["value"]) == (None, None)
+
+
+def test_thin_curves_keep_every_rise_and_their_end():
+    of = ranked(*two_scans(), [0])
+    thin = froc.thinned(froc.curve(of))
+    assert thin["sensitivity"] == pytest.approx([1 / 3, 2 / 3, 2 / 3], abs=1e-4)
+    assert thin["false_per_scan"] == [0, 0.5, 1.5]
+    assert froc.thinned(froc.curve(ranked([Boxes.none(2)], [boxes([at(0, 0)])], [0])))["score"] == []
+    many = {k: np.linspace(0, 1, 1000).tolist() for k in ("false_per_scan", "sensitivity", "score")}
+    assert len(froc.thinned(many)["score"]) == 200

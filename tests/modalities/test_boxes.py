@@ -139,7 +139,7 @@ def test_entities_hidden_in_another_encoding_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("text", [
-    "{}", "[1]", '[{"box": [1, 2]}]', '[{"box": "1234"}]', '[{"class": "a"}]', '[{"box": [1, 2, 3, NaN]}]', "[" * 200,
+    "{}", "[1]", '[{"box": [1, 2]}]', '[{"box": "1234"}]', '[{"class": "a"}]', '[{"box": [1, 2, 3, NaN]}]', "[" * 200, '[{"box": [1, 2, 3, 4], "score": 7}]',
     '[{"box": [1,2,3,4]}, {"box": [1,2,3,4,5,6]}]',
 ])  # fmt: skip
 def test_lists_that_are_none_are_refused(text):
@@ -183,6 +183,7 @@ def test_what_was_found_can_be_put_back_in(tmp_path):
     again = BOXES.drawing("back.json", image, settled, tmp_path).boxes
     assert np.array_equal(again.corners, found.corners)
     assert again.codes.tolist() == [1, 0]
+    assert again.scores.tolist() == [0.9, 0.25]
     made = BOXES.together({"v.nii.gz": tmp_path / "back.json"}, settled)
     table = pl.read_csv(made["boxes.csv"])
     assert table.row(0) == ("v.nii.gz", "b", 0.9, 3.0, 2.0, 1.0, 5.0, 4.0, 3.0)

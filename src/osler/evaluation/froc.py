@@ -209,6 +209,16 @@ def scores(
     return {name: _told(*row) for name, row in rows.items()}
 
 
+def thinned(points: Mapping[str, list[float]], most: int = 200) -> dict[str, list[float]]:
+    """The points of a curve at which the sensitivity rises, and its last one; `most` of them, spread evenly."""
+    share = np.array(points["sensitivity"])
+    if not len(share):
+        return {k: [] for k in points}
+    kept = np.unique(np.append(np.flatnonzero(np.diff(share, prepend=-1.0) > 0), len(share) - 1))
+    kept = kept[np.unique(np.linspace(0, len(kept) - 1, min(most, len(kept))).round().astype(int))]
+    return {k: np.round(np.array(v)[kept], 5).tolist() for k, v in points.items()}
+
+
 def _over_overlaps(notes: Sequence[Mapping[str, list[Any]]], n_classes: int, weights: np.ndarray) -> tuple[float, np.ndarray, float]:
     """COCO's average precision: the mean over classes and overlaps; a fifth of the replicates is enough for a mean of so many."""
     each, things = [], 0.0
@@ -258,3 +268,9 @@ class FoundBoxes:
     ) -> dict[str, dict[str, Any]]:
         """`scores` of all scans together."""
         return scores(records, asked.classes, groups, rng, n_boot)
+
+    def curves(self, records: Sequence[Mapping[str, Any]], asked: Asked) -> dict[str, Any]:
+        """`found`: class ("all" of several together) → its free-response curve, thinned to the points where another thing is found."""
+        named = {name: [code] for code, name in enumerate(asked.classes)}
+        every = {"all": list(range(len(asked.classes)))} if len(asked.classes) > 1 else {}
+        return {"found": {name: thinned(curve(ranked(records, codes))) for name, codes in (every | named).items()}}

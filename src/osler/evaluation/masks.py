@@ -79,6 +79,11 @@ class Things(Masks):
     primary = "ap_50"
 
 
+    def curves(self, records: Sequence[Mapping[str, Any]], asked: Asked) -> dict[str, Any]:
+        """None: a mask has no threshold."""
+        return {}
+
+
 def agreement(truth: np.ndarray, answer: np.ndarray, spacing: np.ndarray, tolerance: float = 1.0) -> dict[str, float]:
     """Dice, Jaccard, HD95, average surface distance and NSD of two masks of one class; NaN where both are empty.
 

@@ -242,9 +242,10 @@ class Boxes(Modality):
         options = self._checked(column)
         if _form(cell) == "mask":
             corners, classes = _of_mask(labels.upon(cell, image, _base(root)), options.masks)
+            scores = np.ones(len(classes))
         else:
             written = _written(cell, root)
-            corners, classes = written.upon(image), list(written.classes)
+            corners, classes, scores = written.upon(image), list(written.classes), written.scores
         d = image.dims
         shape = np.array(image.values.shape[1:], dtype=np.float64)
         empty = (corners[:, d:] <= corners[:, :d]).any(axis=1)
@@ -254,7 +255,7 @@ class Boxes(Modality):
         unknown = (codes < 0) & bool(options.names)
         fine = ~(empty | outside | unknown)
         doubts = tuple(why for why, which in ((EMPTY, empty), (OUTSIDE, outside), (UNKNOWN, unknown)) for _ in range(int(which.sum())))
-        boxes = Marked(cut[fine], np.maximum(codes[fine], 0), np.ones(int(fine.sum())))
+        boxes = Marked(cut[fine], np.maximum(codes[fine], 0), scores[fine])
         return Drawing(boxes=boxes), doubts
 
 

@@ -37,11 +37,13 @@ class Written:
         classes: (k,) name of each.
         corners: (k, 2d) lowest corner and then highest in pixels, each (y, x) or (z, y, x); NaN where `world` says it.
         world: (k, 4) centre in mm (left, posterior, superior) and diameter in mm of things given so; NaN for the others.
+        scores: (k,) from 0 to 1, how sure a model was of each; 1 where nothing is said.
     """
 
     classes: tuple[str, ...]
     corners: np.ndarray
     world: np.ndarray
+    scores: np.ndarray
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -67,7 +69,7 @@ class Written:
         return out
 
 
-def made(rows: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> Written:
+def made(rows: Sequence[tuple[str, Sequence[float], Sequence[float]]], scores: Sequence[float] | None = None) -> Written:
     """From rows of a class, corners ((), where mm are given) and centre with diameter in mm ((), where corners are given).
 
     Raises:
@@ -83,7 +85,10 @@ def made(rows: Sequence[tuple[str, Sequence[float], Sequence[float]]]) -> Writte
     world = np.array([list(w) if len(w) else [math.nan] * 4 for _, _, w in rows], dtype=np.float64).reshape(-1, 4)
     if not (np.isfinite(corners).all(axis=1) | np.isfinite(world).all(axis=1)).all():
         raise _unlike("corners, sides and diameters of boxes must be numbers")
-    return Written(tuple(name for name, _, _ in rows), corners, world)
+    sure = np.ones(len(rows)) if scores is None else np.array(scores, dtype=np.float64)
+    if not ((sure >= 0) & (sure <= 1)).all():
+        raise _unlike("scores of boxes must lie between 0 and 1")
+    return Written(tuple(name for name, _, _ in rows), corners, world, sure)
 
 
 def _unlike(what: str) -> ReadError:
@@ -121,7 +126,7 @@ def voc(path: Path) -> Written:
 
 def listed(text: str | bytes) -> Written:
     """Boxes of a JSON list: `{"box": [x, y, w, h]}` or `[x, y, z, w, h, d]`, `{"corners": [x0, y0, x1, y1]}` (also with z), in pixels counted
-    from 0, or `{"centre_mm": [x, y, z], "diameter_mm": d}`; each with a "class" or without.
+    from 0, or `{"centre_mm": [x, y, z], "diameter_mm": d}`; each with a "class" and a "score" or without.
 
     Raises:
         ReadError, LimitError: it is no such list.
@@ -131,7 +136,7 @@ def listed(text: str | bytes) -> Written:
         found = json.loads(text)
         if not isinstance(found, list):
             raise TypeError
-        return made([_item(one) for one in found])
+        return made([_item(one) for one in found], [float(one.get("score", 1.0)) for one in found])
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
         raise _unlike("boxes in a cell must be a JSON list of objects") from error
 

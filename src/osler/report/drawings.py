@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
-from osler.report.charts import Axes, Figure, line, ticks, words
+from osler.report.charts import Axes, Figure, legend, line, ticks, words
 from osler.report.figures import where
-from osler.report.markup import Child, Html, join, table, tag
+from osler.report.markup import Child, Html, anchor, join, table, tag
 from osler.report.material import Material
 from osler.report.words import LEADING, cell, estimate, is_number, label, number, short
 
@@ -36,8 +37,9 @@ def by_class(m: Material, part: str) -> Html | None:
                 sizes = [scores[f"{k}[{name}]"].get("n") for k in shown if f"{k}[{name}]" in scores]
                 rows.append([name if model == m.chosen else "", short(model, 30), cell(max([s for s in sizes if is_number(s)], default=None)),
                              *[estimate(k, scores.get(f"{k}[{name}]")) for k in shown]])  # fmt: skip
-    return table(f"Every class, {where(part)}", ["Class", "Model", "Scans", *map(label, shown)], rows, numbers=2,
-                 note="Value (95% interval). A class that neither mask has is not counted in that scan.")  # fmt: skip
+    counted = "Things" if m.kind == "detection" else "Scans"
+    note = "Value (95% interval)." + ("" if m.kind == "detection" else " A class that neither mask has is not counted in that scan.")
+    return table(f"Every class, {where(part)}", ["Class", "Model", counted, *map(label, shown)], rows, numbers=2, note=note)
 
 
 def spread(m: Material, part: str) -> Figure | None:
@@ -65,6 +67,49 @@ def spread(m: Material, part: str) -> Figure | None:
             parts.append(line(axes.x(middle), y - 9, axes.x(middle), y + 9, f"line s{kind}"))
     text = f"{label(lead)} of each scan, a dot per scan and a stroke at the median; the more to the right the better."
     return Figure(f"scans-{part}", f"{label(lead)} of every scan, {where(part)}", text, text, join(parts), height=tall)
+
+
+def found(m: Material, part: str) -> Figure | None:
+    """How many things are found at how many false boxes per scan, a line per class."""
+    held = m.get("curves", "found", part, default={})
+    names = [k for k, v in held.items() if isinstance(v, dict) and v.get("sensitivity")][:5]
+    if not names:
+        return None
+    low, high = -3.0, 3.0
+    axes = Axes(low, high, 0.0, 1.0, right=366)
+    parts: list[Child] = [words((axes.left + axes.right) / 2, axes.bottom + 36, "False boxes per scan", "mid"), words(axes.left, axes.top - 1, "Things found", "soft")]
+    for power in range(-3, 4):
+        x = axes.x(power)
+        parts += [line(x, axes.top, x, axes.bottom, "grid"), words(x, axes.bottom + 16, f"1/{2**-power}" if power < 0 else str(2**power), "soft mid")]
+    for share in ticks(0.0, 1.0):
+        parts += [line(axes.left, axes.y(share), axes.right, axes.y(share), "grid"), words(axes.left - 6, axes.y(share) + 4, f"{share:.0%}", "soft end")]
+    for i, name in enumerate(names):
+        steps = [(math.log2(max(rate, 2**low)), share) for rate, share in zip(held[name]["false_per_scan"], held[name]["sensitivity"])]
+        inside = [p for p in steps if p[0] <= high]
+        beyond = [(high, inside[-1][1])] if inside else []
+        parts.append(axes.line([*inside, *beyond], i + 1, name=name))
+    parts.append(legend(names, 376, 26))
+    said = "; ".join(f"{name}: {_at(held[name], 1.0)}" for name in names)
+    text = f"Share of things found against false boxes per scan, {where(part)}. At one false box per scan: {said}."
+    return Figure(f"found-{anchor(part)}", "Things found (free-response curve)", text,
+                  f"The higher and the more to the left, the better; {text[0].lower()}{text[1:]}", join(parts))  # fmt: skip
+
+
+def at_rates(m: Material, part: str) -> Html | None:
+    """What a score does: the share of things found, and the score that gives it, at each rate of false boxes."""
+    held = m.get("curves", "found", part, default={})
+    rows: list[list[Child]] = [
+        [name, *(_at(curve, 2.0**power) for power in range(-3, 4))] for name, curve in held.items() if isinstance(curve, dict) and curve.get("sensitivity")
+    ]
+    rates = [f"1/{2**-power}" if power < 0 else str(2**power) for power in range(-3, 4)]
+    note = "Share of things found by boxes of at least the score in brackets, at no more than so many false boxes per scan."
+    return table(f"What a score does, {where(part)}", ["Class", *rates], rows, numbers=1, note=note) if rows else None
+
+
+def _at(curve: dict[str, Any], rate: float) -> str:
+    """Share found, and the score that gives it, at no more than so many false boxes per scan."""
+    points = [(s, p) for f, s, p in zip(curve["false_per_scan"], curve["sensitivity"], curve["score"]) if f <= rate + 1e-9]
+    return f"{points[-1][0]:.0%} (score {points[-1][1]:.2f})" if points else "none"
 
 
 def gallery(m: Material, drawn: list[Figure]) -> list[Child]:

@@ -100,8 +100,8 @@ def _performance(m: Material, filled: list[Filled], drawn: list[Figure]) -> list
     out: list[Child] = []
     for part in [p for p in ("holdout", "cv", "training") if p in m.parts]:
         heading = tag("h3", where(part).capitalize()) if "holdout" in m.parts else None
-        out += [heading, tables.scores(m, part, f"Models, {where(part)}"), drawings.by_class(m, part), _pictures(drawn, [drawings.spread(m, part)]), _pictures(drawn, figures.of_part(m, part)), tables.confusion(m, part),
-                tables.comparison(m, part), _folded("Every measure", tables.all_scores(m, part))]  # fmt: skip
+        out += [heading, tables.scores(m, part, f"Models, {where(part)}"), drawings.by_class(m, part), _pictures(drawn, [drawings.spread(m, part), drawings.found(m, part)]), _pictures(drawn, figures.of_part(m, part)), drawings.at_rates(m, part),
+                tables.confusion(m, part), tables.comparison(m, part), _folded("Every measure", tables.all_scores(m, part))]  # fmt: skip
     return [*out, fused(m), whats_new(m)]
 
 

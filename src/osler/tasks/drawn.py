@@ -42,6 +42,9 @@ class Judge(Protocol):
     ) -> dict[str, dict[str, Any]]:
         """Every measure over all scans: name → value, low, high, n, by a bootstrap of units."""
 
+    def curves(self, records: Sequence[Mapping[str, Any]], asked: Asked) -> dict[str, Any]:
+        """Curves over all scans for the report, as JSON; {} where there are none."""
+
 
 class Drawn(Task):
     """A task whose target column names what is drawn on the scans beside it.

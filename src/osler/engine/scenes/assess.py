@@ -32,7 +32,12 @@ def assess(prepared: Prepared, results: list[FoldDrawings]) -> Assessment:
                 each.append(judge.score(records, groups, asked, rng, max(study.boot // len(repeats), 200)))
             parts[part][model] = {name: _averaged([e[name] for e in each]) for name in each[0]}
     chosen = _chosen(parts["cv"], judge.primary, judge.bigger_is_better)
-    return Assessment({"chosen": chosen, "parts": parts}, {"measures": spreads(results, chosen)}, {}, {})
+    curves: dict[str, Any] = {"measures": spreads(results, chosen)}
+    for part in parts:
+        _, records = pooled([r for r in results if r.split.part == part], chosen)
+        for name, made in judge.curves(records, asked).items():
+            curves.setdefault(name, {})[part] = made
+    return Assessment({"chosen": chosen, "parts": parts}, curves, {}, {})
 
 
 def spreads(results: list[FoldDrawings], chosen: str) -> dict[str, Any]:

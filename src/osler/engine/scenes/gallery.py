@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,26 @@ def gallery(prepared: Prepared, results: list[FoldDrawings], states: dict[str, A
     middle = max(0, (len(order) - count) // 2)
     scenes = scenes_of(prepared.cohort, prepared.task, states, prepared.groups)
     groups = {"worst": order[:count], "usual": order[middle : middle + count] if len(order) >= 2 * count else order[:0]}
-    made = {name: [_example(scenes, int(rows[i]), records[i], chosen, drawings) for i in picked] for name, picked in groups.items()}
+    least = least_score(judge.curves(records, scenes.asked))
+    made = {name: [_example(scenes, int(rows[i]), records[i], chosen, drawings, least) for i in picked] for name, picked in groups.items()}
     return {"model": chosen, "measure": judge.primary, **made}
 
 
-def _example(scenes: RowScenes, row: int, record: dict[str, Any], model: str, drawings: Path) -> dict[str, Any]:
+def least_score(curves: dict[str, Any]) -> float:
+    """The lowest score that gives at most one false box per scan; 0 where nothing has a score."""
+    held = next(iter(curves.get("found", {}).values()), None)
+    if held is None:
+        return 0.0
+    return min((s for s, f in zip(held["score"], held["false_per_scan"]) if f <= 1.0), default=1.0)
+
+
+def _example(scenes: RowScenes, row: int, record: dict[str, Any], model: str, drawings: Path, least: float) -> dict[str, Any]:
     scene, target = scenes[row], scenes.cohort.role("target")[0]
     number = int(scenes.cohort.rows[row])
     place = next(p for p in (drawings / place_of(model, number)).parent.iterdir() if p.name.partition(".")[0] == str(number))
     found = modalities.get(target.modality).drawing(place.relative_to(drawings).as_posix(), scenes.first(row), target, drawings)
+    if found.boxes is not None:
+        found = replace(found, boxes=found.boxes.take(found.boxes.scores >= least))
     at = _slice(scene.drawn, found, scene)
     step = max(1, -(-max(scene.shape[-2:]) // SIDE))
     picture = _picture(scene, at, step)
