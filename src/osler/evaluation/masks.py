@@ -72,16 +72,15 @@ class Masks:
             scored["f1_50"] = _entry(2 * hits, sizes, weights, n)
         return scored
 
+    def curves(self, records: Sequence[Mapping[str, Any]], asked: Asked) -> dict[str, Any]:
+        """None: a mask has no threshold."""
+        return {}
+
 
 class Things(Masks):
     """The judge of segmentations of things one by one: models are chosen by how many are found, missed and invented."""
 
     primary = "ap_50"
-
-
-    def curves(self, records: Sequence[Mapping[str, Any]], asked: Asked) -> dict[str, Any]:
-        """None: a mask has no threshold."""
-        return {}
 
 
 def agreement(truth: np.ndarray, answer: np.ndarray, spacing: np.ndarray, tolerance: float = 1.0) -> dict[str, float]:
