@@ -39,6 +39,8 @@ def test_maps_change_layer_by_layer_from_the_answer_back(monkeypatch):
     assert found.n == 6
     assert found.passes
     assert found.correlations[-1] < SAME
+    again = check(nets, "gradients", np.random.default_rng(1))  # the networks are as they were
+    assert again == found
     told = found.to_json()
     assert told["passes"] is True
     monkeypatch.setattr(sanity, "heat_maps", lambda nets, method, rng: nets.x.numpy()[:, 0])  # a map of the picture alone

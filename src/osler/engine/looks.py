@@ -27,7 +27,7 @@ TASKS = ("binary", "multiclass", "regression")
 #: Voxels of a scan from which on the way that needs one backward pass is taken instead of many.
 LARGE = 1 << 18
 #: Scans behind the check with random weights, of pictures and of volumes.
-CHECKED = {2: 8, 3: 4}
+CHECKED = {2: 6, 3: 3}
 #: Voxels of a volume that is kept for the viewer, volumes of each group, and slices in the report's picture of a volume.
 KEPT_VOXELS, KEPT_VOLUMES, SLICES = 1 << 18, 3, 3
 #: Longest side of a picture in the report, in pixels.

@@ -16,8 +16,8 @@ from osler.explanation.heat import PictureNets, heat_maps
 
 #: Rank correlation with all weights random from which on a map is said not to depend on what was learnt.
 SAME = 0.5
-#: States between the trained and the random network that are looked at, at most.
-LOOKS = 6
+#: States between the trained and the random network that are looked at, at most; draws of random weights that are averaged.
+LOOKS, DRAWS = 6, 3
 
 
 @dataclass(frozen=True)
@@ -47,24 +47,29 @@ class Sanity:
 
 
 def check(nets: PictureNets, method: str, rng: np.random.Generator) -> Sanity:
-    """Maps of the rows of `nets` while its networks lose what they learnt; afterwards they are random for good.
+    """Maps of the rows of `nets` while its networks lose what they learnt, some times over; afterwards they are as they were.
 
     Args:
         nets: with pictures. method: one of `osler.explanation.heat.METHODS`. rng: draws the weights.
     """
     seed = int(rng.integers(2**32))
     before = heat_maps(nets, method, np.random.default_rng(seed))
-    each = [layers(nets.nets[i], nets.encoder(i)) for i in range(len(nets.nets))]
+    each = [layers(net, nets.encoder(i)) for i, net in enumerate(nets.nets)]
+    learnt = [{name: tensor.clone() for name, tensor in net.state_dict().items()} for net in nets.nets]
     names = [name for name, _ in each[0]]
     looks = np.unique(np.linspace(0, len(names) - 1, min(LOOKS, len(names))).round().astype(int)).tolist()
-    found = []
-    for k in range(len(names)):
-        for of_net in each:
-            randomise(of_net[k][1], rng)
-        if k in looks:
-            after = heat_maps(nets, method, np.random.default_rng(seed))
-            found.append(float(np.mean([rank_correlation(a, b) for a, b in zip(before[nets.present], after[nets.present])])))
-    return Sanity(method, tuple(names[k] for k in looks), tuple(found), int(nets.present.sum()))
+    found = np.zeros((DRAWS, len(looks)))
+    for draw in range(DRAWS):
+        for k in range(len(names)):
+            for of_net in each:
+                randomise(of_net[k][1], rng)
+            if k in looks:
+                after = heat_maps(nets, method, np.random.default_rng(seed))
+                pairs = zip(before[nets.present], after[nets.present])
+                found[draw, looks.index(k)] = np.mean([rank_correlation(a, b) for a, b in pairs])
+        for net, state in zip(nets.nets, learnt):
+            net.load_state_dict(state)
+    return Sanity(method, tuple(names[k] for k in looks), tuple(found.mean(axis=0).tolist()), int(nets.present.sum()))
 
 
 def layers(net: nn.Module, encoder: nn.Module) -> list[tuple[str, nn.Module]]:
