@@ -14,6 +14,7 @@ from PIL import Image
 from osler import modalities
 from osler.adapters.imaging import nifti, scan
 from osler.cohort.column import Column
+from osler.cohort.read import read
 from osler.cohort.scans import readable
 from osler.errors import LimitError, OptionError, ReadError
 from osler.modalities import boxforms
@@ -205,3 +206,13 @@ def test_the_file_beside_the_tests_is_read():
 def test_options_that_cannot_be_are_refused(wrong):
     with pytest.raises(OptionError):
         BOXES.settled(pl.Series(["[]"]), column(**wrong))
+
+
+@pytest.mark.parametrize("cells", [
+    ['[{"box": [1, 2, 3, 4]}]', "[]", '[{"class": "a", "box": [1, 2, 3, 5]}]'], ["a.xml", "b/c.xml", "d.XML"], ["c.json#1", "c.json#p 2.png", "c.json#3"],
+])  # fmt: skip
+def test_columns_of_boxes_are_recognised(tmp_path, cells):
+    pl.DataFrame({"things": cells, "n": [1, 2, 3]}).write_csv(tmp_path / "t.csv")
+    assert read(tmp_path / "t.csv").column("things").modality == "boxes"
+    pl.DataFrame({"things": ["[1, 2]", "a.xml and more", "x"], "n": [1, 2, 3]}).write_csv(tmp_path / "u.csv")
+    assert read(tmp_path / "u.csv").column("things").modality != "boxes"

@@ -13,6 +13,7 @@ The rules, first that applies (docs/reference/inference.md says the same for rea
     SMILES or InChI, by spelling and by reading a sample         molecule (where the library for them is installed)
     chains of residues, or names of structure files              protein
     names of pictures, or of volumes, by their ends              image, volume
+    lists of boxes, or names of files of boxes                   boxes
     several words per value that seldom repeat                   text
     anything else                                                category
 """
@@ -185,8 +186,8 @@ def _of_text(facts: Facts) -> Column:
         return _of_numbers(facts)
     named = scans.kind_of(facts)
     if named:
-        what = "pictures" if named == "image" else "volumes"
-        return Column(facts.name, named, reason=f"names of files of {what}, {facts.distinct:,} distinct")
+        what = {"image": "names of files of pictures", "volume": "names of files of volumes", "boxes": "boxes in JSON, or names of files of boxes"}[named]
+        return Column(facts.name, named, reason=f"{what}, {facts.distinct:,} distinct")
     if molecules.is_molecules(facts):
         return Column(facts.name, "molecule", reason=f"text that reads as molecules, {facts.distinct:,} distinct")
     if proteins.is_proteins(facts):
