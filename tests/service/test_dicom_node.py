@@ -43,6 +43,8 @@ def test_listen_echo_send_and_stop(tmp_path: Path, capsys: pytest.CaptureFixture
         assert main(["pacs", "echo", node, *titles]) == 0
         assert main(["pacs", "send", node, str(tmp_path / "in"), *titles]) == 0
         assert "2 sent" in capsys.readouterr().out
+        assert main(["pacs", "listen", str(tmp_path / "inbox"), "--allow", "A", "--port", "0"]) == 2
+        assert "one listener" in capsys.readouterr().err
         (tmp_path / "in" / "notes.txt").write_text("no DICOM")
         assert main(["pacs", "send", node, str(tmp_path / "in"), *titles]) == 1
         assert main(["pacs", "echo", node, "--called", "OSLER", "--title", "STRANGER"]) == 2

@@ -22,7 +22,7 @@ from typing import Any
 
 from osler.adapters.imaging.dicom_inbox import Inbox
 from osler.cohort.atomic import sweep, sync_folder, write_atomic
-from osler.engine.files import alone, whole_folder
+from osler.engine.files import whole_folder
 
 STATES = ("waiting", "done", "failed")
 
@@ -107,16 +107,6 @@ class Jobs:
         self._place("waiting", job.id).unlink()
         sync_folder(self._folder / "waiting")
         shutil.rmtree(self._folder / "results" / job.id, ignore_errors=True)
-
-    @contextmanager
-    def only_worker(self) -> Iterator[None]:
-        """The right to work on this queue, held by one process at a time.
-
-        Raises:
-            OptionError: another process holds it.
-        """
-        with alone(self._folder / "worker"):
-            yield
 
     def counts(self) -> dict[str, int]:
         """State → jobs."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from osler.adapters.imaging.dicom_inbox import Inbox
 from osler.adapters.imaging.dicom_net import Listener, Node, Peer
+from osler.engine.files import alone
 from osler.errors import OptionError
 from osler.service.addresses import check_address
 from osler.service.dicom_stow import StowListener
@@ -37,27 +39,36 @@ def listen(
         web: port of STOW-RS, the digest of its token, and what is called with the port once it listens; None for none.
 
     Raises:
-        InputError: the address is not loopback and TLS is off, nobody is allowed, or the port is taken.
+        InputError: the address is not loopback and TLS is off, nobody is allowed, the port is taken, or another listener has the folder.
     """
     check_address(node.host, *tls)
     check_title(node.title)
     for title in node.allow:
         check_title(title)
-    inbox = Inbox(folder, quota)
-    listener = Listener(node, inbox, server_side(tls))
-    stow = None
-    try:
+    with ExitStack() as open_, _only_one(folder):
+        inbox = Inbox(folder, quota)
+        listener = Listener(node, inbox, server_side(tls))
+        open_.callback(listener.stop)
         told(listener.port)
         if web is not None:
             stow = StowListener((node.host, web[0]), web[1], inbox, server_side(tls))
+            open_.callback(stow.stop)
             web[2](stow.port)
         if then is not None:
             then(inbox)
         stop.wait()
-    finally:
-        listener.stop()
-        if stow is not None:
-            stow.stop()
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """The right to write a folder, which ends with the process that holds it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with ExitStack() as held:
+        try:
+            held.enter_context(alone(folder / "inbox"))
+        except OptionError as error:
+            raise OptionError(f"a folder must have one listener, '{folder.name}' has another: stop it, or name another folder") from error
+        yield
 
 
 def server_side(tls: tuple[Path | None, Path | None]) -> ssl.SSLContext | None:

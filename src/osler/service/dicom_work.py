@@ -60,18 +60,17 @@ def work(inbox: Inbox, folder: Path, asked: Work, stop: threading.Event) -> None
     """Queue complete studies, and answer them, until `stop` is set.
 
     Raises:
-        OptionError: another process works on this folder, or the predictor answers for something else than one scan.
+        OptionError: the predictor reads something else than one scan, or answers with something else than classes or masks.
     """
     predictor = None if asked.run is None else open_predictor(asked.run)
     if predictor is not None:
         column_of(predictor)
     jobs = Jobs(folder)
-    with jobs.only_worker():
-        worker = None if predictor is None else Worker(jobs, predictor, asked)
-        while not stop.wait(LOOK if asked.quiet >= LOOK else 0.05):
-            jobs.settle(inbox, asked.quiet)
-            while worker is not None and not stop.is_set() and worker.step():
-                pass
+    worker = None if predictor is None else Worker(jobs, predictor, asked)
+    while not stop.wait(LOOK if asked.quiet >= LOOK else 0.05):
+        jobs.settle(inbox, asked.quiet)
+        while worker is not None and not stop.is_set() and worker.step():
+            pass
 
 
 class Worker:

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from osler.adapters.imaging import dicom_seg_read, scan
+from osler.adapters.imaging import dicom_seg_read, dicom_seg_write, scan
 from osler.adapters.imaging.dicom_capture import capture
 from osler.adapters.imaging.dicom_results import KNOWN, Algorithm, Code, Source, code_of, source_of
 from osler.adapters.imaging.dicom_seg_write import segmentation
 from osler.adapters.imaging.dicom_sr import FEATURES, Finding, report
+from osler.adapters.imaging.labels import upon
 from osler.errors import OptionError, ReadError
 from tests.adapters.imaging.archives import study
 from tests.instruments.dicom_people import ROOT, packed, person, pydicom
@@ -115,6 +116,22 @@ def test_a_corrected_mask_without_its_empty_planes_lies_where_its_image_lies(ser
     moved = scan.Scan(image.values, image.spacing, image.affine + np.outer([9, 0, 0, 0], [0, 0, 0, 1]))
     assert dicom_seg_read.filled(found, moved).values.shape == (1, 2, 16, 16)  # no place in another image
     assert dicom_seg_read.filled(image, image) is image
+
+
+def test_a_large_segmentation_leaves_out_its_empty_planes(series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dicom_seg_write, "WHOLE", 100)
+    segmentation(labels(), source_of(series), {2: TUMOUR, 7: TUMOUR}, ALGORITHM).save_as(tmp_path / "seg.dcm")
+    assert pydicom.dcmread(tmp_path / "seg.dcm").NumberOfFrames == 4  # 2 + 2 of 10
+    found = upon(str(tmp_path / "seg.dcm"), scan.read(str(series), None), None)
+    assert np.array_equal(found, np.select([labels() == 2, labels() == 7], [1, 2]))
+
+
+def test_a_picture_without_a_place_has_a_mask_too(tmp_path: Path):
+    (tmp_path / "x.dcm").write_bytes(packed(person("1")))
+    drawn = np.zeros((16, 16), dtype=np.uint8)
+    drawn[3:6, 4:9], drawn[8, 8] = 1, 3
+    segmentation(drawn, source_of(tmp_path / "x.dcm"), {1: TUMOUR, 3: code_of("cyst")}, ALGORITHM).save_as(tmp_path / "seg.dcm")
+    assert np.array_equal(upon(str(tmp_path / "seg.dcm"), scan.read(str(tmp_path / "x.dcm"), None), None), np.minimum(drawn, 2))
 
 
 @pytest.mark.parametrize("wrong", ["no groups", "no segment", "turned", "shorter"])

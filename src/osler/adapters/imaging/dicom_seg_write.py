@@ -15,10 +15,13 @@ _ABNORMAL = ("49755003", "SCT", "Morphologically Abnormal Structure")
 _ORGAN = ("123037004", "SCT", "Anatomical Structure")
 #: Segments that one object may have.
 MAX_SEGMENTS = 1000
+#: Largest segmentation with its empty planes in it, in bytes; of a larger one they are left out, and filled by the image's grid when it is read.
+WHOLE = 128 << 20
 
 
 def segmentation(labels: np.ndarray, source: Source, meanings: dict[int, Code], algorithm: Algorithm, described: str = "") -> Any:
-    """A segmentation as a pydicom data set; every plane of the series is in it, so that it reads back on the same voxels.
+    """A segmentation as a pydicom data set; every plane of the series is in it (up to `WHOLE`), so that it reads back on the
+    same voxels.
 
     Args:
         labels: (z, y, x) or (y, x) whole numbers, planes in the order of `source.stack`; 0 is background.
@@ -48,7 +51,7 @@ def segmentation(labels: np.ndarray, source: Source, meanings: dict[int, Code], 
             segment_descriptions=[_described(highdicom, i, meanings[k], algorithm, source.uid("segment", seed, str(i))) for i, k in enumerate(held, 1)],
             series_instance_uid=source.uid("segmentation series", seed), series_number=9001, sop_instance_uid=source.uid("segmentation", seed),
             instance_number=1, manufacturer="Osler", manufacturer_model_name=algorithm.name, software_versions=algorithm.version,
-            device_serial_number="0", omit_empty_frames=False, content_label="SEGMENTATION",
+            device_serial_number="0", omit_empty_frames=len(held) * pixels.size > 8 * WHOLE, content_label="SEGMENTATION",
         )  # fmt: skip
     made.SeriesDescription = (described or f"{algorithm.name}: segmentation")[:64]
     return made
