@@ -23,6 +23,8 @@ from osler.engine.describe import describe, environment
 from osler.engine.files import alone, recover, whole_folder, write_atomic, write_json, write_parquet
 from osler.engine.interpret import interpret
 from osler.engine.log import Log
+from osler.engine.named_files import TABLE as FILES
+from osler.engine.named_files import listed
 from osler.engine.populations import more_data, shifts
 from osler.engine.predictor import Predictor
 from osler.engine.prepare import Prepared, cohort_sha256, prepare, table_sha256
@@ -148,6 +150,9 @@ def _write_before(work: Path, prepared: Prepared) -> None:
     """What is known before any model is fitted: study, plan, cohort, ledger."""
     write_json(work / "study.json", prepared.study.to_json())
     write_json(work / "cohort.json", prepared.cohort.to_json())
+    files = listed(prepared.cohort, prepared.study.key)
+    if files.height:
+        write_parquet(work / FILES, files)
     write_atomic(work / "plan.md", plan.text(prepared).encode())
     ledger = prepared.cohort.refusals.sort("row", "column", "reason")
     write_atomic(work / "refusals.csv", defused(ledger).write_csv().encode())

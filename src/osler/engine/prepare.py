@@ -24,6 +24,7 @@ from osler.engine import replicates
 from osler.engine.asked import answers_in_numbers, check_models, check_study, declared
 from osler.engine.clinical import offered
 from osler.engine.groups import is_mixed, with_singles
+from osler.engine.named_files import listed, sha256_of
 from osler.engine.study import Study
 from osler.engine.units import with_units
 from osler.engine.warm import init_of
@@ -132,6 +133,7 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
     target = task.target_of(cohort)
     if study.horizon and target.kind == "survival":
         target = replace(target, horizon=float(study.horizon))
+    study = study.with_(files_sha256=sha256_of(listed(cohort, study.key)))
     declared = split.groups_of(cohort)
     pairs = duplicates.near_duplicates(cohort, declared)
     groups, merged = duplicates.merged_groups(cohort, declared, pairs=pairs)

@@ -67,6 +67,7 @@ class Study:
     missing_zero: bool = _flag(True, "a physically impossible zero (a cholesterol of 0) counts as not measured")
     source: str = _flag("", "the table", hidden=True)
     source_sha256: str = _flag("", "hash of the table", hidden=True)
+    files_sha256: str = _flag("", "hash of the files that its cells name", hidden=True)
 
     def to_json(self) -> dict[str, Any]:
         """Every field, lists for tuples, and the key that row numbers are hashed with."""

@@ -50,7 +50,7 @@ class FusionOptions(EnsembleOptions):
         prior: rows' worth of pull towards equal weights.
     """
 
-    prior: float = 1.0
+    prior: float = 20.0
 
 
 class Fusion(Ensemble):
@@ -267,7 +267,7 @@ def _weigh(
     def objective(z: np.ndarray) -> float:
         sums = z[m:] + np.einsum("m,rmc->rc", z[:m], moved)
         loss = float(case @ task.loss(target, _answer_of(sums, target.kind))) / unit / repeats
-        return loss + 0.5 * prior * float(np.sum(spread**2 * (z[:m] - 1 / m) ** 2))
+        return loss + 0.125 * prior * float(np.sum(spread**2 * (z[:m] - 1 / m) ** 2))
 
     begin = np.concatenate([np.full(m, 1 / m), start])
     bounds = [(0.0, 3.0)] * m + [(None, None)] * c

@@ -171,7 +171,7 @@ def command_of(study: dict[str, Any], source: str) -> str:
     plain = Study().to_json()
     words = ["osler", "fit", shlex.quote(source or "TABLE")]
     for name, value in study.items():
-        if name in ("format", "key", "source", "source_sha256") or name not in plain or value == plain[name]:
+        if name in ("format", "key", "source", "source_sha256", "files_sha256") or name not in plain or value == plain[name]:
             continue
         flag = "--" + name.replace("_", "-")
         if isinstance(value, bool):

@@ -244,7 +244,7 @@ def _tripod(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Chil
 def _again(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:
     versions = m.get("environment", "libraries", default={})
     held = {"Python": m.get("environment", "python"), "System": " ".join(str(m.get("environment", k, default="")) for k in ("system", "machine")).strip(), **versions,
-            "Seed": m.get("study", "seed"), "Study": m.get("facts", "study_digest"), "SHA-256 of the data": m.get("study", "source_sha256")}  # fmt: skip
+            "Seed": m.get("study", "seed"), "Study": m.get("facts", "study_digest"), "SHA-256 of the data": m.get("study", "source_sha256"), "SHA-256 of its files": m.get("study", "files_sha256")}  # fmt: skip
     facts = tag(
         "dl", [join([tag("dt", k), tag("dd", v)]) for k, v in held.items() if v not in (None, "")], class_="facts"
     )
@@ -254,7 +254,7 @@ def _again(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child
 
 
 def _choices(m: Material) -> Html | None:
-    hidden = ("format", "key", "source", "source_sha256")
+    hidden = ("format", "key", "source", "source_sha256", "files_sha256")
     rows: list[list[Child]] = [
         [k, ", ".join(map(str, v)) if isinstance(v, list) else str(v) if not is_number(v) else f"{v:g}"]
         for k, v in m.members["study"].items()
