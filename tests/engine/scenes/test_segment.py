@@ -154,8 +154,8 @@ def test_a_folder_is_a_cohort_that_is_fitted_answered_and_put_back_in(tmp_path, 
 
     folder = brains(tmp_path / "data", n=6).parent
     (folder / "brains.csv").unlink()
-    argv = ["fit", str(folder), "--target", "mask", "--model", "atlas", "--folds", "2", "--boot", "50", "--quiet", "--out", str(tmp_path / "run")]
-    assert main([*argv, "--column", "mask=mask:names=core+rim"]) == 0
+    argv = ["fit", str(folder), "--target", "mask", "--model", "atlas", "--column", "mask=mask:names=core+rim"]
+    assert main([*argv, "--folds", "2", "--boot", "50", "--quiet", "--workers", "1", "--out", str(tmp_path / "run")]) == 0
     assert "dice" in capsys.readouterr().out
     new = brains(tmp_path / "new", n=3, seed=9).parent
     shutil.rmtree(new / "labelsTr")
