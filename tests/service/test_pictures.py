@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from PIL import Image
 import osler
 from osler.adapters.imaging import scan
 from osler.cohort.column import Column
+from osler.report import viewer
 from osler.service import uploads
 from osler.service.problems import Problem
 from tests.adapters.imaging.files import series, straight
@@ -106,6 +108,44 @@ def test_the_page_takes_a_file(server: Server, run, clinic: Path):
     assert nothing.status_code == 200
     assert wrong.status_code == 422 and 'role="alert"' in wrong.text
     assert foreign.status_code == 403
+
+
+def test_the_page_shows_the_scan_with_its_heat_map_and_the_viewer_holds_it(server: Server, run, clinic: Path):
+    with server.client(follow_redirects=True) as client:
+        page = client.get("/").text
+        assert "Predict and view the scan" in page
+        key = re.search(r'name="form key" value="([^"]+)"', page).group(1)
+        order = [name.strip() for name in re.findall(r'<label for="c\d+">([^<]+)', page)]
+        fields = {name: f"c{i}" for i, name in enumerate(order, 1)}
+        given, sent = {"form key": key, fields["age"]: "31"}, (clinic / "s01.png").read_bytes()
+        shown = client.post("/", data=given, files={fields["picture"]: ("x.png", sent)})
+        viewed = client.post("/", data={**given, "show": "scans"}, files={fields["picture"]: ("x.png", sent)})
+        without = client.post("/", data={**given, "show": "scans"}, files={fields["picture"]: ("", b"")})
+    assert len(re.findall(r'<img src="data:image/jpeg;base64,[A-Za-z0-9+/=]+" alt="picture with its heat map"/>', shown.text)) == 1
+    assert "by gradients" in shown.text
+    assert "img-src data:" in shown.headers["content-security-policy"]
+    assert "script-src" not in shown.headers["content-security-policy"]
+    policy = viewed.headers["content-security-policy"]
+    assert policy.startswith(viewer.policy())
+    assert "frame-ancestors 'none'" in policy
+    cases = json.loads(viewed.text.partition('id="scene-data">')[2].partition("</script>")[0])
+    assert [layer["kind"] for layer in cases[0]["layers"]] == ["scan", "heat"]
+    assert cases[0]["flat"]
+    assert "x.png" not in viewed.text
+    assert without.status_code == 200
+    assert "scene-data" not in without.text
+
+
+def test_explain_tells_where_the_heat_is(server: Server, clinic: Path):
+    with server.client() as client:
+        answer = client.post("/explain", json={"rows": [{"picture": base64_of(clinic / "s01.png"), "age": 31}, {"age": 40}]})
+    found = answer.json()["explanations"]
+    heat = found[0]["heat"]["picture"]
+    assert heat["way"] == "gradients"
+    assert heat["of"] in ("bright", "dark")
+    assert 0 <= heat["narrow"] <= 1
+    assert len(heat["peak"]) == 2
+    assert "heat" not in found[1]
 
 
 def test_the_schema_says_base64(server: Server):

@@ -126,7 +126,8 @@ def explain_rows(predictor: Predictor, cohort: Cohort) -> list[dict[str, Any]]:
 
     Returns:
         `{"base", "scale", "attributions": {column: number}, "prediction", "adds_up", "error"}` per row, and `output`;
-        for at most `MOST_ATOMS` rows also `parts`: column of molecules → `osler.engine.parts.Explained.to_json`.
+        for at most `MOST_ATOMS` rows also `parts`: column of molecules → `osler.engine.parts.Explained.to_json`, and `heat`: column
+        of scans → `osler.engine.heat.Heat.to_json`.
 
     Raises:
         OptionError: the rows are molecules alone, and more than `MOST_ATOMS`.
@@ -138,7 +139,11 @@ def explain_rows(predictor: Predictor, cohort: Cohort) -> list[dict[str, Any]]:
         raise OptionError(f"at most {MOST_ATOMS} molecules must be explained at once, these are {len(cohort)}: send fewer")
     out: list[dict[str, Any]] = parts_of_rows(predictor, cohort, alone) if len(cohort) <= MOST_ATOMS else []
     out = out or [{} for _ in range(len(cohort))]
-    if alone:
+    if len(cohort) <= MOST_ATOMS and any(entry["modality"] in ("image", "volume") for entry in predictor.states.values()):
+        from osler.engine.heat import heat_of_rows
+
+        out = [row | more for row, more in zip(out, heat_of_rows(predictor, cohort))]
+    if alone or is_scans_alone(predictor):
         return out
     with typed("explaining"):
         parts = explanations(predictor, cohort)

@@ -61,6 +61,10 @@ class Heat:
         ordered = np.sort(self.values, axis=None)[::-1].cumsum(dtype=np.float64)
         return 0.0 if ordered[-1] <= 0 else float(np.searchsorted(ordered, ordered[-1] / 2) + 1) / self.values.size
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the values, as JSON values."""
+        return {"way": self.way, "of": self.output, "answer": self.answer, "peak": list(self.peak), "narrow": self.narrow()}
+
     def share_inside(self, mask: np.ndarray) -> float:
         """Share of the map's sum inside of a mask (bool, the scan's shape); NaN of an empty map.
 
@@ -71,6 +75,13 @@ class Heat:
             raise ColumnError(f"a mask must have the shape of its scan, {_by(self.values.shape)}, it has {_by(mask.shape)}: draw it on this scan")
         total = float(self.values.sum(dtype=np.float64))
         return float(self.values[mask].sum(dtype=np.float64)) / total if total else float("nan")
+
+
+def heat_of_rows(predictor: Predictor, cohort: Cohort) -> list[dict[str, Any]]:
+    """`{"heat": {column: Heat.to_json}}` per row, {} where no column holds a scan that can be read."""
+    found = {column: heat_of(predictor, cohort, column) for column in scan_columns(predictor)}
+    rows = [{c: maps[i].to_json() for c, maps in found.items() if maps[i] is not None} for i in range(len(cohort))]
+    return [{"heat": row} if row else {} for row in rows]
 
 
 def _by(shape: Sequence[int]) -> str:

@@ -23,7 +23,7 @@ from osler.errors import OslerError
 from osler.service.audit import Audit
 from osler.service.guard import COOKIE, Guard
 from osler.service.openapi import described_by, secured
-from osler.service.pages import Drawing, form_page
+from osler.service.pages import Drawing, form_page, viewer_policy
 from osler.service.problems import Problem
 from osler.service.served import Served
 from osler.service.strict_json import parse
@@ -174,11 +174,14 @@ class _Calls:
             }
             rows = self.one.rows.rows({"rows": [row]})
             answer = (await self.one.batcher.submit(rows))[0]
-            drawings = await self.one.drawn(rows)
+            viewed = await self.one.viewed(rows) if fields.get("show") == "scans" and self.one.takes_files else ""
+            drawings = [] if viewed else await self.one.drawn(rows)
         except Problem as problem:
             self.audit.write(**line, status=problem.status, code=problem.code)
             return self._page(request, given, None, problem.message, problem.status)
         self.audit.write(**line, status=200, code="")
+        if viewed:
+            return Response(viewed, 200, {"content-security-policy": viewer_policy()}, "text/html; charset=utf-8")
         return self._page(request, given, answer, "", drawings=drawings)
 
     def _page(

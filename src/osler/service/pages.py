@@ -37,8 +37,15 @@ def _style() -> tuple[str, str]:
     text = _read("page.css")
     own = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return text, (
-        f"default-src 'none'; style-src 'sha256-{own}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{own}'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
+
+
+def viewer_policy() -> str:
+    """What the page of scans may do: run its own two programs, and nothing else."""
+    from osler.report import viewer
+
+    return f"{viewer.policy()}; frame-ancestors 'none'"
 
 
 def _page(template: str, **content: Any) -> tuple[str, str]:
@@ -53,7 +60,7 @@ def login_page() -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A molecule of the row, its atoms coloured: safe markup, and how the colours add up to the answer."""
+    """A molecule of the row, its atoms coloured, or a scan with its heat map: safe markup, and what the colours say."""
 
     svg: Html
     words: str

@@ -91,21 +91,48 @@ class Served:
         return await self.batcher.aside(work)
 
     async def drawn(self, rows: Sequence[Row]) -> list[Drawing]:
-        """The molecules of one row, atoms and bonds coloured; none where there is none or it cannot be explained."""
-        if not molecule_columns(self.predictor):
+        """The molecules of one row, atoms and bonds coloured, and its scans with their heat maps; none where there is none or it
+        cannot be explained.
+        """
+        if not molecule_columns(self.predictor) and not self.takes_files:
             return []
 
         def work() -> list[Drawing]:
-            cohort = rows_cohort(self.predictor, list(rows))
-            try:
-                told = parts_of_rows(self.predictor, cohort, whole=False)[0]["parts"]
-            except OslerError:
-                return []
-            pictures = {
-                column: picture(f"molecule-{i}", one, f"What the atoms of {column} add")
-                for i, (column, one) in enumerate(told.items(), 1)
-            }
-            return [Drawing(drawn.svg(), sum_text(told[c])) for c, drawn in pictures.items() if drawn is not None]
+            return [*self._molecules(rows), *self._scans(rows)]
+
+        return await self.batcher.aside(work)
+
+    def _molecules(self, rows: Sequence[Row]) -> list[Drawing]:
+        if not molecule_columns(self.predictor):
+            return []
+        cohort = rows_cohort(self.predictor, list(rows))
+        try:
+            told = parts_of_rows(self.predictor, cohort, whole=False)[0]["parts"]
+        except OslerError:
+            return []
+        pictures = {
+            column: picture(f"molecule-{i}", one, f"What the atoms of {column} add")
+            for i, (column, one) in enumerate(told.items(), 1)
+        }
+        return [Drawing(drawn.svg(), sum_text(told[c])) for c, drawn in pictures.items() if drawn is not None]
+
+    def _scans(self, rows: Sequence[Row]) -> list[Drawing]:
+        if not self.takes_files:
+            return []
+        from osler.service import scans
+
+        with received(rows, self.predictor.inputs) as (placed, root):
+            return [Drawing(*made) for made in scans.pictures(scans.heats(self.predictor, placed[0], root))]
+
+    async def viewed(self, rows: Sequence[Row]) -> str:
+        """A page that shows the scans of one row with their heat maps; "" where it has none."""
+
+        def work() -> str:
+            from osler.service import scans
+
+            with received(rows, self.predictor.inputs) as (placed, root):
+                found = scans.heats(self.predictor, placed[0], root)
+                return scans.page(found, f"{self.name}: where the evidence lies") if found else ""
 
         return await self.batcher.aside(work)
 
