@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +15,13 @@ import polars as pl
 import pytest
 
 from osler.adapters.imaging import dicom_fetch, dicom_query, scan
-from osler.adapters.imaging.dicom_folder import SeriesFolder
+from osler.adapters.imaging.dicom_folder import SeriesFolder, identity
 from osler.adapters.imaging.dicom_net import DONE, Node, Peer, send
 from osler.adapters.imaging.dicom_query import Question
 from osler.cli import main
 from osler.errors import LimitError, OptionError, ReadError
 from tests.adapters.imaging import archives
-from tests.instruments.dicom_people import ROOT, pydicom
+from tests.instruments.dicom_people import ROOT, person, pydicom
 
 pytest.importorskip("pynetdicom")
 
@@ -122,6 +124,33 @@ def test_only_what_was_asked_for_is_kept(tmp_path: Path):
     assert folder.keep(f"{ROOT}.1.0.0", data[1]) == 0xC000  # says of itself that it is another
     assert folder.keep(f"{ROOT}.1.0.0", b"no DICOM") == 0xC000
     assert len(uids(tmp_path / "out")) == 2
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"])
+def test_an_object_is_known_by_its_beginning(syntax: str):
+    ds = person("1")
+    ds.file_meta.TransferSyntaxUID = syntax
+    out = io.BytesIO()
+    if syntax.endswith(".2.2"):
+        ds["PixelData"].VR = "OW"
+    pydicom.dcmwrite(out, ds, enforce_file_format=True, little_endian=not syntax.endswith(".2.2"), implicit_vr=syntax.endswith("8.1.2"))
+    assert identity(out.getvalue()) == (f"{ROOT}.1", f"{ROOT}.2", f"{ROOT}.3.1")
+    assert identity(out.getvalue()[:200]) is None
+    assert identity(b"") is None and identity(b"\0" * 500) is None
+
+
+def test_a_deflated_object_is_not_unpacked_to_be_known():
+    ds = person("1")
+    ds.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    ds.PixelData = bytes(96 << 20)
+    out = io.BytesIO()
+    pydicom.dcmwrite(out, ds, enforce_file_format=True)
+    data = out.getvalue()
+    del out, ds
+    tracemalloc.start()
+    assert identity(data) == (f"{ROOT}.1", f"{ROOT}.2", f"{ROOT}.3.1")
+    assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("uid", ["../../x", "/etc/passwd", "1..2", "", "a\0b", "1." * 40, "\udc80", ".."])

@@ -7,7 +7,9 @@ import io
 import re
 import threading
 import warnings
+import zlib
 from pathlib import Path
+from typing import Any
 
 from osler.adapters.imaging import dicom_tags
 from osler.adapters.imaging.dicom_net import DONE, MAX_OBJECT, NO_ROOM, ODD
@@ -15,30 +17,46 @@ from osler.adapters.imaging.dicom_read import library
 from osler.cohort.atomic import sweep, sync_folder, write_atomic
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
-_HEAD = 1 << 16
+_NAMES = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+#: The last of their tags in a file.
+_SERIES = 0x0020000E
+#: Bytes that are looked at before pydicom is asked, and most that a deflated beginning is unpacked to.
+_HEAD, _UNPACKED = 1 << 16, 1 << 22
 
 
 def identity(data: bytes) -> tuple[str, str, str] | None:
-    """Study, series and instance UID of an object that is a DICOM file; None where it has not all of them."""
+    """Study, series and instance UID of an object that is a DICOM file; None where it has not all of them. Of a deflated object only the
+    beginning is unpacked, whatever it would unpack to.
+    """
     found = dicom_tags.walk(data[:_HEAD])
     if found is None or "pixels_at" not in found:
-        pydicom = library()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                dataset = pydicom.dcmread(
-                    io.BytesIO(data),
-                    stop_before_pixels=True,
-                    specific_tags=["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"],
-                )
-                found = {
-                    word: str(dataset.get(word) or "")
-                    for word in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-                }
+                dataset = _beginning(data)
+                found = {word: str(dataset.get(word) or "") for word in _NAMES}
         except Exception:
             return None
-    names = tuple(str(found.get(w, "")) for w in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"))
+    names = tuple(str(found.get(word, "")) for word in _NAMES)
     return names if all(names) else None
+
+
+def _beginning(data: bytes) -> Any:
+    """The data set of a file as far as its series."""
+    reader = library().filereader
+    if data[128:132] != b"DICM":
+        raise ValueError("no DICOM file")
+    syntax, at = dicom_tags.meta(data[:_HEAD])
+    raw = io.BytesIO(data)
+    raw.seek(at)
+    if syntax == dicom_tags.DEFLATED:
+        raw = io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(data[at:], _UNPACKED))
+    return reader.read_dataset(
+        raw,
+        is_implicit_VR=syntax == dicom_tags.IMPLICIT,
+        is_little_endian=syntax != dicom_tags.BIG_ENDIAN,
+        stop_when=lambda tag, vr, length: tag > _SERIES,
+    )
 
 
 def name_of(uid: str) -> str:
