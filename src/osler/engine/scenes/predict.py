@@ -54,6 +54,11 @@ def draw(predictor: Predictor, scene: Scene, probability: bool = False) -> Drawi
         known = asked.instances or int(drawn.labels.max(initial=0)) < max(len(asked.classes), 1)
         if not (fits and known):
             raise PredictorError("a saved model must draw its own classes on every pixel of a scan, this one does not: fit again, or ask who made it")
+    if asked.kind == "detection":
+        boxes = drawn.boxes
+        fits = boxes is not None and boxes.corners.shape == (len(boxes), 2 * asked.dims) and bool(np.isfinite(boxes.corners).all())
+        if not (fits and set(boxes.codes.tolist()) <= set(range(len(asked.classes)))):
+            raise PredictorError("a saved model must tell boxes of its own classes on a scan, this one does not: fit again, or ask who made it")
     return drawn
 
 

@@ -10,6 +10,7 @@
     training   the loop
     windows    answers for a whole scan, window by window
     regions    RoIAlign, and masks put back into a scan
+    saved      networks from their description, checked first
     retina     one stage: everything is said at once
     rcnn       two stages: proposals, then a class, a better box and a mask for each
 """

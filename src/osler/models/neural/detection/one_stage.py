@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import numpy as np
@@ -12,27 +11,24 @@ from torch import Tensor, nn
 from osler.models.base import Params
 from osler.models.drawing import Tell
 from osler.models.neural import loop
-from osler.models.neural.detection import anchors, heads, training, windows
+from osler.models.neural.detection import anchors, heads, saved, training, windows
 from osler.models.neural.detection import boxes as arithmetic
 from osler.models.neural.detection.preparing import prepared
 from osler.models.neural.detection.pyramid import Pyramid
 from osler.models.neural.detection.sampling import Patch
 from osler.scenes import Boxes, Drawing, Scene, Scenes
 
-#: Changes when the meaning of a saved network changes.
-FORMAT = "osler.detector/1"
-
 
 class OneStage(nn.Module):
     """A pyramid and a head.
 
     Args:
-        plan: dims, channels, classes, strides, anchors.
-        shape: filters, width, blocks, depth.
+        plan: dims, channels, classes, strides, anchors, and of `network` filters, width, blocks and depth.
     """
 
-    def __init__(self, plan: dict[str, Any], shape: dict[str, int]) -> None:
+    def __init__(self, plan: dict[str, Any]) -> None:
         super().__init__()
+        shape = plan["network"]
         dims, strides = plan["dims"], tuple(plan["strides"])
         self.strides, self.sizes = strides, plan["anchors"]
         self.pyramid = Pyramid(dims, plan["channels"], shape["filters"], shape["width"], strides, shape["blocks"])
@@ -76,39 +72,17 @@ def fit(scenes: Scenes, plan: dict[str, Any], options: Any, rng: np.random.Gener
     Raises:
         OptionError: training diverged.
     """
-    shape = {k: getattr(options, k) for k in ("filters", "width", "blocks", "depth")}
     with loop.threads(options.threads), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(int(rng.integers(2**62)))
-        weights = training.trained(OneStage(plan, shape), wrong, scenes, plan, options, rng, tell)
-    return Params({"format": FORMAT, "plan": plan, "shape": shape}, weights)
-
-
-def network(params: Params) -> OneStage:
-    """The trained network, rebuilt from JSON and arrays; kept as long as `params` lives."""
-    return rebuilt(params, OneStage)
-
-
-def rebuilt(params: Params, cls: type[nn.Module]) -> Any:
-    """As `network`, of another class made from a plan and a shape."""
-    kept = _BUILT.get(id(params))
-    if kept is not None and kept[0]() is params:
-        return kept[1]
-    with torch.random.fork_rng(devices=[]):
-        net = cls(params.meta["plan"], params.meta["shape"])
-    loop.load_weights(net, params.arrays)
-    _BUILT[id(params)] = (weakref.ref(params), net.eval())
-    weakref.finalize(params, _BUILT.pop, id(params), None)
-    return net
-
-
-_BUILT: dict[int, tuple[weakref.ref, nn.Module]] = {}
+        weights = training.trained(OneStage(plan), wrong, scenes, plan, options, rng, tell)
+    return Params({"format": saved.FORMAT, "plan": plan}, weights)
 
 
 def draw(params: Params, scene: Scene, options: Any) -> Drawing:
     """The boxes of one scan, at its own resolution, the surest first."""
-    plan, device = params.meta["plan"], loop.device_of(options.device)
+    plan, device = saved.checked(params.meta), loop.device_of(options.device)
     with loop.threads(options.threads), torch.inference_mode():
-        net = network(params).to(device)
+        net = saved.rebuilt(params, OneStage).to(device)
         seen = prepared(scene, plan)
 
         def answer(x: Tensor) -> windows.Found:

@@ -19,6 +19,8 @@ SMALL = {2: 12.0, 3: 8.0}
 TOLD_ONCE, MORE = (0.15, 0.6), 0.1
 #: Things that a class must have to set the grid.
 ENOUGH = 5
+#: A network's sizes where nobody says them: in volumes every channel costs as many times more as there are slices.
+USUAL = {2: {"filters": 16, "width": 48, "blocks": 1, "depth": 2}, 3: {"filters": 8, "width": 16, "blocks": 1, "depth": 1}}
 #: Longest side of a patch.
 PATCH = {2: 320, 3: 64}
 #: An anchor of a level is meant for things about this many strides long.
@@ -140,9 +142,16 @@ def planned(scenes: Scenes, options: Any) -> dict[str, Any]:
     ]
     return {
         "dims": dims, "channels": look.channels, "kind": scenes.asked.kind, "classes": classes, "spacing": spacing, "zoom": zoom,
-        "strides": strides, "anchors": anchors, "patch": patch, "batch": batch, "steps": steps, **_intensities(look, options),
-        "things": len(pixels), "most_overlap": most_overlap, "longest": float(np.percentile(pixels.max(axis=1), 99.5)), "why": why,
+        "network": _network(dims, options), "strides": strides, "anchors": anchors, "patch": patch, "batch": batch, "steps": steps,
+        **_intensities(look, options), "things": len(pixels), "most_overlap": most_overlap,
+        "longest": float(np.percentile(pixels.max(axis=1), 99.5)), "why": why,
     }  # fmt: skip
+
+
+def _network(dims: int, options: Any) -> dict[str, int]:
+    """Widths and depths of the network, those of `USUAL` where the options do not say."""
+    asked = {k: getattr(options, k) for k in ("filters", "width", "blocks", "depth")}
+    return {k: v or USUAL[dims][k] for k, v in asked.items()}
 
 
 def _grid(look: Look, dims: int, options: Any) -> tuple[list[float] | None, list[float] | None, list[str]]:

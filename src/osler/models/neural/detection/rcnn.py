@@ -52,7 +52,9 @@ class Rcnn(Drawer):
 
         if scenes.asked.kind == "segmentation" and not scenes.asked.instances:
             raise ColumnError("rcnn draws things one by one, masks hold classes: say instances=true of them, or name another model", "column-kind")
-        return planned(scenes, self.options) | {"masks": scenes.asked.kind == "segmentation"}
+        made = planned(scenes, self.options)
+        made["network"]["hidden"] = self.options.hidden
+        return made | {"masks": scenes.asked.kind == "segmentation"}
 
     def fit(self, scenes: Scenes, rng: np.random.Generator, tell: Tell | None = None) -> Params:
         """Learn from numbered masks, or from boxes alone."""

@@ -25,10 +25,10 @@ class RetinaOptions:
     """Options of `retina`.
 
     Attributes:
-        filters: channels after the first halving; they double with every halving, up to eight times.
-        width: channels of every level of the pyramid.
+        filters: channels after the first halving; they double with every halving, up to eight times; 0: 16 of pictures, 8 of volumes.
+        width: channels of every level of the pyramid; 0: 48 of pictures, 16 of volumes.
         blocks: residual blocks per halving.
-        depth: convolutions of each tower of the head.
+        depth: convolutions of each tower of the head; 0: 2 of pictures, 1 of volumes.
         spacing: mm between pixels of the network's grid; 0: by the boxes and the scans.
         patch: longest side of a patch in pixels of that grid; 0: 320 in pictures and 64 in volumes, or twice a long thing.
         normalise: intensities by the training scans' numbers (`set`), each scan's own (`scan`), or `auto`: `set` for CT.
@@ -46,10 +46,10 @@ class RetinaOptions:
         threads: processor threads; the same seed gives the same bytes with 1.
     """
 
-    filters: int = 16
-    width: int = 48
+    filters: int = 0
+    width: int = 0
     blocks: int = 1
-    depth: int = 2
+    depth: int = 0
     spacing: float = 0.0
     patch: int = 0
     normalise: str = "auto"
@@ -73,10 +73,10 @@ class RetinaOptions:
             if getattr(self, name) not in known:
                 hint = nearest(str(getattr(self, name)), known)
                 raise OptionError(f"option '{name}' of a detector must be one of {', '.join(known)}, was '{getattr(self, name)}': {hint}")
-        for name in ("filters", "width", "blocks", "depth", "epochs", "most_things", "threads"):
+        for name in ("blocks", "epochs", "most_things", "threads"):
             if getattr(self, name) < 1:
                 raise OptionError(f"option '{name}' of a detector must be at least 1, was {getattr(self, name)}")
-        for name in ("spacing", "patch", "steps", "batch_size", "weight_decay"):
+        for name in ("filters", "width", "depth", "spacing", "patch", "steps", "batch_size", "weight_decay"):
             if getattr(self, name) < 0:
                 raise OptionError(f"option '{name}' of a detector must not be negative, was {getattr(self, name)}")
         if not (self.learning_rate > 0 and 0 < self.least_score < 1 and 0 <= self.most_overlap < 1):

@@ -13,7 +13,7 @@ from osler.models.base import Params
 from osler.models.drawing import Tell
 from osler.models.neural import loop
 from osler.models.neural.detection import boxes as arithmetic
-from osler.models.neural.detection import one_stage, regions, training, windows
+from osler.models.neural.detection import one_stage, regions, saved, training, windows
 from osler.models.neural.detection.heads import losses
 from osler.models.neural.detection.preparing import Prepared, prepared
 from osler.models.neural.detection.pyramid import convolution
@@ -38,15 +38,14 @@ class TwoStage(nn.Module):
     """A one-stage network that knows things from nothing, and heads for what lies in its boxes.
 
     Args:
-        plan: dims, channels, classes, strides, anchors.
-        shape: filters, width, blocks, depth, hidden.
+        plan: dims, channels, classes, strides, anchors, and of `network` filters, width, blocks, depth and hidden.
     """
 
-    def __init__(self, plan: dict[str, Any], shape: dict[str, int]) -> None:
+    def __init__(self, plan: dict[str, Any]) -> None:
         super().__init__()
-        dims, width, hidden = plan["dims"], shape["width"], shape["hidden"]
+        dims, width, hidden = plan["dims"], plan["network"]["width"], plan["network"]["hidden"]
         self.dims, self.strides, self.n_classes = dims, tuple(plan["strides"]), len(plan["classes"])
-        self.first = one_stage.OneStage(plan | {"classes": ["thing"]}, shape)
+        self.first = one_stage.OneStage(plan | {"classes": ["thing"]})
         self.shared = nn.Sequential(nn.Linear(width * CELLS[dims] ** dims, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU())
         self.classes, self.steps = nn.Linear(hidden, self.n_classes + 1), nn.Linear(hidden, 2 * dims)
         nn.init.normal_(self.steps.weight, std=0.001)
@@ -145,11 +144,10 @@ def fit(scenes: Scenes, plan: dict[str, Any], options: Any, rng: np.random.Gener
     Raises:
         OptionError: training diverged.
     """
-    shape = {k: getattr(options, k) for k in ("filters", "width", "blocks", "depth", "hidden")}
     with loop.threads(options.threads), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(int(rng.integers(2**62)))
-        weights = training.trained(TwoStage(plan, shape), wrong, scenes, plan, options, rng, tell, masks=plan["masks"])
-    return Params({"format": one_stage.FORMAT, "plan": plan, "shape": shape}, weights)
+        weights = training.trained(TwoStage(plan), wrong, scenes, plan, options, rng, tell, masks=plan["masks"])
+    return Params({"format": saved.FORMAT, "plan": plan}, weights)
 
 
 # -- answering --------------------------------------------------------------------------------------------------------
@@ -157,9 +155,9 @@ def fit(scenes: Scenes, plan: dict[str, Any], options: Any, rng: np.random.Gener
 
 def draw(params: Params, scene: Scene, options: Any) -> Drawing:
     """The boxes of one scan, the surest first; with numbered masks of those that are sure enough, where masks were learnt and are asked for."""
-    plan, device = params.meta["plan"], loop.device_of(options.device)
+    plan, device = saved.checked(params.meta), loop.device_of(options.device)
     with loop.threads(options.threads), torch.inference_mode():
-        net = one_stage.rebuilt(params, TwoStage).to(device)
+        net = saved.rebuilt(params, TwoStage).to(device)
         seen = prepared(scene, plan)
         x = seen.x.float().to(device)
         precise = torch.autocast(device.type, dtype=torch.bfloat16, enabled=options.precision == "bf16")
