@@ -33,6 +33,7 @@ from osler.models.base import Params
 from osler.models.ensemble import DEFAULT_MEMBERS
 from osler.models.fusion import Fusion
 from osler.tasks.base import Target, Task
+from osler.tasks.drawn import SCANS
 from osler.tasks.survival import split_event
 
 #: The model of a table of pairs where none is named.
@@ -97,7 +98,13 @@ def open_cohort(study: Study, source: Cohort | str | Path | None = None) -> Coho
     if event_value is not None:
         options = {**cohort.column(event).options, "event_value": event_value}
         cohort = cohort.declare(columns={event: {"options": options}})
-    return _inputs(_held_apart(_positive(cohort, study), study), study)
+    return _inputs(_held_apart(_positive(_masks(cohort), study), study), study)
+
+
+def _masks(cohort: Cohort) -> Cohort:
+    """Scans that are asked for are masks: nothing else of a scan can be answered."""
+    asked = [c for c in cohort.role("target") if c.modality in SCANS]
+    return cohort.declare(columns={c.name: {"modality": "mask"} for c in asked}) if asked else cohort
 
 
 def _declared(cohort: Cohort, name: str, modality: str, options: dict[str, Any]) -> dict[str, Any]:

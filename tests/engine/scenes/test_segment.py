@@ -369,3 +369,11 @@ def test_a_dicom_series_and_a_mask_of_it_in_nifti(tmp_path):
     run = fit(tmp_path / "data", tmp_path / "run", target="mask", unit="patient", model=("threshold",), **QUICK)
     assert run.scores["parts"]["cv"]["threshold"]["dice"]["value"] > 0.99
     assert predict(run, tmp_path / "data").table["mask_volume_1"].null_count() == 0
+
+
+def test_scans_that_are_asked_for_are_masks(tmp_path):
+    """A table of paths needs no declaration: the target among them is what is drawn on the others."""
+    source = brains(tmp_path / "data", n=4)
+    run = fit(source, tmp_path / "run", target="drawn", model=("atlas",), **QUICK)
+    assert run.study.task == "segmentation"
+    assert run.predictor.classes == ("background", "1", "2")
