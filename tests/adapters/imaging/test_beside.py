@@ -11,7 +11,7 @@ from PIL import Image
 
 import osler
 from osler.adapters.imaging import nifti
-from tests.adapters.imaging.files import series, straight
+from tests.adapters.imaging.files import UID, dicom, series, straight
 from tests.drawn_scans import brains, pictures
 
 RNG = np.random.default_rng(4)
@@ -107,6 +107,16 @@ def test_a_mask_beside_a_dicom_series(tmp_path):
         series(tmp_path / case / "ct", RNG.integers(0, 99, (4, 6, 6)).astype(np.int16), straight(4), PatientID=case)
         nifti.write(tmp_path / case / "mask.nii.gz", RNG.integers(0, 2, (4, 6, 6)).astype(np.uint8), np.eye(4))
     assert table(tmp_path, "volume", "mask") == [(f"{c}/ct", f"{c}/mask.nii.gz") for c in ("p1", "p2")]
+
+
+def test_a_dicom_segmentation_belongs_to_the_series_of_its_folder_or_patient(tmp_path):
+    for k, place in enumerate(("p0", "elsewhere")):
+        (tmp_path / f"p{k}").mkdir()
+        (tmp_path / place).mkdir(exist_ok=True)
+        series(tmp_path / f"p{k}" / "ct", RNG.integers(0, 99, (4, 6, 6)).astype(np.int16), straight(4), PatientID=f"p{k}", SeriesInstanceUID=f"{UID}.{k}")
+        marked = dicom(RNG.integers(0, 2, (4, 6, 6)).astype(np.uint8), Modality="SEG", PatientID=f"p{k}", SeriesInstanceUID=f"{UID}.9{k}")
+        marked.save_as(tmp_path / place / "seg.dcm", enforce_file_format=True)
+    assert sorted(table(tmp_path, "volume", "mask")) == [("p0/ct", "p0/seg.dcm"), ("p1/ct", "elsewhere/seg.dcm")]
 
 
 def test_a_sibling_of_any_name_is_masks_only_where_it_holds_label_maps(tmp_path):

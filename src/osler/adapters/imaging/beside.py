@@ -2,7 +2,8 @@
 
 Three ways of laying out files are known: scans and masks of equal names in sibling folders (`imagesTr` and `labelsTr`, `images` and
 `masks`, or a sibling of `images` with any name whose files are label maps); files side by side whose names differ in a last word
-(`brain1_image.nrrd`, `brain1_label.nrrd`); and a folder per case with one mask and one or several sequences.
+(`brain1_image.nrrd`, `brain1_label.nrrd`); and a folder per case with one mask and one or several sequences. A DICOM segmentation is told by its header,
+and belongs to the only series of its folder or patient.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def joined(rows: Sequence[Row], root: Path) -> tuple[list[Row], list[Row], dict[
         rows: one per file or series (`osler.adapters.imaging.folder`).
         root: the folder that they are below.
     """
-    drawn = {i: name for i, row in enumerate(rows) if (name := _mask_folder(row) or _mask_word(row))}
+    drawn = {i: name for i, row in enumerate(rows) if (name := _segmentation(row) or _mask_folder(row) or _mask_word(row))}
     drawn |= _told_by_content(rows, drawn, root)
     scans = [row for i, row in enumerate(rows) if i not in drawn]
     if not drawn or not scans:
@@ -54,7 +55,7 @@ def joined(rows: Sequence[Row], root: Path) -> tuple[list[Row], list[Row], dict[
     names = dict.fromkeys(drawn.values())
     alone = []
     for i, name in drawn.items():
-        case = cases.get(_key(rows[i])) or _only_one(cases, rows[i])
+        case = cases.get(_key(rows[i])) or _only_one(cases, rows[i]) or _of_patient(cases, rows[i])
         column = "mask" if len(names) == 1 else name
         if case is None or column in case:
             alone.append(rows[i])
@@ -83,6 +84,11 @@ def _is_called(folder: str, words: tuple[str, ...]) -> bool:
 
 def _last_word(stem: str) -> str:
     return re.split(r"[_. -]", stem)[-1].lower()
+
+
+def _segmentation(row: Row) -> str:
+    """Whether a row is a DICOM segmentation, which says so itself."""
+    return "mask" if row.get("scan_modality") == "SEG" else ""
 
 
 def _mask_folder(row: Row) -> str:
@@ -176,6 +182,12 @@ def _only_one(cases: dict[tuple[tuple[str, ...], str], Row], mask: Row) -> Row |
     folders = _folders(mask)
     below = {id(c): c for c in cases.values() if folders and (_folders(c)[: len(folders)] == folders or c["file"] == "/".join(folders))}
     return next(iter(below.values())) if len(below) == 1 else None
+
+
+def _of_patient(cases: dict[tuple[tuple[str, ...], str], Row], mask: Row) -> Row | None:
+    """The only case of a mask's patient, where headers name patients."""
+    same = {id(c): c for c in cases.values() if mask.get("patient") and c.get("patient") == mask["patient"]}
+    return next(iter(same.values())) if len(same) == 1 else None
 
 
 def named_classes(root: Path) -> dict[str, list[Any]]:
