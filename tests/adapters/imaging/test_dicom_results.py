@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,42 @@ def test_a_report_is_a_measurement_report_with_codes_and_units(series: Path):
     assert [e.value.meaning for e in other[0].get_qualitative_evaluations()] == ["Present"]
     assert (made.VerificationFlag, made.PatientID) == ("UNVERIFIED", "MRN1")
     assert made.SOPInstanceUID == reported(source_of(series))[1].SOPInstanceUID != drawn.SOPInstanceUID
+
+
+def items(item: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
+    """Every content item of a report."""
+    for one in item.get("ContentSequence") or []:
+        yield one
+        yield from items(one)
+
+
+def test_codes_are_those_of_the_standard():
+    """Against the tables of PS3.16 that pydicom ships; pneumonia is a code of SNOMED CT that these do not list."""
+    tables = pytest.importorskip("pydicom.sr._concepts_dict").concepts
+    known: dict[tuple[str, str], set[str]] = {}
+    for scheme, named in tables.items():
+        for value, (meaning, _) in ((v, said) for entry in named.values() for v, said in entry.items()):
+            known.setdefault((scheme, value), set()).update(meaning.lower().replace(",", " ").split())
+    synonyms = {"neoplasm": "tumor", "spleen": "splenic", "prostate": "prostatic", "pancreas": "pancreatic"}
+    for value, scheme, meaning in [*KNOWN.values(), *((c.value, c.scheme, c.meaning) for c, _ in FEATURES.values())]:
+        if meaning != "Pneumonia":
+            first = meaning.split()[0].lower()
+            assert known[scheme, value] & {first, synonyms.get(first, first)}, (value, meaning)
+    assert all(("UCUM", unit) in known for _, (unit, _) in FEATURES.values())
+
+
+@pytest.mark.parametrize("segments", [1, 3])
+def test_every_segment_is_referred_to(series: Path, segments: int):
+    source, drawn = source_of(series), np.zeros((5, 16, 16), dtype=np.uint8)
+    for k in range(segments):
+        drawn[k : k + 2, 4 * k : 4 * k + 3, 2:5] = k + 1
+    made = segmentation(drawn, source, dict.fromkeys(range(1, segments + 1), TUMOUR), ALGORITHM)
+    told = report([Finding(TUMOUR, {"volume_mm3": 1.0}, segment=k + 1) for k in range(segments)], source, ALGORITHM, made)
+    refers = [(i.ReferencedSOPSequence[0].ReferencedSOPInstanceUID, i.ReferencedSOPSequence[0].ReferencedSegmentNumber)
+              for i in items(told) if i.ConceptNameCodeSequence[0].CodeMeaning == "Referenced Segment"]  # fmt: skip
+    assert refers == [(made.SOPInstanceUID, k + 1) for k in range(segments)]
+    assert {str(i.ReferencedSOPInstanceUID) for s in told.CurrentRequestedProcedureEvidenceSequence for r in s.ReferencedSeriesSequence
+            for i in r.ReferencedSOPSequence} == {made.SOPInstanceUID, *(str(one.SOPInstanceUID) for one in source.datasets)}  # fmt: skip
 
 
 @pytest.mark.skipif(shutil.which("dsrdump") is None, reason="DCMTK's dsrdump is not installed")

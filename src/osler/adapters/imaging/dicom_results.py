@@ -24,7 +24,7 @@ KNOWN: dict[str, tuple[str, str, str]] = {
     "lesion": ("52988006", "SCT", "Lesion"), "mass": ("4147007", "SCT", "Mass"), "tumour": ("108369006", "SCT", "Neoplasm"),
     "tumor": ("108369006", "SCT", "Neoplasm"), "neoplasm": ("108369006", "SCT", "Neoplasm"), "nodule": ("27925004", "SCT", "Nodule"),
     "oedema": ("79654002", "SCT", "Edema"), "edema": ("79654002", "SCT", "Edema"), "necrosis": ("6574001", "SCT", "Necrosis"),
-    "cyst": ("441457006", "SCT", "Cyst"), "haemorrhage": ("50960005", "SCT", "Hemorrhage"), "pneumonia": ("233604007", "SCT", "Pneumonia"),
+    "cyst": ("367643001", "SCT", "Cyst"), "haemorrhage": ("50960005", "SCT", "Hemorrhage"), "pneumonia": ("233604007", "SCT", "Pneumonia"),
     "lung": ("39607008", "SCT", "Lung"), "liver": ("10200004", "SCT", "Liver"), "spleen": ("78961009", "SCT", "Spleen"),
     "kidney": ("64033007", "SCT", "Kidney"), "heart": ("80891009", "SCT", "Heart"), "brain": ("12738006", "SCT", "Brain"),
     "prostate": ("41216001", "SCT", "Prostate"), "pancreas": ("15776009", "SCT", "Pancreas"), "hippocampus": ("5366008", "SCT", "Hippocampus"),

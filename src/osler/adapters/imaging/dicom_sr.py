@@ -89,7 +89,8 @@ def _group(sr: Any, one: Finding, source: Source, algorithm: Algorithm, segmenta
         return sr.MeasurementsAndQualitativeEvaluations(**told, algorithm_id=identified, source_images=images)
     if segmentation is None:
         raise OptionError("a finding that a segment marks must come with its segmentation, none was given: write the segmentation too")
-    marked = sr.ReferencedSegment.from_segmentation(segmentation, segment_number=one.segment)
+    series = sr.SourceSeriesForSegmentation(str(source.datasets[0].SeriesInstanceUID))
+    marked = sr.ReferencedSegment(segmentation.SOPClassUID, segmentation.SOPInstanceUID, one.segment, source_series=series)
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(**told, algorithm_id=identified, referenced_segment=marked)
 
 
