@@ -341,14 +341,14 @@ def _scans(path: Path) -> Raw:
     """A folder of pictures and scans: one row per picture, series or volume."""
     rows, refused, notes = registry.load(READERS, "readers", "scans")(path)
     table, drawn, classes = pl.DataFrame(rows, infer_schema_length=None), notes.pop("columns", {}), notes.pop("classes", {})
-    masks = [name for name, modality in drawn.items() if modality == "mask"]
+    masks = [name for name, modality in drawn.items() if modality in ("mask", "boxes")]
     kinds = {
         name: Column(name, modality, role, reason=reason)
         for name, (modality, role, reason) in _SCANS.items()
         if name in table.columns and (role == "input" or table[name].drop_nulls().n_unique() > 1)
     }
     for name, modality in drawn.items():
-        role = "input" if modality != "mask" else "target" if len(masks) == 1 else "ignore"
+        role = "input" if modality not in ("mask", "boxes") else "target" if len(masks) == 1 else "ignore"
         options = classes if modality == "mask" and len(masks) == 1 else {}
         why = "told by the names of folders and files" if role != "ignore" else "one of several kinds of masks"
         kinds[name] = Column(name, modality, role, options=options, reason=why)

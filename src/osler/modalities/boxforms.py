@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from osler.adapters.imaging.boxfiles import NODULES
 from osler.adapters.imaging.scan import Scan
 from osler.cohort import limits
 from osler.errors import LimitError, ReadError
@@ -25,8 +26,6 @@ MOST_BYTES, MOST_BYTES_OF_MANY = 16 << 20, 512 << 20
 MOST_BOXES = 100_000
 #: The class of a box without one.
 THING = "thing"
-#: Columns of a table of nodules (LUNA16): series, centre in mm (left, posterior, superior) and diameter.
-NODULES = ("seriesuid", "coordX", "coordY", "coordZ", "diameter_mm")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from osler.adapters.imaging import beside, dicom_read, dicom_series, scan
+from osler.adapters.imaging import beside, boxfiles, dicom_read, dicom_series, scan
 from osler.errors import InputError, LimitError, ReadError
 
 #: Most files below a folder that are looked at, and how deep folders may nest.
@@ -65,8 +65,9 @@ def read_folder(root: Path) -> tuple[list[Row], list[tuple[int, str]], dict[str,
         raise ReadError(f"folder '{root.name}' must hold pictures, scans or a saved cohort, it holds none that can be read{why}", "image-format")
     rows, alone, made = beside.joined(rows, root)
     refused += [(row["_row"], _why(ReadError("", "mask-scan"))) for row in alone]
-    if made:
-        counts |= {"columns": made, "classes": beside.named_classes(root)}
+    boxes = {} if made else boxfiles.joined(rows, root, (path for _, paths in _folders(root) for path in paths))
+    if made or boxes:
+        counts |= {"columns": made | boxes, "classes": beside.named_classes(root) if made else {}}
     return rows, refused, {**counts, "pictures": sum("image" in r for r in rows), "volumes": sum("volume" in r for r in rows)}
 
 
