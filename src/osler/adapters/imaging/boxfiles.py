@@ -54,7 +54,7 @@ def _voc(rows: list[Row], paths: list[Path]) -> dict[int, tuple[Path, str]]:
 def _coco(rows: list[Row], paths: list[Path]) -> dict[int, tuple[Path, str]]:
     """Row → the folder's one COCO file and the picture's name in it."""
     heads = [(path, _head(path)) for path in paths]
-    known = [path for path, head in heads if head.lstrip().startswith(b"{") and b'"file_name"' in head or b'"bbox"' in head]
+    known = [path for path, head in heads if (head.lstrip().startswith(b"{") and b'"file_name"' in head) or b'"bbox"' in head]
     if len(known) != 1:
         return {}
     return {i: (known[0], PurePosixPath(row["image"]).name) for i, row in enumerate(rows) if "image" in row}
