@@ -377,3 +377,26 @@ def test_scans_that_are_asked_for_are_masks(tmp_path):
     run = fit(source, tmp_path / "run", target="drawn", model=("atlas",), **QUICK)
     assert run.study.task == "segmentation"
     assert run.predictor.classes == ("background", "1", "2")
+
+
+def test_everything_wrong_in_one_folder_is_named_and_the_rest_is_learnt_from(tmp_path):
+    """A mask of another place, one of another shape, one that is no label map, one that is damaged, a scan without a mask, a mask without a scan."""
+    folder = brains(tmp_path / "data", n=10).parent
+    (folder / "brains.csv").unlink()
+    masks = folder / "labelsTr"
+    plain = np.asarray(nibabel.load(masks / "b_00.nii.gz").dataobj).T
+    nifti.write(masks / "b_00.nii.gz", plain, affine_of((2.0, 1.0, 1.5)))
+    nifti.write(masks / "b_01.nii.gz", plain[:-1], affine_of((2.0, 1.0, 1.0)))
+    nifti.write(masks / "b_02.nii.gz", plain + 0.25, affine_of((2.0, 1.0, 1.0)))
+    (masks / "b_03.nii.gz").write_bytes((masks / "b_04.nii.gz").read_bytes()[:100])
+    (masks / "b_05.nii.gz").unlink()
+    (folder / "imagesTr" / "b_06.nii.gz").unlink()
+    run = fit(folder, tmp_path / "run", target="mask", model=("atlas",), **QUICK)
+    ledger = pl.read_csv(run.folder / "refusals.csv")
+    reasons = " | ".join(ledger["reason"].to_list())
+    for code in ("mask-geometry", "mask-labels", "mask-scan", "read-truncated", "'mask' is missing"):
+        assert code in reasons
+    facts = run.json("facts.json")
+    assert facts["rows_used"] == 4
+    assert facts["rows_read"] == facts["rows_used"] + facts["rows_refused"]
+    assert run.certificate["verdict"] == "clean"
