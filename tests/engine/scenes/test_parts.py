@@ -64,6 +64,9 @@ def test_plans_are_printed_with_every_choice():
     assert "- spacing: 1, 0.5" in text
     assert "- training:\n  - steps: 400\n  - why: time" in text
     assert "- strides: 1, 2; 2, 2" in text
+    told = plans.text({"unet": {"intensities": [{"how": "scan", "low_end": 0.5}], "residual": False, "mirror": [], "norm": None}})
+    assert "- intensities:\n  - how scan, low end 0.5" in told
+    assert "- residual: no\n- mirror: none\n- norm: none" in told
 
 
 def test_amounts_are_volumes_counts_of_things_and_counts_of_boxes():

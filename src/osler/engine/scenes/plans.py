@@ -21,6 +21,8 @@ def _choices(plan: Mapping[str, Any], depth: int = 0) -> list[str]:
         head = f"{'  ' * depth}- {str(name).replace('_', ' ')}:"
         if isinstance(value, Mapping):
             lines += [head, *_choices(value, depth + 1)]
+        elif isinstance(value, (list, tuple)) and any(isinstance(v, Mapping) for v in value):
+            lines += [head, *(f"{'  ' * (depth + 1)}- {_together(v)}" for v in value)]
         elif isinstance(value, (list, tuple)) and any(isinstance(v, (list, tuple)) for v in value):
             lines.append(f"{head} {'; '.join(_short(v) for v in value)}")
         else:
@@ -28,7 +30,17 @@ def _choices(plan: Mapping[str, Any], depth: int = 0) -> list[str]:
     return lines
 
 
+def _together(value: Any) -> str:
+    """Choices of one of several things in a line."""
+    pairs = value.items() if isinstance(value, Mapping) else [("", value)]
+    return ", ".join(f"{str(name).replace('_', ' ')} {_short(v)}".strip() for name, v in pairs)
+
+
 def _short(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or (hasattr(value, "__len__") and not len(value)):
+        return "none"
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, (list, tuple)):
