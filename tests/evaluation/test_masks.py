@@ -151,3 +151,35 @@ def test_more_overlap_is_never_worse():
     values = [agreement(square(5, 5), square(5, 5 + k), np.ones(2)) for k in range(5)]
     assert [v["dice"] for v in values] == sorted((v["dice"] for v in values), reverse=True)
     assert [v["hd95"] for v in values] == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+#: Of `blobs(17)`: Dice and Jaccard by LabelOverlapMeasures, and the 95th percentile, mean and share within 1 mm of the distances that
+#: SignedMaurerDistanceMap gives on LabelContour, of SimpleITK 2.5.
+SIMPLEITK = (
+    (0.750704, 0.600902, 2.5, 0.569928, 0.784836),
+    (0.859112, 0.753020, 1.360147, 0.379983, 0.900344),
+    (0.559118, 0.388039, 8.864291, 1.436578, 0.631090),
+    (0.707317, 0.547170, 2.858262, 0.700765, 0.766272),
+    (0.811309, 0.682523, 2.5, 0.499976, 0.811728),
+    (0.628037, 0.457766, 7.755284, 1.288291, 0.661878),
+)
+
+
+def blobs(seed: int, n: int = 6) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of smooth masks that overlap in part and touch no border."""
+    from scipy.ndimage import gaussian_filter
+
+    rng, shape, made = np.random.default_rng(seed), (18, 22, 20), []
+    inside = np.zeros(shape, bool)
+    inside[2:-2, 2:-2, 2:-2] = True
+    for _ in range(n):
+        first = gaussian_filter(rng.normal(size=shape), 2.5)
+        second = first + 0.35 * gaussian_filter(rng.normal(size=shape), 2.0)
+        made.append(tuple((f > np.quantile(f, 0.8)) & inside for f in (first, second)))
+    return made
+
+
+def test_volumes_of_unequal_spacing_agree_with_another_library():
+    for (first, second), known in zip(blobs(17), SIMPLEITK):
+        found = agreement(first, second, np.array([2.5, 0.8, 1.1]))
+        assert [found[k] for k in OF_CLASSES] == pytest.approx(known, abs=2e-6)
