@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from osler.adapters.imaging.dicom_net import Node
 from osler.cli import main
 from osler.errors import InputError, OptionError
 from osler.service import dicom_node
+from tests.adapters.imaging import archives
 from tests.instruments.dicom_people import person, write
 
 pytest.importorskip("pynetdicom")
@@ -48,10 +48,10 @@ def test_listen_echo_send_and_stop(tmp_path: Path, capsys: pytest.CaptureFixture
         (tmp_path / "in" / "notes.txt").write_text("no DICOM")
         assert main(["pacs", "send", node, str(tmp_path / "in"), *titles]) == 1
         assert main(["pacs", "echo", node, "--called", "OSLER", "--title", "STRANGER"]) == 2
-        if shutil.which("storescu"):
+        if archives.dcmtk("storescu"):
             host, port = node.split(":")
             sent = subprocess.run(
-                ["storescu", "-aet", "SCANNER", "-aec", "OSLER", host, port, *map(str, (tmp_path / "in").glob("*.dcm"))]
+                [archives.dcmtk("storescu"), "-aet", "SCANNER", "-aec", "OSLER", host, port, *map(str, (tmp_path / "in").glob("*.dcm"))]
             )
             assert sent.returncode == 0
     finally:

@@ -29,6 +29,11 @@ WEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 _NEWNET = 0x40000000
 
 
+def dcmtk(name: str) -> str | None:
+    """A program of DCMTK, and not the one of the same name that pynetdicom brings into its environment."""
+    return shutil.which(name, path="/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+
+
 @contextlib.contextmanager
 def own_network() -> Iterator[None]:
     """This thread, and what it starts, in a network namespace with a loopback of its own; the old one afterwards.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from tests.instruments.dicom_people import ROOT
 
 pytest.importorskip("pynetdicom")
 TOOLS = ("dcmqrscp", "storescu", "echoscu", "findscu", "storescp")
-pytestmark = pytest.mark.skipif(any(shutil.which(t) is None for t in TOOLS), reason="DCMTK is not installed (Debian: dcmtk)")
+pytestmark = pytest.mark.skipif(any(archives.dcmtk(t) is None for t in TOOLS), reason="DCMTK is not installed (Debian: dcmtk)")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Peer, in
             f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 16\nHostTable BEGIN\nosler = (OSLER, 127.0.0.1, {moves})\nHostTable END\n"
             f"VendorTable BEGIN\nVendorTable END\nAETable BEGIN\nARCHIVE {folder / 'held'} RW (200, 1024mb) ANY\nAETable END\n"
         )
-        with archives.running([shutil.which("dcmqrscp"), "-c", str(folder / "config")], port, folder / "log"):
+        with archives.running([archives.dcmtk("dcmqrscp"), "-c", str(folder / "config")], port, folder / "log"):
             peer = Peer("127.0.0.1", port, "ARCHIVE")
             for patient in ("1", "2"):
                 archives.study(folder / "in", patient=patient)
@@ -58,7 +57,7 @@ def test_it_is_asked_level_by_level(archive: tuple[Peer, int]):
 def test_its_own_findscu_gets_as_many_answers(archive: tuple[Peer, int]):
     peer, _ = archive
     keys = ["-k", "QueryRetrieveLevel=SERIES", "-k", f"StudyInstanceUID={ROOT}.1", "-k", "SeriesInstanceUID"]
-    done = subprocess.run(["findscu", "-S", "-aec", "ARCHIVE", *keys, peer.host, str(peer.port)], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([archives.dcmtk("findscu"), "-S", "-aec", "ARCHIVE", *keys, peer.host, str(peer.port)], capture_output=True, text=True, timeout=30)
     theirs = {line.split("[")[1].split("]")[0].strip("\0 ") for line in (done.stdout + done.stderr).splitlines() if "(0020,000e) UI [" in line}
     ours = {r["SeriesInstanceUID"] for r in dicom_query.find(peer, Question("series", study=f"{ROOT}.1"))}
     assert ours == theirs - {""} == {f"{ROOT}.1.0", f"{ROOT}.1.1"}
@@ -84,10 +83,10 @@ def test_its_senders_reach_our_listener_by_tls_only(tmp_path: Path):
     titles, where = ["-aet", "SCANNER", "-aec", "OSLER"], ["127.0.0.1", str(listener.port)]
     trust = ["+tla", "+cf", str(cert)]
     try:
-        assert subprocess.run(["echoscu", *trust, *titles, *where], timeout=30).returncode == 0
-        assert subprocess.run(["storescu", *trust, *titles, *where, *files], timeout=30).returncode == 0
-        assert subprocess.run(["echoscu", *trust, "-aet", "STRANGER", "-aec", "OSLER", *where], capture_output=True, timeout=30).returncode != 0
-        assert subprocess.run(["echoscu", "-to", "3", "-ta", "3", "-td", "3", *titles, *where], capture_output=True, timeout=60).returncode != 0
+        assert subprocess.run([archives.dcmtk("echoscu"), *trust, *titles, *where], timeout=30).returncode == 0
+        assert subprocess.run([archives.dcmtk("storescu"), *trust, *titles, *where, *files], timeout=30).returncode == 0
+        assert subprocess.run([archives.dcmtk("echoscu"), *trust, "-aet", "STRANGER", "-aec", "OSLER", *where], capture_output=True, timeout=30).returncode != 0
+        assert subprocess.run([archives.dcmtk("echoscu"), "-to", "3", "-ta", "3", "-td", "3", *titles, *where], capture_output=True, timeout=60).returncode != 0
         echo(Peer("localhost", listener.port, "OSLER", "SCANNER"), client_side(cert))
         other, _ = archives.certificate(tmp_path / "in")
         with pytest.raises(ReadError, match="cannot be reached"):
@@ -104,7 +103,7 @@ def test_we_send_to_its_storescp_by_tls(tmp_path: Path, capsys: pytest.CaptureFi
     (tmp_path / "out").mkdir()
     with archives.own_network():
         port = archives.free_port()
-        command = [shutil.which("storescp"), "+tls", str(key), str(cert), "-ic", "-od", str(tmp_path / "out"), "-aet", "STORE", str(port)]
+        command = [archives.dcmtk("storescp"), "+tls", str(key), str(cert), "-ic", "-od", str(tmp_path / "out"), "-aet", "STORE", str(port)]
         with archives.running(command, port, tmp_path / "log"):
             node = f"STORE@localhost:{port}"
             assert main(["pacs", "echo", node, "--authority", str(cert)]) == 0
