@@ -88,3 +88,22 @@ def test_volumes_get_a_page(tmp_path: Path):
     assert cases[0]["at"] == [0.25, 1.0, 0.75]
     assert cases[0]["words"] == "said well (93 %), true ill."
     assert "scans.html" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_drawn_volumes_get_both_masks(tmp_path: Path):
+    pytest.importorskip("nibabel")
+    from osler.adapters.imaging.kept import kept
+
+    values = np.zeros((6, 8, 10))
+    wanted, drawn = np.zeros((2, 6, 8, 10), np.uint8)
+    wanted[4, 1, 2], drawn[4, 1, 3] = 1, 1
+    entry = {"row": 5, "measures": {"dice": 0.25}, **kept(values, np.eye(4), {"wanted": wanted, "drawn": drawn})}
+    run = write(tmp_path / "run", {**members(), "explanation": {"drawings": {"worst": [entry, {"row": 6}], "measure": "dice"}}})
+    build(run)
+    page = (run / "scans.html").read_text(encoding="utf-8")
+    (case,) = json.loads(page.partition('id="scene-data">')[2].partition("</script>")[0])
+    assert case["name"] == "row 5: worst scans"
+    assert "0.25" in case["words"]
+    assert [layer["kind"] for layer in case["layers"]] == ["scan", "mask", "answer"]
+    assert case["at"] == pytest.approx([1 - 2.5 / 10, 1 - 1.5 / 8, 4.5 / 6])
+    assert "scans.html" in (run / "report.html").read_text(encoding="utf-8")

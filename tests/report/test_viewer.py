@@ -199,34 +199,32 @@ def test_a_person_sees_scan_mask_heat_and_surface_and_the_sliders_work(tmp_path:
     picture = viewer.case("a picture", "", Scan(flat[None], np.full(2, np.nan), np.eye(4)), flat > 200)
     (tmp_path / "page.html").write_text(viewer.page("A head", [drawn(), picture], "made up"), encoding="utf-8")
     with browser(tmp_path) as page:
-        page.open((tmp_path / "page.html").as_uri())
+        page.open((tmp_path / "page.html").as_uri(), 820, 560)
         page.until("document.documentElement.dataset.state !== undefined")
         assert page.run("document.getElementById('state').textContent") == "ready"
         first = page.of("#scene")
         assert first.std() > 15  # not blank
-        assert _green(first) > 50  # the mask, in the view in space
-        assert _warm(first) > 100  # the heat, where the crosshair is
+        assert _green(first) > 20  # the mask, in the view in space
+        assert _warm(first) > 50  # the heat, where the crosshair is
         page.set("view", "axial")
         page.set("slice", (12 + 0.5) / 40)
         on_mask = page.of("#scene")
-        assert _green(on_mask) > 500
+        assert _green(on_mask) > 200
+        page.set("mask", 0)
+        without = page.of("#scene")
+        assert _green(without) == 0
+        page.set("high", 0.4)
+        assert page.of("#scene").mean() > without.mean() + 2
+        page.set("high", 1)
         page.set("slice", (20 + 0.5) / 40)
         moved = page.of("#scene")
-        assert (moved != on_mask).mean() > 0.01
+        assert (moved != without).mean() > 0.01
         left, right = np.array_split(moved.min(axis=-1) > 180, 2, axis=1)
         assert right.sum() > 10 * max(1, left.sum())  # the patient's left on the right, as in radiology
-        page.set("slice", (12 + 0.5) / 40)
-        page.set("mask", 0)
-        assert _green(page.of("#scene")) == 0
-        before = page.of("#scene")
-        page.set("high", 0.4)
-        assert page.of("#scene").mean() > before.mean() + 2
         page.set("view", "render")
-        page.set("mesh", 0)
-        without = page.of("#scene")
-        page.set("mesh", 1)
+        whole = page.of("#scene")
         page.set("cut", 0.45)
-        assert (page.of("#scene") != without).mean() > 0.01
+        assert (page.of("#scene") != whole).mean() > 0.01
         page.set("case", 1)
         page.until("document.getElementById('view').options.length === 1")
         assert page.of("#scene").std() > 15

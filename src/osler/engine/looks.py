@@ -7,14 +7,13 @@ done the worst and the surest of all of them are drawn. Whether the maps depend 
 from __future__ import annotations
 
 import base64
-import gzip
 import math
 from typing import Any
 
 import numpy as np
 
-from osler.adapters.imaging import nifti, overlay, scan
-from osler.adapters.imaging.coarse import coarser, coarser_affine, hottest, steps_to
+from osler.adapters.imaging import overlay, scan
+from osler.adapters.imaging.kept import kept
 from osler.blocks import Block
 from osler.engine.heat import Heat, drawn, maps_of, nets_of, on_grid_of
 from osler.errors import InputError
@@ -28,8 +27,8 @@ TASKS = ("binary", "multiclass", "regression")
 LARGE = 1 << 18
 #: Scans behind the check with random weights, of pictures and of volumes.
 CHECKED = {2: 6, 3: 3}
-#: Voxels of a volume that is kept for the viewer, volumes of each group, and slices in the report's picture of a volume.
-KEPT_VOXELS, KEPT_VOLUMES, SLICES = 1 << 18, 3, 3
+#: Volumes of each group that are kept for the viewer, and slices in the report's picture of a volume.
+KEPT_VOLUMES, SLICES = 3, 3
 #: Longest side of a picture in the report, in pixels.
 SIDE = 300
 
@@ -169,16 +168,6 @@ def _example(prepared: Any, column: str, entry: tuple[float, Any, int], chosen: 
         "row": heat.row, **said, "peak": list(heat.peak), "narrow": heat.narrow(), "size": list(picture.shape[:2]),
         "image": base64.b64encode(overlay.jpeg(picture)).decode(),
     }  # fmt: skip
-    return found | (_volumes(heat) if values.ndim == 3 and place < KEPT_VOLUMES else {})
-
-
-def _volumes(heat: Heat) -> dict[str, Any]:
-    values = heat.scan.values.mean(axis=0)
-    steps = steps_to(values.shape, KEPT_VOXELS)
-    affine, small = coarser_affine(heat.scan.affine, steps), coarser(values, steps, mean=True)
-    low, high = float(small.min()), float(small.max())
-    grey = np.rint((small - low) / max(high - low, 1e-9) * 255).astype(np.uint8)
-    hot = np.rint(255 * coarser(heat.values, steps, mean=False)).astype(np.uint8)
-    packed = {"scan": nifti.encoded(grey, affine), "heat": nifti.encoded(hot, affine)}
-    held = {name: base64.b64encode(gzip.compress(data, mtime=0)).decode() for name, data in packed.items()}
-    return held | {"at": list(hottest(hot, affine))}
+    return found | (
+        kept(whole.values.mean(axis=0), whole.affine, {"heat": np.rint(255 * values).astype(np.uint8)}) if values.ndim == 3 and place < KEPT_VOLUMES else {}
+    )

@@ -12,7 +12,7 @@ from typing import Any
 from osler.report.markup import Child, Html, tag
 from osler.report.material import Material
 from osler.report.viewer import Case, Layer, page
-from osler.report.words import is_number, number, short
+from osler.report.words import is_number, label, number, short
 
 #: File beside the report with the volumes.
 PAGE = "scans.html"
@@ -21,11 +21,21 @@ GROUPS = {
     "mistakes": ("Worst mistakes: where it looked", "The rows whose answers were farthest from the truth, the worst first."),
     "surest": ("Surest right answers", "The rows that were answered right with most confidence."),
 }
+#: Groups of drawn scans, and layers of both pages: kind → member, words and range.
+DRAWN = {"worst": "Worst scans", "usual": "Usual scans"}
+_SCAN = ("scan", "scan, reduced", (0.0, 255.0))
+HEAT = {"scan": _SCAN, "heat": ("heat", "heat: what speaks for the answer", (0.0, 255.0))}
+MASKS = {"scan": _SCAN, "mask": ("wanted", "mask: what should be drawn", (0.0, 1.0)), "answer": ("drawn", "what the model drew", (0.0, 1.0))}
 #: What a map of each way shows.
 WAYS = {
     "gradients": "integrated gradients", "fused": "Grad-CAM++ of all stages of the network",
 }  # fmt: skip
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+
+
+def turned(m: Material) -> list[Child]:
+    """Where the volumes of this run can be turned; [] where it keeps none."""
+    return [tag("p", f"Volumes can be leafed through and turned in {PAGE}, beside this report.")] if cases(m) else []
 
 
 def section(m: Material) -> list[Child]:
@@ -44,9 +54,8 @@ def section(m: Material) -> list[Child]:
         f"cross-validation; the saved predictor is a later fit on all rows). It shows what speaks for the answer that was given, by {way}; "
         "its heights are relative to its own largest value, so two maps cannot be compared by colour. A map is a hint, not a finding."
     )
-    turned = f"Volumes can be leafed through and turned in {PAGE}, beside this report." if cases(m) else ""
     own = "These scans are rows of the data: whoever gets this report sees them. Fit again with --examples 0 to leave them out; the saved predictor keeps none of them."
-    return [tag("p", whose), _sanity(held.get("sanity")), *out, tag("p", turned) if turned else None, tag("p", own, class_="note")]
+    return [tag("p", whose), _sanity(held.get("sanity")), *out, tag("p", own, class_="note")]
 
 
 def _entries(held: dict[str, Any], group: str) -> list[dict[str, Any]]:
@@ -65,6 +74,8 @@ def _example(entry: dict[str, Any]) -> Html | None:
 
 
 def _says(entry: dict[str, Any]) -> str:
+    if isinstance(entry.get("measures"), dict):
+        return "; ".join(f"{label(k)} {number(v, 2)}" for k, v in list(entry["measures"].items())[:3] if is_number(v))
     if is_number(entry.get("sure")):
         return f"said {short(str(entry.get('said')), 24)} ({100 * entry['sure']:.0f} %), true {short(str(entry.get('true')), 24)}."
     return f"said {number(entry.get('said'), 3)}, true {number(entry.get('true'), 3)}."
@@ -87,22 +98,24 @@ def _sanity(found: Any) -> Html | None:
 
 
 def cases(m: Material) -> list[Case]:
-    """The volumes that the run keeps, for the viewer's page."""
-    held = m.get("explanation", "scans", default={})
+    """The volumes that the run keeps, for the viewer's page: with heat maps, or with what should be drawn on them and what was."""
+    looked, drawn = (m.get("explanation", name, default={}) for name in ("scans", "drawings"))
     out = []
-    for group, (heading, _) in GROUPS.items():
-        for entry in _entries(held, group):
-            scan, heat = (_bytes(entry.get(k)) for k in ("scan", "heat"))
-            if scan and heat:
-                layers = (Layer("scan", "scan.nii.gz", scan, "scan, reduced", (0.0, 255.0)), Layer("heat", "heat.nii.gz", heat, "heat: what speaks for the answer"))
-                out.append(Case(f"row {entry.get('row')}: {heading.partition(':')[0].lower()}", _says(entry), layers, at=_at(entry.get("at"))))
+    for held, groups, layers in ((looked, GROUPS, HEAT), (drawn, DRAWN, MASKS)):
+        for group, words in groups.items():
+            for entry in _entries(held, group):
+                data = {kind: _bytes(entry.get(key)) for kind, (key, _, _) in layers.items()}
+                if all(data.values()):
+                    made = tuple(Layer(kind, f"{key}.nii.gz", data[kind], text, values) for kind, (key, text, values) in layers.items())
+                    heading = (words[0] if isinstance(words, tuple) else words).partition(":")[0].lower()
+                    out.append(Case(f"row {entry.get('row')}: {heading}", _says(entry), made, at=_at(entry.get("at"))))
     return out
 
 
 def viewer_page(m: Material) -> str:
     """The page with all volumes; "" where there are none."""
     found = cases(m)
-    return page(f"Where it looked: {m.chosen}", found, "Held-out rows, each by the model of its fold. Reduced volumes.") if found else ""
+    return page(f"Scans: {m.chosen}", found, "Held-out rows, each by the model of its fold. Reduced volumes.") if found else ""
 
 
 def _at(value: Any) -> tuple[float, float, float]:

@@ -152,7 +152,7 @@ def _molecules(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[C
 
 
 def _scans(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:
-    return [*drawings.gallery(m, drawn), *looks.section(m)]
+    return [*drawings.gallery(m, drawn), *looks.section(m), *looks.turned(m)]
 
 
 def _model(m: Material, filled: list[Filled], drawn: list[Figure]) -> list[Child]:

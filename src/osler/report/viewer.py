@@ -37,7 +37,7 @@ _MZ3 = np.array([23117, 3], dtype="<u2").tobytes()
 
 @dataclass(frozen=True)
 class Layer:
-    """Something to show: kind ("scan", "mask", "heat" or "mesh"), file name, bytes, words for the legend, and the range of values."""
+    """Something to show: kind ("scan", "mask", "answer", "heat" or "mesh"), file name, bytes, words for the legend, and the range of values."""
 
     kind: str
     file: str

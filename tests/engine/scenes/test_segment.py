@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -107,6 +109,20 @@ def test_the_outlines_in_a_report_are_those_of_the_slice(first):
         x, y = np.array(line).T
         area += abs(0.5 * np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]))
     assert core.sum() * 0.75 < area <= core.sum()
+
+
+def test_the_page_of_scans_holds_the_volume_and_both_masks(first):
+    source, run = first
+    shown = run.json("explanation.json")["drawings"]["worst"][0]
+    page = (run.folder / "scans.html").read_text(encoding="utf-8")
+    case = json.loads(page.partition('id="scene-data">')[2].partition("</script>")[0])[0]
+    assert case["name"] == f"row {shown['row']}: worst scans"
+    held = {layer["kind"]: gzip.decompress(base64.b64decode(layer["data"])) for layer in case["layers"]}
+    cohort = read(source)
+    row = int(np.flatnonzero(cohort.rows == shown["row"])[0])
+    truth = labels.upon(cohort.values("drawn")[row], labels.kept(cohort.values("scan")[row], cohort.root), cohort.root)
+    assert nibabel.Nifti1Image.from_bytes(held["mask"]).get_fdata().sum() == (truth > 0).sum()
+    assert set(held) == {"scan", "mask", "answer"}
 
 
 def test_no_examples_show_no_scans(tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 
 from osler import modalities
 from osler.adapters.imaging import pictures
+from osler.adapters.imaging.kept import kept
 from osler.adapters.skimage_surface import outlines
 from osler.engine.prepare import Prepared
 from osler.engine.scenes.assess import pooled
@@ -30,7 +31,8 @@ def gallery(prepared: Prepared, results: list[FoldDrawings], states: dict[str, A
     Returns:
         `model`, `measure` (by which scans are ordered) and `worst` and `usual`: lists of `{"row", "measures", "slice", "image" (PNG in base64),
         "size" (y, x in pixels), "pixel" (mm per y and x, or 1), "truth", "answer"}`, the last two as `[{"name", "lines"}]` of closed lines of (x, y)
-        in pixels of the image. Drawings are out of fold.
+        in pixels of the image; of volumes with masks also `scan`, `wanted`, `drawn` and `at` (see `adapters.imaging.kept`), which the page of
+        scans shows. Drawings are out of fold.
     """
     count, judge = prepared.study.examples, judge_of(prepared)
     rows, records = pooled([r for r in results if r.split.part == "cv"], chosen)
@@ -72,7 +74,16 @@ def _example(scenes: RowScenes, row: int, record: dict[str, Any], model: str, dr
         "slice": None if scene.dims == 2 else {"at": at, "of": scene.shape[0]},
         "image": base64.b64encode(pictures.png_of_labels(picture)).decode(), "size": list(picture.shape[:2]), "pixel": [float(p) for p in pixel],
         "truth": _lines(scene.drawn, at, step, names), "answer": _lines(found, at, step, names),
+        **(_volumes(scene, found) if scene.dims == 3 else {}),
     }  # fmt: skip
+
+
+def _volumes(scene: Scene, answer: Drawing) -> dict[str, Any]:
+    """The volume with both masks, for the page of scans; {} of boxes."""
+    if scene.drawn is None or scene.drawn.labels is None or answer.labels is None:
+        return {}
+    masks = {name: (d.labels > 0).astype(np.uint8) for name, d in (("wanted", scene.drawn), ("drawn", answer))}
+    return kept(scene.values[0], scene.affine, masks)
 
 
 def _slice(truth: Drawing, answer: Drawing, scene: Scene) -> int:

@@ -11,6 +11,7 @@
   const heatColours = { R: [20, 98, 188, 240, 252, 252], G: [4, 16, 40, 106, 190, 252], B: [40, 110, 84, 34, 60, 200],
     A: [0, 255, 255, 255, 255, 255], I: [0, 51, 102, 153, 204, 255] };
   const maskColours = { R: [0, 60], G: [0, 230], B: [0, 90], A: [0, 255], I: [0, 255] };
+  const answerColours = { R: [0, 235], G: [0, 90], B: [0, 215], A: [0, 255], I: [0, 255] };
   let shown = {};
 
   const number = (id) => Number(find(id).value);
@@ -27,13 +28,13 @@
         shown.mesh = { mesh };
         continue;
       }
-      const colormap = { scan: "gray", mask: "osler-mask", heat: "osler-heat" }[layer.kind];
-      const range = { scan: layer.range, mask: [0, 1], heat: [0, 255] }[layer.kind];
+      const colormap = { scan: "gray", mask: "osler-mask", answer: "osler-answer", heat: "osler-heat" }[layer.kind];
+      const range = { scan: layer.range, mask: [0, 1], answer: [0, 1], heat: [0, 255] }[layer.kind];
       const image = await NVImage.loadFromBase64({ base64: layer.data, name: layer.file, colormap, cal_min: range[0], cal_max: range[1] });
       viewer.addVolume(image);
       shown[layer.kind] = { image, place: viewer.volumes.length - 1, range };
     }
-    for (const kind of ["mask", "heat", "mesh"]) {
+    for (const kind of ["mask", "answer", "heat", "mesh"]) {
       for (const line of document.querySelectorAll(".of-" + kind)) line.classList.toggle("hidden", !has(kind));
     }
     describe(entry);
@@ -70,7 +71,7 @@
       shown.scan.image.cal_min = low + (high - low) * Math.min(number("low"), number("high") - 0.01);
       shown.scan.image.cal_max = low + (high - low) * number("high");
     }
-    if (has("mask")) viewer.setOpacity(shown.mask.place, number("mask"));
+    for (const kind of ["mask", "answer"]) if (has(kind)) viewer.setOpacity(shown[kind].place, number(kind));
     if (has("heat")) {
       shown.heat.image.cal_min = 255 * number("threshold");
       viewer.setOpacity(shown.heat.place, number("heat"));
@@ -97,6 +98,7 @@
     };
     viewer.addColormap("osler-heat", heatColours);
     viewer.addColormap("osler-mask", maskColours);
+    viewer.addColormap("osler-answer", answerColours);
     await viewer.attachToCanvas(find("scene"));
     viewer.setMultiplanarLayout(2);
     viewer.setClipPlaneColor([0, 0, 0, 0]);
@@ -104,7 +106,7 @@
     find("case").replaceChildren(...cases.map((entry, i) => new Option(entry.name, i)));
     find("case").addEventListener("change", () => open(cases[number("case")]));
     find("slice").addEventListener("input", leaf);
-    for (const id of ["view", "low", "high", "mask", "heat", "threshold", "mesh", "cut"]) find(id).addEventListener("input", change);
+    for (const id of ["view", "low", "high", "mask", "answer", "heat", "threshold", "mesh", "cut"]) find(id).addEventListener("input", change);
     find("controls").addEventListener("submit", (event) => event.preventDefault());
     await open(cases[0]);
     find("state").textContent = "ready";
