@@ -127,7 +127,8 @@ def orthanc(folder: Path, **settings: Any) -> Iterator[Orthanc]:
     config = {
         "Name": "TEST", "StorageDirectory": str(folder / "held"), "IndexDirectory": str(folder / "held"), "DicomAet": "ORTHANC",
         "DicomPort": one.dicom, "HttpPort": one.web, "DicomCheckCalledAet": True, "OverwriteInstances": False, "SynchronousCMove": True,
-        "DicomModalities": {"osler": ["OSLER", "127.0.0.1", one.moves]}, "Plugins": [str(WEB)], "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        "DicomModalities": {"osler": {"AET": "OSLER", "Host": "127.0.0.1", "Port": one.moves, "UseDicomTls": bool(settings.get("DicomTlsEnabled"))}},
+        "Plugins": [str(WEB)], "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
         "StableAge": 1, **settings,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))

@@ -126,6 +126,10 @@ def test_everything_over_tls_and_nothing_for_whom_nobody_vouches(tmp_path: Path,
         assert main(["pacs", "send", node, str(files), *trust]) == 0
         assert main(["pacs", "query", node, *trust]) == 0
         assert main(["pacs", "fetch", node, str(tmp_path / "a"), "--study", f"{ROOT}.1", *trust]) == 0
+        own = ["--by", "move", "--host", "0.0.0.0", "--port", str(one.moves)]
+        assert main(["pacs", "fetch", node, str(tmp_path / "m"), "--study", f"{ROOT}.1", *trust, *own]) == 2  # an open port without TLS
+        assert main(["pacs", "fetch", node, str(tmp_path / "m"), "--study", f"{ROOT}.1", *trust, *own, "--cert", str(cert), "--key", str(key)]) == 0
+        assert uids(tmp_path / "m") == [f"{ROOT}.1.0.0", f"{ROOT}.1.0.1"]
         assert main(["pacs", "echo", node]) == 2  # without TLS
         with archives.behind_tls(one.web, cert, key) as port:
             root = f"https://localhost:{port}/dicom-web"
