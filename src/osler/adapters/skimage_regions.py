@@ -46,3 +46,20 @@ def parted(mask: np.ndarray, apart: float, least: int) -> np.ndarray:
     number = np.zeros(len(counts), dtype=np.uint16)
     number[kept] = np.arange(1, len(kept) + 1)
     return number[found]
+
+
+def flooded(height: np.ndarray, seeds: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Every pixel of a mask given to one of the seeds by a watershed: seeds grow where the height is lowest first.
+
+    Args:
+        height: (y, x) or (z, y, x) numbers.
+        seeds: the same shape, 0 or the number of a thing.
+        mask: the same shape, bool; what no seed reaches stays 0.
+
+    Returns:
+        The same shape, int32.
+
+    Raises:
+        MissingExtraError: scikit-image is not installed.
+    """
+    return optional("skimage.segmentation", "imaging").watershed(height, seeds, mask=mask)

@@ -54,6 +54,7 @@ DRAWERS: dict[str, str] = {
     "rcnn": "osler.models.neural.detection.rcnn:Rcnn",
     "retina": "osler.models.neural.detection.retina:Retina",
     "unet": "osler.models.neural.segmentation.drawers:UNet",
+    "deepmedic": "osler.models.neural.segmentation.drawers:DeepMedic",
 }
 
 

@@ -22,3 +22,22 @@ def balls(n: int, rng: np.random.Generator, shape: tuple[int, ...] = (20, 24, 22
         values = rng.normal(0, 0.3, shape) + labels
         scenes.append(Scene(values[None].astype(np.float32) * 50 + 100, mm, np.eye(4), Drawing(labels)))
     return HeldScenes(tuple(scenes), Asked("segmentation", ("background", "pale", "bright"), dims, ("t1",)))
+
+
+def discs(n: int, rng: np.random.Generator, shape: tuple[int, int] = (64, 64)) -> HeldScenes:
+    """Pictures with bright discs in noise, some of which touch; each has its own number."""
+    grid = np.stack(np.meshgrid(*(np.arange(s) for s in shape), indexing="ij"))
+    scenes = []
+    for _ in range(n):
+        labels = np.zeros(shape, np.uint16)
+        count = 0
+        for _ in range(60):
+            radius, middle = rng.uniform(4, 7), rng.uniform(6, 58, 2)
+            inside = ((grid - middle.reshape(2, 1, 1)) ** 2).sum(0) < radius**2
+            around = ((grid - middle.reshape(2, 1, 1)) ** 2).sum(0) < (radius - 1) ** 2
+            if not (labels[around] > 0).any():
+                count += 1
+                labels[inside & (labels == 0)] = count
+        values = rng.normal(0, 0.15, shape) + (labels > 0)
+        scenes.append(Scene(values[None].astype(np.float32), np.full(2, np.nan), np.eye(4), Drawing(labels, instances=True)))
+    return HeldScenes(tuple(scenes), Asked("segmentation", ("background", "cell"), 2, ("grey",), True))

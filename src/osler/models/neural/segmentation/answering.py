@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from osler.models.base import Params
 from osler.models.neural import loop
-from osler.models.neural.segmentation import cleaning, scaling, windows
+from osler.models.neural.segmentation import cleaning, scaling, things, windows
 from osler.models.neural.segmentation.networks import network_of
 from osler.models.neural.segmentation.options import SegmentationOptions
 from osler.scenes import Drawing, Scene
@@ -39,11 +39,14 @@ def networks(params: Params, device: torch.device, precision: str) -> list[nn.Mo
 
 
 def answer_of(nets: list[nn.Module], plan: dict[str, Any], views: str, device: torch.device, precision: str) -> Callable[[Tensor], Tensor]:
-    """(1, c, ...) → (1, k, ...) float32 probabilities: the mean over members and views."""
+    """(1, c, ...) → (1, k, ...) float32 probabilities (and depths): the mean over members and views."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
 
     def one(net: nn.Module, x: Tensor) -> Tensor:
-        return net(x)[0].float().softmax(1)
+        logits = net(x)[0].float()
+        if not plan["instances"]:
+            return logits.softmax(1)
+        return torch.cat([logits[:, :-1].softmax(1), logits[:, -1:].sigmoid()], dim=1)
 
     def answer(x: Tensor) -> Tensor:
         x = x.to(device, kind)
@@ -70,20 +73,24 @@ def _views(views: str, plan: dict[str, Any], dims: int) -> list[tuple[Callable[[
 
 
 def probabilities(params: Params, scene: Scene, options: SegmentationOptions) -> np.ndarray:
-    """(k, ...) float32 of each class on the scan's own grid."""
+    """(k, ...) float32 of each class on the scan's own grid; where things are told apart, their depth comes last."""
     plan, device = params.meta["plan"], loop.device_of(options.device)
     precision = precision_of(options, device)
     with loop.threads(options.threads), torch.inference_mode():
         nets = networks(params, device, precision)
         answer = answer_of(nets, plan, options.views, device, precision)
         x = scaling.seen(plan, scene)
-        found = windows.over(x, answer, plan["divisor"], plan["window"], options.overlap, plan["network"].get("margin", 0))
+        found = windows.over(x, answer, plan["divisor"], plan["window"], options.overlap, plan["network"]["margin"])
     return scaling.gridded(found, scene.shape)
 
 
 def draw(params: Params, scene: Scene, options: SegmentationOptions, probability: bool) -> Drawing:
-    """Labels of one scan, cleaned as chosen in training, and if asked for the probability of each class."""
+    """Labels of one scan, cleaned or parted as chosen in training, and if asked for the probability of each class."""
     found = probabilities(params, scene, options)
+    if params.meta["plan"]["instances"]:
+        classes, depth = found[:-1], found[-1]
+        labels = things.numbered(1.0 - classes[0], depth, params.meta["rule"])
+        return Drawing(labels, things.boxes_of(labels, classes, depth), classes if probability else None, True)
     labels = found.argmax(axis=0).astype(np.uint16)
     if params.meta["cleaning"] == "largest":
         labels = cleaning.largest(labels)

@@ -10,7 +10,7 @@ from osler import registry
 from osler.models.base import Params
 from osler.models.drawing import Drawer, Tell
 from osler.models.neural.segmentation import fingerprint, planning
-from osler.models.neural.segmentation.options import UNetOptions
+from osler.models.neural.segmentation.options import DeepMedicOptions, UNetOptions
 from osler.scenes import Drawing, Scene, Scenes
 
 
@@ -55,3 +55,14 @@ class UNet(Segmenter):
     def plan(self, scenes: Scenes) -> dict[str, Any]:
         """Spacing, patch, levels, widths, batch, steps and why."""
         return planning.of_unet(fingerprint.of(scenes), self.options)
+
+
+class DeepMedic(Segmenter):
+    """Two pathways at two scales, for scans of several sequences (see `pathways`)."""
+
+    name: ClassVar[str] = "deepmedic"
+    Options: ClassVar[type] = DeepMedicOptions
+
+    def plan(self, scenes: Scenes) -> dict[str, Any]:
+        """Spacing, segment, layers, widths, batch, steps and why."""
+        return planning.of_deepmedic(fingerprint.of(scenes), self.options)

@@ -10,7 +10,7 @@ import torch
 from osler.models.base import Params
 from osler.models.drawing import Tell
 from osler.models.neural import loop
-from osler.models.neural.segmentation import answering, cleaning, fingerprint, losses, scaling
+from osler.models.neural.segmentation import answering, cleaning, fingerprint, losses, scaling, things
 from osler.models.neural.segmentation.networks import network_of
 from osler.models.neural.segmentation.options import SegmentationOptions
 from osler.models.neural.segmentation.sampling import Example, Patches, example
@@ -19,7 +19,7 @@ from osler.scenes import Scenes
 
 #: Values of prepared scans that are kept in memory while learning; more are prepared anew each time.
 KEPT = 1 << 28
-#: Training scans on which the cleaning is chosen, at most.
+#: Training scans on which the cleaning or the rule of things is chosen, at most.
 JUDGED = 12
 
 
@@ -38,7 +38,12 @@ class Prepared:
         scene = self.scenes[row]
         values = scaling.seen(self.plan, scene)
         labels = fingerprint.classes_of(scene.drawn, self.scenes.asked)
-        made = example(values, scaling.labels_gridded(labels, values.shape[1:]))
+        size = values.shape[1:]
+        depth = None
+        if self.plan["instances"]:
+            full = things.deepest(self.plan["fingerprint"]["thing"], len(size))
+            depth = things.depth_of(scaling.labels_gridded(np.asarray(scene.drawn.labels), size), full)
+        made = example(values, scaling.labels_gridded(labels, size), depth)
         if self.keep:
             self._kept[row] = made
         return made
@@ -49,7 +54,7 @@ def fit(plan: dict[str, Any], scenes: Scenes, options: SegmentationOptions, rng:
     seed, device = int(rng.integers(2**62)), loop.device_of(options.device)
     plan = plan | {"precision": answering.precision_of(options, device)}
     prepared, arrays, history = Prepared(scenes, plan), {}, []
-    margin = plan["network"].get("margin", 0)
+    margin = plan["network"]["margin"]
     with loop.threads(options.threads), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         for member in range(plan["members"]):
             torch.manual_seed(int(np.random.default_rng([seed, 0, member]).integers(2**62)))
@@ -61,19 +66,29 @@ def fit(plan: dict[str, Any], scenes: Scenes, options: SegmentationOptions, rng:
                 if tell is not None:
                     tell("training", member * steps + step, plan["members"] * steps)
 
-            loss_of = lambda answers, labels, fields: losses.deep(answers, labels)  # noqa: E731
-            history.append(train(net, patches, plan, options, loss_of, report))
+            history.append(train(net, patches, plan, options, losses.whole, report))
             arrays |= {f"member{member}/{k}": v for k, v in loop.weights_of(net).items()}
     params = Params({"plan": plan, "training": history, "cleaning": "none"}, arrays)
-    chosen = options.cleaning if options.cleaning != "auto" else chosen_cleaning(params, scenes, options)
+    rows = np.linspace(0, len(scenes) - 1, min(JUDGED, len(scenes))).round().astype(int)
+    if plan["instances"]:
+        return Params(params.meta | {"rule": rule_of_things(params, scenes.take(rows), options)}, arrays)
+    chosen = options.cleaning if options.cleaning != "auto" else chosen_cleaning(params, scenes.take(rows), options)
     return Params(params.meta | {"cleaning": chosen}, arrays)
+
+
+def rule_of_things(params: Params, scenes: Scenes, options: SegmentationOptions) -> dict[str, float]:
+    """How middles of things are found, by what agrees best with training scans."""
+    answers = []
+    for scene in scenes:
+        found = answering.probabilities(params, scene, options)
+        answers.append((1.0 - found[0], found[-1], np.asarray(scene.drawn.labels)))
+    return things.chosen_rule(answers, params.meta["plan"]["fingerprint"]["thing"])
 
 
 def chosen_cleaning(params: Params, scenes: Scenes, options: SegmentationOptions) -> str:
     """Whether keeping the largest part of each class raises the mean Dice of training scans."""
     gains = []
-    for row in np.linspace(0, len(scenes) - 1, min(JUDGED, len(scenes))).round().astype(int):
-        scene = scenes[int(row)]
+    for scene in scenes:
         found = answering.draw(params, scene, options, False).labels
         k = len(scenes.asked.classes)
         both = [cleaning.dice(scene.drawn.labels, labels, k) for labels in (found, cleaning.largest(found))]

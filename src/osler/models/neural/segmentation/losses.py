@@ -28,11 +28,33 @@ def of_classes(logits: Tensor, labels: Tensor) -> Tensor:
     return entropy + 1.0 - dice.mean()
 
 
-def deep(answers: list[Tensor], labels: Tensor) -> Tensor:
-    """The loss of answers at several depths, each coarser one counting half of the one before."""
+def of_depths(logits: Tensor, depths: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of how deep inside a thing voxels lie (0 to 1), things and background counting alike, borders inside things most.
+
+    Args:
+        logits, depths, labels: (n, [z,] y, x).
+    """
+    each = F.binary_cross_entropy_with_logits(logits.float(), depths, reduction="none")
+    inside, outside = (labels > 0) * (4.0 - 3.0 * depths), (labels == 0).float()
+    return (each * inside).sum() / inside.sum().clamp(min=1) + (each * outside).sum() / outside.sum().clamp(min=1)
+
+
+def whole(answers: list[Tensor], labels: Tensor, depths: Tensor | None) -> Tensor:
+    """The loss of answers at several resolutions, each coarser one counting half of the one before.
+
+    Args:
+        answers: (n, k, ...) logits, finest first; with depths the last channel is theirs.
+        labels: (n, ...) int64.
+        depths: (n, ...) or None.
+    """
     total, weight = labels.new_zeros((), dtype=torch.float32), 0.0
-    for depth, logits in enumerate(answers):
-        steps = tuple(slice(a // b // 2, None, a // b) for a, b in zip(labels.shape[1:], logits.shape[2:]))
-        total = total + 0.5**depth * of_classes(logits, labels[(slice(None), *steps)])
-        weight += 0.5**depth
+    for number, logits in enumerate(answers):
+        steps = (slice(None), *(slice(a // b // 2, None, a // b) for a, b in zip(labels.shape[1:], logits.shape[2:])))
+        here = labels[steps]
+        if depths is None:
+            loss = of_classes(logits, here)
+        else:
+            loss = of_classes(logits[:, :-1], here) + of_depths(logits[:, -1], depths[steps], here)
+        total = total + 0.5**number * loss
+        weight += 0.5**number
     return total / weight

@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import nn
 
+from osler.models.neural.segmentation.pathways import DeepMedic
 from osler.models.neural.segmentation.unet import UNet
 
-KINDS = {"unet": UNet}
+KINDS = {"unet": UNet, "deepmedic": DeepMedic}
 
 
 def network_of(description: dict[str, Any]) -> nn.Module:

@@ -136,3 +136,19 @@ class UNetOptions(SegmentationOptions):
         super().__post_init__()
         if self.blocks < 1:
             raise OptionError(f"option 'blocks' of unet must be at least 1, was {self.blocks}")
+
+
+@dataclass(frozen=True)
+class DeepMedicOptions(SegmentationOptions):
+    """Options of `deepmedic`: those of `SegmentationOptions` (`levels` are the layers of a pathway, `stem` has no meaning), and
+
+    Attributes:
+        dropout: share of hidden channels dropped in training where the pathways meet.
+    """
+
+    dropout: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.dropout < 1:
+            raise OptionError(f"option 'dropout' of deepmedic must lie in [0, 1), was {self.dropout}")

@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 
 from osler.models.neural.segmentation.fingerprint import AIR, Fingerprint
-from osler.models.neural.segmentation.options import SegmentationOptions, UNetOptions
+from osler.models.neural.segmentation.options import DeepMedicOptions, SegmentationOptions, UNetOptions
 
-#: Operations per second of one core that a training is estimated by: multiplications and additions, float32.
-RATE = 5e10
+#: Operations per second of one core that a training is estimated by (multiplications and additions, bfloat16; float32 half of it).
+RATE = 1e11
 #: Share of zeros from which the surrounding of an organ is taken to be blanked out.
 BLANK = 0.25
 #: An axis whose voxels are so many times longer than the shortest is not halved yet, and convolved over by itself.
 COARSE = 2.0
 #: Longest side of a patch.
 LONGEST = {2: 512, 3: 128}
+#: Shortest side that a patch is cut to for the sake of more steps, and the steps wanted.
+SHORTEST, FEWEST = {2: 96, 3: 32}, {2: 1000, 3: 400}
 #: Most channels of a level.
 WIDEST = {2: 384, 3: 256}
 #: Voxels that one window of drawing may hold.
@@ -99,7 +101,7 @@ def of_unet(found: Fingerprint, options: UNetOptions) -> dict[str, Any]:
         "kind": "unet", "dims": dims, "channels": found.channels, "outputs": outputs, "stem": list(stem),
         "widths": [min(WIDEST[dims], width * 2**level) for level in range(len(kernels))], "strides": strides, "kernels": kernels,
         "blocks": options.blocks, "norm": "instance" if options.norm == "auto" else options.norm, "residual": options.residual,
-        "heads": max(1, min(3, len(strides) - 1)) if options.supervision else 1, "prior": prior_of(found),
+        "heads": max(1, min(3, len(strides) - 1)) if options.supervision else 1, "prior": prior_of(found), "margin": [0] * dims,
     }  # fmt: skip
     per_voxel, operations = cost_of_unet(network)
     asked = [int(v) for v in options.numbers("patch")]
@@ -108,16 +110,60 @@ def of_unet(found: Fingerprint, options: UNetOptions) -> dict[str, Any]:
     return finish(found, options, network, patch, divisor, (per_voxel, operations), spacing, shape)
 
 
+def of_deepmedic(found: Fingerprint, options: DeepMedicOptions) -> dict[str, Any]:
+    """The whole plan of a network of two pathways: an axis that is much coarser than the finest is convolved over by the last two layers
+    alone, and not averaged over.
+    """
+    dims, spacing = found.dims, target_spacing(found, options)
+    mm = np.array(spacing if spacing is not None else [1.0] * dims)
+    shape = np.maximum(np.round(np.array(found.extent) / mm), 1.0) if spacing is not None else np.array(found.shape, dtype=float)
+    fine = mm < COARSE * mm.min() * 0.999
+    layers = options.levels or 8
+    kernels = [[3 if f or layer >= layers - 2 else 1 for f in fine] for layer in range(layers)]
+    factor = [3 if f else 1 for f in fine]
+    reach = [sum(k[a] // 2 for k in kernels) for a in range(dims)]
+    width = options.width or 32
+    network = {
+        "kind": "deepmedic", "dims": dims, "channels": found.channels, "outputs": len(found.classes) + (1 if found.instances else 0),
+        "widths": [width + width // 4 * (2 * (layer >= layers // 4) + (layer >= 3 * layers // 4)) // 2 for layer in range(layers)],
+        "kernels": kernels, "factor": factor, "hidden": 4 * width, "norm": "batch" if options.norm == "auto" else options.norm,
+        "dropout": options.dropout, "margin": [f * r for f, r in zip(factor, reach)], "prior": prior_of(found),
+    }  # fmt: skip
+    divisor = np.array(factor)
+    asked = [int(v) for v in options.numbers("patch")]
+    segment = np.minimum(27 if dims == 3 else 81, np.ceil(shape / divisor) * divisor).astype(int)
+    patch = [int(np.ceil(p / d) * d) for p, d in zip(asked or segment, divisor)]
+    return finish(found, options, network, patch, divisor, cost_of_deepmedic(network, patch), spacing, shape)
+
+
+def cost_of_deepmedic(network: dict[str, Any], patch: list[int]) -> tuple[float, float]:
+    """Bytes that training keeps and operations forward, both per answered voxel of a segment of this size."""
+    held, operations, middle = 0.0, 0.0, prod(patch)
+    for factor in ([1] * network["dims"], network["factor"]):
+        taken = network["channels"]
+        sides = [p / f + 2 * sum(k[a] // 2 for k in network["kernels"]) for a, (p, f) in enumerate(zip(patch, factor))]
+        for width, kernel in zip(network["widths"], network["kernels"]):
+            sides = [s - k + 1 for s, k in zip(sides, kernel)]
+            voxels = prod(sides) / middle
+            operations += 2 * prod(kernel) * taken * width * voxels
+            held += 3 * width * voxels
+            taken = width
+    hidden = network["hidden"]
+    operations += 2 * hidden * (2 * network["widths"][-1] + hidden + network["outputs"])
+    return 4.0 * (held + 6 * hidden + 4 * network["outputs"]), operations
+
+
 def finish(
     found: Fingerprint, options: SegmentationOptions, network: dict[str, Any], patch: list[int], divisor: np.ndarray,
     cost: tuple[float, float], spacing: list[float] | None, shape: np.ndarray,
 ) -> dict[str, Any]:  # fmt: skip
     """What every network's plan shares: batch, steps, window, and the reasons."""
-    voxels, dims = prod(patch), found.dims
-    batch = options.batch_size or int(np.clip(options.memory * 2**30 / (cost[0] * voxels), 1, 2 if dims == 3 else 8))
+    dims = found.dims
+    batch = options.batch_size or int(np.clip(options.memory * 2**30 / (cost[0] * prod(patch)), 1, 2 if dims == 3 else 8))
+    patch, batch = paced(patch, batch, divisor, cost[1], options)
+    voxels = prod(patch)
     each = 3.0 * cost[1] * voxels * batch
-    bf16 = options.precision == "bf16"
-    steps = options.steps or max(20, round(options.minutes * 60 * RATE * (1.6 if bf16 else 1.0) / each))
+    steps = options.steps or max(20, round(options.minutes * 60 * rate_of(options) / each))
     mirror = options.mirror == "all" or (options.mirror == "auto" and found.instances and dims == 2)
     window = patch_of(np.maximum(shape, patch), divisor, max(WINDOW[dims], voxels), 1 << 20)
     return {
@@ -127,6 +173,28 @@ def finish(
         "members": options.members, "fingerprint": found.to_json(),
         "why": reasons(found, options, spacing, cost[0] * voxels * batch, each, steps * batch),
     }  # fmt: skip
+
+
+def rate_of(options: SegmentationOptions) -> float:
+    """Operations per second that the estimate reckons with: the same on every machine, so that plans are."""
+    return RATE / 2 if options.precision == "float32" else RATE
+
+
+def paced(patch: list[int], batch: int, divisor: np.ndarray, operations: float, options: SegmentationOptions) -> tuple[list[int], int]:
+    """Patch and batch made smaller until the minutes hold `FEWEST` steps, as far as they are not asked for: many steps on little teach
+    more than few on much.
+    """
+    least = SHORTEST[len(patch)]
+    while not options.steps and options.minutes * 60 * rate_of(options) / (3.0 * operations * prod(patch) * batch) < FEWEST[len(patch)]:
+        sides = np.array(patch)
+        room = np.where(sides - divisor >= least, sides, 0)
+        if batch > 2 and not options.batch_size:
+            batch = batch // 2
+        elif room.any() and not options.patch:
+            patch = [int(s - d) if axis == int(room.argmax()) else int(s) for axis, (s, d) in enumerate(zip(sides, divisor))]
+        else:
+            break
+    return patch, batch
 
 
 def reasons(
@@ -145,8 +213,8 @@ def reasons(
 
 
 def prior_of(found: Fingerprint) -> list[float]:
-    """Logits that say of every voxel what share of all voxels each class has: where a network begins."""
-    return [round(float(np.log(max(share, 1e-4))), 4) for share in found.shares]
+    """Logits that say of every voxel what share of all voxels each class has (and of depths that they are low): where a network begins."""
+    return [round(float(np.log(max(share, 1e-4))), 4) for share in found.shares] + ([-2.0] if found.instances else [])
 
 
 def cost_of_unet(network: dict[str, Any]) -> tuple[float, float]:

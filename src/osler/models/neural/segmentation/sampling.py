@@ -54,9 +54,9 @@ class Patches:
     """
 
     def __init__(
-        self, count: int, get: Callable[[int], Example], size: list[int], margin: int, foreground: float, rng: np.random.Generator
+        self, count: int, get: Callable[[int], Example], size: list[int], margin: list[int], foreground: float, rng: np.random.Generator
     ) -> None:
-        self.count, self.get, self.size, self.margin = count, get, np.array(size), margin
+        self.count, self.get, self.size, self.margin = count, get, np.array(size), np.array(margin)
         self.foreground, self.rng = foreground, rng
         self._order: list[int] = []
 

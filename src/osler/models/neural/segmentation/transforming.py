@@ -33,8 +33,7 @@ def changed(
     x, labels, field = _mirrored(x, labels, field, mirror)
     if kind == "none":
         return x, labels, field
-    if x.shape[2:] == labels.shape[1:]:
-        x, labels, field = _turned(x, labels, field, spacing, math.pi if mirror and x.dim() == 4 else math.radians(15.0))
+    x, labels, field = _turned(x, labels, field, spacing, math.pi if mirror and x.dim() == 4 else math.radians(15.0))
     return (_toned(x), labels, field) if kind == "full" else (x, labels, field)
 
 
@@ -81,15 +80,26 @@ def maps(n: int, sides: list[float], most: float, flat: list[bool]) -> Tensor:
     return matrix
 
 
+def inner(matrix: Tensor, outside: tuple[int, ...], inside: tuple[int, ...]) -> Tensor:
+    """The same maps for the middle of a patch, in shares of half of its own sides."""
+    share = torch.tensor([i / o for i, o in zip(inside, outside)][::-1])
+    d = len(share)
+    found = matrix.clone()
+    found[:, :, :d] = matrix[:, :, :d] * share[None, None, :] / share[None, :, None]
+    found[:, :, d] = matrix[:, :, d] / share
+    return found
+
+
 def _turned(x: Tensor, labels: Tensor, field: Tensor | None, spacing: list[float], most: float) -> tuple[Tensor, Tensor, Tensor | None]:
     rows = torch.rand(len(x)) < TURNED
     if not rows.any():
         return x, labels, field
-    sides = [n * mm for n, mm in zip(x.shape[2:], spacing)]
+    n, sides = int(rows.sum()), [n * mm for n, mm in zip(x.shape[2:], spacing)]
     flat = [mm >= 2 * min(spacing) for mm in spacing]
     x, labels = x.clone(), labels.clone()
-    where = F.affine_grid(maps(int(rows.sum()), sides, most, flat), [int(rows.sum()), 1, *x.shape[2:]], align_corners=False)
-    x[rows] = F.grid_sample(x[rows], where, padding_mode="border", align_corners=False)
+    matrix = maps(n, sides, most, flat)
+    x[rows] = F.grid_sample(x[rows], F.affine_grid(matrix, [n, 1, *x.shape[2:]], align_corners=False), padding_mode="border", align_corners=False)
+    where = F.affine_grid(inner(matrix, x.shape[2:], labels.shape[1:]), [n, 1, *labels.shape[1:]], align_corners=False)
     moved = F.grid_sample((labels[rows] - OUTSIDE).float()[:, None], where, mode="nearest", align_corners=False)
     labels[rows] = moved[:, 0].round().long() + OUTSIDE
     if field is not None:

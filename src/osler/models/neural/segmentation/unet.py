@@ -72,9 +72,13 @@ NORMS = {"instance": InstanceNorm, "batch": BatchNorm}
 class Layer(nn.Module):
     """Convolution, norm and leaky rectifier (the last left out if asked)."""
 
-    def __init__(self, dims: int, sizes: tuple[int, int], kernel: tuple[int, ...], stride: tuple[int, ...] | int, norm: str) -> None:
+    def __init__(
+        self, dims: int, sizes: tuple[int, int], kernel: tuple[int, ...], stride: tuple[int, ...] | int, norm: str, padded: bool = True
+    ) -> None:
         super().__init__()
         self.conv = convolution(dims, *sizes, kernel, stride)
+        if not padded:
+            self.conv.padding = (0,) * dims
         self.norm = NORMS[norm](sizes[1])
 
     def forward(self, x: Tensor, bent: bool = True) -> Tensor:
@@ -125,9 +129,6 @@ class Up(nn.Module):
 
 class UNet(nn.Module):
     """See the module; answers a list of logits, finest first; one alone when it draws."""
-
-    #: Voxels at each side of a patch that are read and not answered.
-    margin = 0
 
     def __init__(self, description: dict[str, Any]) -> None:
         super().__init__()

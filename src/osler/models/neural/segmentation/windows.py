@@ -13,12 +13,17 @@ from torch import Tensor
 SIGMA = 0.125
 
 
-def starts(length: int, window: int, overlap: float) -> list[int]:
-    """First voxels of windows along an axis: evenly spread, the last ends where the axis ends, neighbours share at least `overlap`."""
+def starts(length: int, window: int, step: int, overlap: float) -> list[int]:
+    """First voxels of windows along an axis: multiples of `step`, evenly spread, the last ends where the axis ends.
+
+    Args:
+        length, window: voxels, multiples of `step`.
+        overlap: least share of a window that neighbours share (less a step).
+    """
     if length <= window:
         return [0]
-    count = int(np.ceil((length - window) / max(1.0, window * (1.0 - overlap)))) + 1
-    return [round(k * (length - window) / (count - 1)) for k in range(count)]
+    count = int(np.ceil((length - window) / max(step, window * (1.0 - overlap)))) + 1
+    return [round(k * (length - window) / (count - 1) / step) * step for k in range(count)]
 
 
 def gaussian(sides: tuple[int, ...], blended: tuple[bool, ...]) -> Tensor:
@@ -31,47 +36,52 @@ def gaussian(sides: tuple[int, ...], blended: tuple[bool, ...]) -> Tensor:
     return found.clamp(min=1e-3)
 
 
-def padded(x: np.ndarray, size: tuple[int, ...], margin: int) -> tuple[np.ndarray, list[int]]:
-    """(c, ...) grown to at least `size` voxels around its middle by its nearest values, and by a margin; and where it then begins."""
-    lack = [max(0, s - n) for n, s in zip(x.shape[1:], size)]
+def padded(x: np.ndarray, size: tuple[int, ...], margin: tuple[int, ...]) -> tuple[np.ndarray, list[int]]:
+    """(c, ...) grown to `size` voxels around its middle by its nearest values, and by a margin; and where it then begins."""
+    lack = [s - n for n, s in zip(x.shape[1:], size)]
     before = [v // 2 for v in lack]
-    widths = [(0, 0)] + [(b + margin, v - b + margin) for b, v in zip(before, lack)]
+    widths = [(0, 0)] + [(b + m, v - b + m) for b, v, m in zip(before, lack, margin)]
     return (np.pad(x, widths, mode="edge") if any(map(any, widths)) else x), before
 
 
 def over(
-    x: np.ndarray, answer: Callable[[Tensor], Tensor], divisor: list[int], window: list[int], overlap: float, margin: int = 0
+    x: np.ndarray, answer: Callable[[Tensor], Tensor], divisor: list[int], window: list[int], overlap: float, margin: list[int]
 ) -> np.ndarray:
     """What `answer` says of every voxel.
 
     Args:
         x: (c, ...) float32.
         answer: (1, c, window + 2 margin) → (1, k, window).
-        divisor: an axis of a window is a multiple of this.
+        divisor: an axis of a window, and where it begins, is a multiple of this.
         window: most voxels per axis that are answered at once.
         overlap: least share of a window that neighbours share.
-        margin: voxels at each side that are read and not answered; windows then need no blending.
+        margin: voxels at each side that are read and not answered; with any, windows need neither overlap nor blending.
 
     Returns:
         (k, ...) float32.
     """
     shape = x.shape[1:]
-    sides = tuple(int(min(w, np.ceil(n / d) * d)) for n, w, d in zip(shape, window, divisor))
-    whole, before = padded(x, sides, margin)
-    full = tuple(n - 2 * margin for n in whole.shape[1:])
-    each = [starts(n, s, 0.0 if margin else overlap) for n, s in zip(full, sides)]
+    full = tuple(-(-n // d) * d for n, d in zip(shape, divisor))
+    sides = tuple(min(n, max(w // d, 1) * d) for n, w, d in zip(full, window, divisor))
+    whole, before = padded(x, full, tuple(margin))
+    alone = any(margin)
+    each = [starts(n, s, d, 0.0 if alone else overlap) for n, s, d in zip(full, sides, divisor)]
     if all(len(s) == 1 for s in each):
-        found = answer(torch.from_numpy(np.ascontiguousarray(whole))[None])[0].float()
+        found = answer(_tensor(whole))[0].float()
     else:
-        weight = gaussian(sides, tuple(len(s) > 1 and not margin for s in each))
+        weight = gaussian(sides, tuple(len(s) > 1 and not alone for s in each))
         total, found = torch.zeros(full), None
         for corner in product(*each):
             at = tuple(slice(c, c + s) for c, s in zip(corner, sides))
-            read = tuple(slice(c, c + s + 2 * margin) for c, s in zip(corner, sides))
-            part = answer(torch.from_numpy(np.ascontiguousarray(whole[(slice(None), *read)]))[None])[0].float()
+            read = tuple(slice(c, c + s + 2 * m) for c, s, m in zip(corner, sides, margin))
+            part = answer(_tensor(whole[(slice(None), *read)]))[0].float()
             found = torch.zeros(len(part), *full) if found is None else found
             found[(slice(None), *at)] += part * weight
             total[at] += weight
         found /= total
     inside = tuple(slice(b, b + n) for b, n in zip(before, shape))
     return found[(slice(None), *inside)].numpy()
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values))[None]
