@@ -12,9 +12,11 @@ import pytest
 from osler.adapters.imaging import dicom_query, dicom_web, labels, nifti, scan
 from osler.adapters.imaging.dicom_net import DONE, Peer, send
 from osler.adapters.imaging.dicom_query import Question
+from osler.adapters.imaging.dicom_results import Algorithm
 from osler.cli import main
 from osler.cohort.read import read
 from osler.instruments.measure.instrument import measured
+from osler.scenes import Boxes
 from osler.service import dicom_answers
 from tests.adapters.imaging import archives
 from tests.instruments.dicom_people import ROOT, found_in, packed, person, pydicom
@@ -84,10 +86,7 @@ def test_an_archive_takes_all_three_and_gives_them_back(
 
 def numeric(item: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
     """The measurements of a report."""
-    for one in item.get("ContentSequence") or []:
-        if one.ValueType == "NUM":
-            yield one
-        yield from numeric(one)
+    return (one for one in content(item) if one.ValueType == "NUM")
 
 
 def test_dicom_queries_find_the_results_too(orthanc: archives.Orthanc):
@@ -152,3 +151,28 @@ def placed(mask: Path) -> tuple[np.ndarray, np.ndarray]:
     """Spacing and affine of a mask."""
     found = scan.read(str(mask), None, dims=3)
     return found.spacing, found.affine
+
+
+def test_boxes_are_segments_with_their_probability(series: Path):
+    source, image, _ = dicom_answers.read_answer(str(series), "", "", [], [])
+    corners = np.array([[1.0, 2.0, 3.0, 3.0, 6.0, 8.0], [0.4, 10.2, 1.0, 1.2, 12.0, 40.0], [1.0, 4.0, 3.0, 2.0, 9.0, 6.0]])
+    boxes = Boxes(corners, np.array([1, 0, 1]), np.array([0.9, 0.25, 0.5]))
+    answer = dicom_answers.boxed(boxes, ("cyst", "nodule"), image.values.shape[1:], Algorithm())
+    assert [answer.scores[k] for k in (1, 2, 3)] == [0.25, 0.5, 0.9]
+    wanted = np.zeros((6, 16, 16), dtype=int)
+    wanted[0:2, 10:12, 1:16], wanted[1, 4:9, 3:6], wanted[1:3, 2:6, 3:8] = 1, 2, 3
+    assert np.array_equal(answer.labels, wanted)
+    drawn, told = dicom_answers.objects(source, image, answer)
+    assert [s.SegmentedPropertyTypeCodeSequence[0].CodeMeaning for s in drawn.SegmentSequence] == ["Cyst", "Nodule", "Nodule"]
+    assert [float(c.MeasuredValueSequence[0].NumericValue) for c in numeric(told)] == [0.25, 0.5, 0.9]
+    none = dicom_answers.boxed(Boxes.none(3), ("cyst",), (6, 16, 16), Algorithm())
+    (told,) = dicom_answers.objects(source, image, none)
+    (said,) = [c for c in content(told) if c.ValueType == "CODE" and c.ConceptNameCodeSequence[0].CodeMeaning == "Cyst"]
+    assert said.ConceptCodeSequence[0].CodeMeaning == "Absent" and not list(numeric(told))
+
+
+def content(item: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
+    """Every content item of a report."""
+    for one in item.get("ContentSequence") or []:
+        yield one
+        yield from content(one)

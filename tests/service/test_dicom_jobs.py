@@ -22,6 +22,7 @@ from osler.cli import main
 from osler.engine.fit import fit
 from osler.engine.predictor import Predictor
 from osler.errors import OptionError
+from osler.scenes import Drawing
 from osler.service import dicom_archive, dicom_work
 from osler.service.dicom_jobs import Jobs
 from tests import drawn_scans
@@ -177,6 +178,17 @@ def test_what_cannot_be_answered_is_kept_with_its_reason(tmp_path: Path, run: Pa
     jobs, one, said = worker(tmp_path / "other", run, refusing)
     jobs.settle(filled(tmp_path / "other", brains(tmp_path / "in", "b")), 0)
     assert one.step() and jobs.counts()["failed"] == 1 and "refused" in said[0]
+
+
+def test_a_study_in_which_nothing_is_found_says_so(tmp_path: Path, run: Path, monkeypatch: pytest.MonkeyPatch):
+    inbox, archive = filled(tmp_path / "inbox", brains(tmp_path / "in", "a")), Archive()
+    monkeypatch.setattr(dicom_work, "draw", lambda predictor, scene: Drawing(labels=np.zeros(scene.shape, dtype=np.uint16)))
+    jobs, one, _ = worker(tmp_path / "inbox", run, archive)
+    jobs.settle(inbox, 0)
+    assert one.step() and jobs.counts()["done"] == 1
+    (report,) = archive.held.values()
+    text = str(report)
+    assert report.Modality == "SR" and text.count("Absent") == 2 and "core" in text and "rim" in text
 
 
 def test_pictures_get_a_finding_and_a_drawing(tmp_path: Path):

@@ -18,6 +18,10 @@ from osler.adapters.imaging.scan import Scan
 from osler.cohort.atomic import write_atomic
 from osler.errors import InputError, OptionError
 from osler.instruments.measure.instrument import measured
+from osler.scenes import Boxes
+
+#: Most boxes of one answer, the surest.
+LARGEST = 500
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class Answer:
         meanings: label → what it means.
         heat: the same shape, from 0 to 1, or None.
         findings: meaning → probability, of the whole series.
-        present: meaning → whether it is there, as an operating point decides.
+        present: meaning → whether it is there, as an operating point decides, or because nothing was drawn.
+        scores: label → probability of a thing that a box marks; what is measured of a box would not be of the thing.
         algorithm: who answered.
     """
 
@@ -38,6 +43,7 @@ class Answer:
     heat: np.ndarray | None = None
     findings: dict[Code, float] = field(default_factory=dict)
     present: dict[Code, bool] = field(default_factory=dict)
+    scores: dict[int, float] = field(default_factory=dict)
     algorithm: Algorithm = field(default_factory=Algorithm)
 
 
@@ -98,7 +104,8 @@ def objects(source: Source, image: Scan, answer: Answer) -> list[Any]:
     """
     made: list[Any] = []
     drawn = None
-    found = [Finding(code, {"probability": p}, present=answer.present.get(code)) for code, p in answer.findings.items()]
+    told = {code: {"probability": answer.findings[code]} if code in answer.findings else {} for code in (*answer.findings, *answer.present)}
+    found = [Finding(code, values, present=answer.present.get(code)) for code, values in told.items()]
     if answer.labels is not None and answer.labels.any():
         drawn = segmentation(answer.labels, source, answer.meanings, answer.algorithm)
         made.append(drawn)
@@ -119,11 +126,31 @@ def _measured(answer: Answer, image: Scan) -> list[Finding]:
     found = []
     for segment, label in enumerate(held, 1):
         values: dict[str, float] = {}
-        if image.dims == 3 and np.isfinite(image.spacing).all():
+        if label in answer.scores:
+            values = {"probability": answer.scores[label]}
+        elif image.dims == 3 and np.isfinite(image.spacing).all():
             features = measured(mask, label, None, 25.0)
             values = {k: float(features[k]) for k in FEATURES if k in features and np.isfinite(features[k])}
         found.append(Finding(answer.meanings[label], values, segment))
     return found
+
+
+def boxed(boxes: Boxes, names: tuple[str, ...], shape: tuple[int, ...], algorithm: Algorithm) -> Answer:
+    """Things in boxes as an answer: each box is a label of its own, filled, the surer over the less sure; without a
+    box every class is absent.
+
+    Args:
+        names: of the classes by code. shape: of the scan, ([z,] y, x).
+    """
+    found, meanings, scores = np.zeros(shape, dtype=np.uint16), {}, {}
+    dims = len(shape)
+    for label, k in enumerate(np.argsort(boxes.scores, kind="stable")[-LARGEST:].tolist(), 1):
+        low, high = np.floor(boxes.corners[k, :dims]), np.ceil(boxes.corners[k, dims:])
+        inside = tuple(slice(max(0, int(a)), max(0, int(b))) for a, b in zip(low, high))
+        found[inside] = label
+        meanings[label], scores[label] = code_of(names[boxes.codes[k]]), float(boxes.scores[k])
+    absent = {} if scores else {code_of(name): False for name in names}
+    return Answer(labels=found, meanings=meanings, scores=scores, present=absent, algorithm=algorithm)
 
 
 def _drawn(answer: Answer, image: Scan) -> np.ndarray:

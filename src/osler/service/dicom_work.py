@@ -23,6 +23,7 @@ from osler.engine.predictor import Predictor
 from osler.engine.scenes.predict import asked_of, draw
 from osler.engine.scenes.rows import RowScenes
 from osler.errors import InputError, OptionError, OslerError, ReadError
+from osler.scenes import Boxes
 from osler.service import dicom_answers
 from osler.service.dicom_answers import Answer
 from osler.service.dicom_archive import Archive
@@ -60,7 +61,7 @@ def work(inbox: Inbox, folder: Path, asked: Work, stop: threading.Event) -> None
     """Queue complete studies, and answer them, until `stop` is set.
 
     Raises:
-        OptionError: the predictor reads something else than one scan, or answers with something else than classes or masks.
+        OptionError: the predictor reads something else than one scan.
     """
     predictor = None if asked.run is None else open_predictor(asked.run)
     if predictor is not None:
@@ -140,8 +141,8 @@ def column_of(predictor: Predictor) -> str:
         OptionError: it reads none, or several, or asks for more than half of its columns besides.
     """
     scans = [c.name for c in predictor.inputs if c.modality in ("image", "volume")]
-    if len(scans) != 1 or predictor.task == "detection":
-        raise OptionError("a predictor at an inbox must read one column of scans and answer with classes or masks, this one does not: name another")
+    if len(scans) != 1:
+        raise OptionError("a predictor at an inbox must read one column of scans, this one does not: name another")
     return scans[0]
 
 
@@ -200,7 +201,7 @@ def _answer(predictor: Predictor, name: str, reference: str, root: Path, drawn: 
         columns = [f"{target}_prob_{c}" if predictor.task == "multiclass" else f"{c}_prob_1" for c in classes]
         findings = {code_of(c): float(frame[column][0]) for c, column in zip(classes, columns)}
     else:
-        raise OptionError("a predictor at an inbox must answer with classes or masks, this one answers with numbers: name another")
+        raise OptionError("a predictor at an inbox must answer with classes, masks or boxes, this one answers with numbers: name another")
     hot = heat.heat_of(predictor, cohort, name)[0] if drawn else None
     return Answer(findings=findings, present=present, heat=None if hot is None else hot.values, algorithm=algorithm)
 
@@ -208,10 +209,13 @@ def _answer(predictor: Predictor, name: str, reference: str, root: Path, drawn: 
 def _drawing(predictor: Predictor, cohort: Any, algorithm: Algorithm) -> Answer:
     asked = asked_of(predictor)
     scene = RowScenes(cohort, asked, predictor.states, np.arange(1), with_drawings=False)[0]
-    found = draw(predictor, scene).labels
-    target = predictor.target[0]
+    drawn = draw(predictor, scene)
+    if drawn.labels is None:
+        return dicom_answers.boxed(drawn.boxes or Boxes.none(asked.dims), asked.classes, scene.shape, algorithm)
+    found, target = drawn.labels, predictor.target[0]
     if asked.instances:
         meanings = {int(k): code_of(f"{target} {int(k)}") for k in np.unique(found) if k}
     else:
         meanings = {k: code_of(target if str(c).lower() in _BARE else str(c)) for k, c in enumerate(asked.classes) if k}
-    return Answer(labels=found, meanings=meanings, algorithm=algorithm)
+    absent = {} if found.any() else dict.fromkeys(meanings.values() or (code_of(target),), False)
+    return Answer(labels=found, meanings=meanings, present=absent, algorithm=algorithm)

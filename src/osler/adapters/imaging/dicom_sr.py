@@ -80,7 +80,7 @@ def _group(sr: Any, one: Finding, source: Source, algorithm: Algorithm, segmenta
     tracking = sr.TrackingIdentifier(uid=source.uid("finding", seed, str(number)), identifier=f"{one.code.meaning} {number}"[:64])
     told = {
         "tracking_identifier": tracking, "finding_type": sr.CodedConcept(one.code.value, one.code.scheme, one.code.meaning),
-        "measurements": [_measurement(sr, name, value) for name, value in one.measured.items()],
+        "measurements": [_measurement(sr, name, value) for name, value in one.measured.items()] or None,
         "qualitative_evaluations": _evaluated(sr, one),
     }  # fmt: skip
     identified = sr.AlgorithmIdentification(name=algorithm.name, version=algorithm.version)
