@@ -14,10 +14,13 @@ from osler.engine.assess import Pooled, choose
 from osler.engine.fit import fit
 from osler.engine.groups import is_mixed, is_single, kept, with_singles
 from osler.engine.predict import predict
+from osler.engine.predictor import Predictor
 from osler.engine.prepare import open_cohort, prepare
 from osler.engine.study import Study
 from osler.engine.train import name_of
+from osler.engine.validate_params import check_params
 from osler.engine.verify import verify
+from osler.errors import PredictorError
 from osler.tasks.base import Prediction
 
 
@@ -138,3 +141,26 @@ def test_numbers_are_compared_by_their_error(run):
 def _answer(score: np.ndarray) -> Prediction:
     p = 1 / (1 + np.exp(-score))
     return Prediction(np.column_stack([1 - p, p]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("stack/weights", np.zeros((3, 2))), ("stack/patterns", np.zeros((4, 2))), ("stack/centre", np.zeros(2)),
+        ("2/map/0", np.zeros((1, 8))), ("2/lines", np.zeros((2, 2))), ("2/middle/0", np.zeros(3)),
+    ],
+)  # fmt: skip
+def test_arrays_that_do_not_belong_together_are_refused(run, name, value):
+    predictor = Predictor.load(run.folder / "predictor")
+    spec, params = predictor.models["fusion"]
+    check_params(spec, params.meta, params.arrays, 2)
+    assert name in params.arrays
+    with pytest.raises(PredictorError, match="must be whole"):
+        check_params(spec, params.meta, {**params.arrays, name: value}, 2)
+
+
+@pytest.mark.parametrize("change", [{"group": [0, 0, 5]}, {"group": [0]}, {"columns": [["age"]]}, {"columns": "age"}])
+def test_a_fusion_whose_groups_do_not_fit_is_refused(run, change):
+    spec, params = Predictor.load(run.folder / "predictor").models["fusion"]
+    with pytest.raises(PredictorError, match="must be whole"):
+        check_params(spec, {**params.meta, **change}, params.arrays, 2)

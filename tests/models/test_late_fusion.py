@@ -151,3 +151,16 @@ def test_labels_of_a_single_class_do_not_break_the_sum():
     model = models.get("fusion:repeats=1")
     value = model.predict(model.fit(one, np.random.default_rng(0)), one.blocks).value
     assert value[:, 0].min() > 0.9
+
+
+def test_a_group_that_says_nothing_is_left_out_and_members_of_one_group_are_averaged():
+    data = both(n=300)
+    shuffled = data.blocks["picture"].take(np.random.default_rng(1).permutation(300))
+    noise = Encoded({**data.blocks, "picture": shuffled}, data.target, data.groups)
+    params = models.get("fusion").fit(noise, np.random.default_rng(0))
+    assert params.meta["group"] == [0, 0, 1]
+    assert params.meta["columns"] == [["left", "noise"], ["picture"]]
+    weights = params.arrays["stack/weights"][-1]
+    assert weights[0] == pytest.approx(1.0, abs=0.2)
+    assert weights[1] < 0.35
+    assert params.meta["weights"][0] == params.meta["weights"][1]

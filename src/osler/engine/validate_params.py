@@ -98,14 +98,17 @@ def _ensemble(meta: dict[str, Any]) -> None:
 
 
 def _stack(meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """A fusion: one row of weights and constants per pattern of members, and the columns of each member."""
+    """A fusion: one row of weights and constants per pattern of groups of columns, and the group of each member."""
     found = {k: arrays.get(f"stack/{k}") for k in ("patterns", "weights", "constants", "centre")}
     _want(all(a is not None and a.ndim == 2 for a in found.values()), "a fusion must have its weights")
-    members, columns = len(meta["members"]), meta.get("columns")
+    group, columns = meta.get("group"), meta.get("columns")
     named = isinstance(columns, list) and all(isinstance(c, list) and all(isinstance(n, str) for n in c) for c in columns)
-    _want(named and len(columns) == members, "a fusion must name the columns of its members")
+    _want(named and 0 < len(columns) <= 6, "a fusion must name the columns of its groups")
+    placed = isinstance(group, list) and len(group) == len(meta["members"]) and all(isinstance(g, int) and 0 <= g < len(columns) for g in group)
+    _want(placed, "every member of a fusion must have its group")
+    m = len(columns)
     rows, width = len(found["patterns"]), found["centre"].shape[1]
-    shapes = {"patterns": (rows, members), "weights": (rows, members), "constants": (rows, width), "centre": (members, width)}
+    shapes = {"patterns": (rows, m), "weights": (rows, m), "constants": (rows, width), "centre": (m, width)}
     _want(rows > 0 and all(found[k].shape == s for k, s in shapes.items()), "weights must be of one shape")
     _want(found["patterns"].dtype.kind == "b" and all(found[k].dtype.kind == "f" for k in ("weights", "constants", "centre")), "weights must be numbers")
 

@@ -1,8 +1,9 @@
 """Late fusion: one model per group of columns, and a weighted sum of what they say that copes with any of them being silent.
 
 Every member is learnt from the rows that have its columns. What members say of rows that they did not see is put together
-on the scale of evidence (log odds of a class; a number itself): a constant plus a weight of 0 or more per member, found by
-the task's own loss with a light pull towards equal shares. There is one such sum for every pattern of columns that are
+on the scale of evidence (log odds of a class; a number itself): members of the same columns are averaged, and a constant plus
+a weight of 0 or more per group of columns is found by the task's own loss, with a pull towards the group that answers best
+by itself. There is one such sum for every pattern of columns that are
 there, each learnt from all rows that have at least those, so that a row without a scan is answered by the other members as
 if they were all there is. Stacking is that of Wolpert 1992 and van der Laan, Polley and Hubbard 2007.
 """
@@ -47,7 +48,7 @@ class FusionOptions(EnsembleOptions):
             one for all plain columns and one for each scan, molecule or series.
         folds: inner folds behind the weights.
         repeats: how often the inner folds are drawn anew; 0 chooses by the number of rows.
-        prior: rows' worth of pull towards equal weights.
+        prior: rows' worth of pull towards the group of columns that answers best by itself.
     """
 
     prior: float = 20.0
@@ -73,17 +74,19 @@ class Fusion(Ensemble):
         seeds = rng.integers(0, 2**63, len(members))
         plan = self._plan(data, rng)
         rows = np.concatenate([test for _, test in plan])
-        columns = [inputs_of(models.get(m).inputs or tuple(data.blocks), data.blocks) for m in members]
+        seen = [inputs_of(models.get(m).inputs or tuple(data.blocks), data.blocks) for m in members]
+        columns = list(dict.fromkeys(seen))
+        group = np.array([columns.index(c) for c in seen])
         present = np.column_stack([there(data.blocks, names) for names in columns])
         parts, said = {}, []
         for i, (member, seed) in enumerate(zip(members, seeds)):
-            parts[str(i)], answer = self._answers(member, data, plan, present[:, i], seed)
+            parts[str(i)], answer = self._answers(member, data, plan, present[:, group[i]], seed)
             said.append(evidence(answer, data.target.kind))
-        together = [columns.index(c) for c in columns]
-        stack = _Stack.learn((np.stack(said, axis=1), present[rows], together), data.target, rows, self.options.prior)
-        full = stack.weights[int(stack.patterns.sum(axis=1).argmax())]
+        grouped = np.stack([np.mean([said[i] for i in np.flatnonzero(group == g)], axis=0) for g in range(len(columns))], axis=1)
+        stack = _Stack.learn(grouped, present[rows], data.target, rows, self.options.prior)
+        full = stack.weights[-1][group] / np.bincount(group)[group]
         meta = {
-            "members": list(members), "columns": [list(c) for c in columns], "kind": data.target.kind,
+            "members": list(members), "group": group.tolist(), "columns": [list(c) for c in columns], "kind": data.target.kind,
             "weights": (full / max(full.sum(), 1e-12)).tolist(), "recalibration": [0.0, 1.0],
         }  # fmt: skip
         nested = Params.nest(parts, meta)
@@ -99,12 +102,13 @@ class Fusion(Ensemble):
         n = len(next(iter(blocks.values())))
         stack = _Stack.from_params(params)
         present = np.column_stack([there(blocks, names) for names in params.meta["columns"]])
-        said = np.zeros((n, *stack.centre.shape))
-        for i, member in enumerate(params.meta["members"]):
-            rows = np.flatnonzero(present[:, i])
+        said, group = np.zeros((n, *stack.centre.shape)), params.meta["group"]
+        for i, (member, g) in enumerate(zip(params.meta["members"], group)):
+            rows = np.flatnonzero(present[:, g])
             if len(rows):
                 part = {name: block.take(rows) for name, block in blocks.items()}
-                said[rows, i] = evidence(models.get(member).predict(params.part(str(i)), part), params.meta["kind"])
+                own = evidence(models.get(member).predict(params.part(str(i)), part), params.meta["kind"])
+                said[rows, g] += own / group.count(g)
         return stack.answer(said, present, params.meta["kind"])
 
     def predict_members(
@@ -176,11 +180,11 @@ def _answer_of(sums: np.ndarray, kind: str) -> Prediction:
 
 @dataclass(frozen=True)
 class _Stack:
-    """Weights per pattern of members that are there.
+    """Weights per pattern of groups of columns that are there.
 
     Attributes:
-        patterns: (s, m) bool. weights: (s, m) 0 or more, 0 where a member is absent. constants: (s, c).
-        centre: (m, c) mean evidence of each member, at which it adds nothing.
+        patterns: (s, m) bool, the last with every group. weights: (s, m) 0 or more, 0 where a group is absent. constants: (s, c).
+        centre: (m, c) mean evidence of each group, at which it adds nothing.
     """
 
     patterns: np.ndarray
@@ -189,19 +193,18 @@ class _Stack:
     centre: np.ndarray
 
     @classmethod
-    def learn(cls, asked: tuple[np.ndarray, np.ndarray, list[int]], target: Target, rows: np.ndarray, prior: float) -> _Stack:
-        """From what members said of r rows.
+    def learn(cls, said: np.ndarray, present: np.ndarray, target: Target, rows: np.ndarray, prior: float) -> _Stack:
+        """From what the groups said of r rows.
 
         Args:
-            asked: (r, m, c) evidence, (r, m) which of it is present, and per member the number of its group of columns.
+            said: (r, m, c) evidence. present: (r, m) which of it is there.
             target: n training values. rows: (r,) positions in it.
             prior: see `FusionOptions`.
         """
-        said, present, together = asked
-        groups = sorted(set(together))
-        if len(groups) > MOST:
+        m = present.shape[1]
+        if m > MOST:
             raise OptionError(
-                f"at most {MOST} groups of columns of a fusion may be missing by themselves, these are {len(groups)}: name fewer members"
+                f"at most {MOST} groups of columns of a fusion may be missing by themselves, these are {m}: name fewer members"
             )
         known = np.where(present[:, :, None], said, np.nan)
         count = np.maximum(present.sum(axis=0), 1)[:, None]
@@ -209,8 +212,7 @@ class _Stack:
         spread = np.sqrt(np.nansum((known - centre) ** 2, axis=0) / count).mean(axis=1)
         moved = np.where(present[:, :, None], said - centre, 0.0)
         patterns, weights, constants, counts = [], [], [], []
-        for chosen in product((False, True), repeat=len(groups)):
-            pattern = np.array([chosen[groups.index(g)] for g in together])
+        for pattern in map(np.array, product((False, True), repeat=m)):
             seen = present[:, pattern].all(axis=1)
             counts.append(int(seen.sum()))
             patterns.append(pattern)
@@ -251,7 +253,10 @@ def _inside(pattern: np.ndarray, others: list[np.ndarray]) -> list[int]:
 def _weigh(
     moved: np.ndarray, target: Target, repeats: float, prior: float, spread: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (m,) and constants (c,) with the least loss of evidence (r, m, c), every row `repeats` times among the r."""
+    """Weights (m,) and constants (c,) with the least loss of evidence (r, m, c), every row `repeats` times among the r.
+
+    They are pulled towards 1 for the group that answers best by itself and 0 for the others: these must show that they add to it.
+    """
     from scipy.optimize import minimize
 
     task = tasks.get(target.kind)
@@ -261,15 +266,18 @@ def _weigh(
     if not m or not len(target):
         return np.zeros(m), start
     case = np.ones(len(target)) if target.weight is None else target.weight
-    least = float(np.mean(task.loss(target, _answer_of(np.tile(start, (len(target), 1)), target.kind))))
-    unit = max(least, 1e-9) if target.kind == "regression" else 1.0
+
+    def loss(z: np.ndarray) -> float:
+        sums = z[m:] + np.einsum("m,rmc->rc", z[:m], moved)
+        return float(case @ task.loss(target, _answer_of(sums, target.kind))) / repeats
+
+    unit = max(loss(np.append(np.zeros(m), start)) / len(target), 1e-9) if target.kind == "regression" else 1.0
+    alone = np.eye(m)[np.argmin([loss(np.append(one, start)) for one in np.eye(m)])]
 
     def objective(z: np.ndarray) -> float:
-        sums = z[m:] + np.einsum("m,rmc->rc", z[:m], moved)
-        loss = float(case @ task.loss(target, _answer_of(sums, target.kind))) / unit / repeats
-        return loss + 0.125 * prior * float(np.sum(spread**2 * (z[:m] - 1 / m) ** 2))
+        return loss(z) / unit + 0.125 * prior * float(np.sum(spread**2 * (z[:m] - alone) ** 2))
 
-    begin = np.concatenate([np.full(m, 1 / m), start])
+    begin = np.append(alone, start)
     bounds = [(0.0, 3.0)] * m + [(None, None)] * c
     found = minimize(objective, begin, method="L-BFGS-B", bounds=bounds, options={"maxfun": 400 * (m + c + 1)})
     return found.x[:m], found.x[m:]
