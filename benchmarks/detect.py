@@ -43,7 +43,7 @@ from osler.scenes import Asked, Boxes, Drawing, HeldScenes, Scene, boxes_of
 DATA = Path(os.environ.get("OSLER_DATA_MIRROR", ".")) / "imaging"
 SPECS = {
     "cells": "retina:epochs=36,precision=bf16",
-    "lesions": "retina:steps=360,learning_rate=0.01",
+    "lesions": "retina:steps=900,batch_size=4,learning_rate=0.005",
     "nuclei": "rcnn:precision=bf16",
 }
 CELLS = ("Platelets", "RBC", "WBC")

@@ -19,6 +19,11 @@ from osler.models.neural.detection.sampling import Patch
 from osler.scenes import Boxes, Drawing, Scene, Scenes
 
 
+def n_channels(plan: dict[str, Any]) -> int:
+    """Channels that the network sees: of a scan's, each also by ranks where intensities mean the same in every scan."""
+    return plan["channels"] * (2 if plan["normalise"] == "set" else 1)
+
+
 class OneStage(nn.Module):
     """A pyramid and a head.
 
@@ -31,7 +36,7 @@ class OneStage(nn.Module):
         shape = plan["network"]
         dims, strides = plan["dims"], tuple(plan["strides"])
         self.strides, self.sizes = strides, plan["anchors"]
-        self.pyramid = Pyramid(dims, plan["channels"], shape["filters"], shape["width"], strides, shape["blocks"])
+        self.pyramid = Pyramid(dims, n_channels(plan), shape["filters"], shape["width"], strides, shape["blocks"])
         self.head = heads.Head(dims, shape["width"], len(plan["classes"]), shape["depth"], len(strides))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:

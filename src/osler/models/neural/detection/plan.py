@@ -29,6 +29,8 @@ STRIDES_PER_THING = 4.0
 DEEPEST = 64
 #: Shares of all values below and above which they are cut off.
 PERCENTILES = (0.5, 99.5)
+#: Values whose ranks are remembered, so that contrast is where the things' surroundings have their values.
+RANKS = 65
 #: A scan with values below this is taken for CT in Hounsfield units, where numbers mean the same in every scan.
 HOUNSFIELD = -500.0
 
@@ -43,7 +45,7 @@ class Look:
         shared: (k,) overlap of each thing with that of its class in its scan that it overlaps most.
         shapes: (n, d) pixels.
         channels: of every scan.
-        sample: (m,) values of all scans.
+        sample: (m,) values of all scans; around: (m,) values in boxes twice as long as those of the things.
     """
 
     sides: np.ndarray
@@ -53,6 +55,7 @@ class Look:
     shapes: np.ndarray
     channels: int
     sample: np.ndarray
+    around: np.ndarray
 
     @staticmethod
     def at(scenes: Scenes) -> Look:
@@ -61,7 +64,7 @@ class Look:
         Raises:
             TargetError: there is nothing in any scan. OptionError: channels differ between scans.
         """
-        sides, codes, shared, spacing, shapes, channels, sample = [], [], [], [], [], set(), []
+        sides, codes, shared, spacing, shapes, channels, sample, around = [], [], [], [], [], set(), [], []
         for scene in scenes:
             corners, kinds = things_of(scene.drawn)
             codes.append(kinds)
@@ -72,6 +75,7 @@ class Look:
             channels.add(len(scene.values))
             flat = scene.values.reshape(-1)
             sample.append(flat[:: max(1, len(flat) // 20_000)])
+            around += [_around(scene, box) for box in corners]
         found = np.concatenate(sides) if sides else np.empty((0, 2))
         if not len(found):
             raise TargetError("at least one box must be drawn on the training scans, there is none: name another target", "target-constant")
@@ -81,7 +85,8 @@ class Look:
         known = known if np.isfinite(known).all() else None
         if known is not None:
             found = np.concatenate([s * k for s, k in zip(sides, known)])
-        return Look(found, np.concatenate(codes), np.concatenate(shared), known, np.stack(shapes), channels.pop(), np.concatenate(sample))
+        values = np.concatenate(sample), np.concatenate(around)
+        return Look(found, np.concatenate(codes), np.concatenate(shared), known, np.stack(shapes), channels.pop(), *values)
 
     @property
     def small(self) -> float:
@@ -89,6 +94,15 @@ class Look:
         length = np.exp(np.log(np.maximum(self.sides, 1e-6)).mean(axis=1))
         enough = [length[self.codes == code] for code in np.unique(self.codes) if (self.codes == code).sum() >= ENOUGH]
         return float(min(np.percentile(one, 10) for one in enough or [length]))
+
+
+def _around(scene: Scene, box: np.ndarray) -> np.ndarray:
+    """At most 1,000 values of a scan in a box twice as long as that of a thing."""
+    d = scene.dims
+    half = 0.5 * (box[d:] - box[:d])
+    at = tuple(slice(max(0, int(a)), int(np.ceil(b))) for a, b in zip(box[:d] - half, box[d:] + half))
+    flat = scene.values[(slice(None), *at)].reshape(-1)
+    return flat[:: max(1, len(flat) // 1000)]
 
 
 def things_of(drawn: Drawing | None) -> tuple[np.ndarray, np.ndarray]:
@@ -195,13 +209,17 @@ def _patch(
 
 
 def _intensities(look: Look, options: Any) -> dict[str, Any]:
-    """How numbers of scans are put on one scale."""
+    """How numbers of scans are put on one scale: by those around the training things where they mean the same in every scan (`set`)."""
     how = options.normalise
     if how == "auto":
         how = "set" if float(look.sample.min()) < HOUNSFIELD else "scan"
     low, high = (float(v) for v in np.percentile(look.sample, PERCENTILES))
-    inner = np.clip(look.sample, low, high).astype(np.float64)
-    return {"normalise": how, "window": [low, high], "centre": float(inner.mean()), "spread": float(max(inner.std(), 1e-6))}
+    inner = np.clip(look.around, low, high).astype(np.float64)
+    ranks = np.unique(np.percentile(inner, np.linspace(0, 100, RANKS)).round(4))
+    return {
+        "normalise": how, "window": [low, high], "centre": float(inner.mean()), "spread": float(max(inner.std(), 1e-6)),
+        "ranks": [float(v) for v in ranks],
+    }  # fmt: skip
 
 
 def zoom_for(plan: dict[str, Any], scene: Scene) -> np.ndarray:

@@ -76,6 +76,8 @@ def checked(meta: dict[str, Any]) -> dict[str, Any]:
     patch = plan.get("patch")
     _want(isinstance(patch, list) and len(patch) == dims and all(_whole(p, 1, 8192) for p in patch) and math.prod(patch) <= LARGEST, "a patch must have sides")
     _want(plan.get("normalise") in ("set", "scan") and _numbers(plan.get("window"), 2, -1e30, 1e30), "intensities must have a known scale")
+    ranks = plan.get("ranks")
+    _want(isinstance(ranks, list) and 1 <= len(ranks) <= 1000 and _numbers(ranks, len(ranks), -1e30, 1e30), "intensities must have ranks")
     _want(_numbers([plan.get("centre")], 1, -1e30, 1e30) and _numbers([plan.get("spread")], 1, 0, 1e30), "intensities must have a centre and a spread")
     _want(_numbers([plan.get("most_overlap")], 1, 0, 1) and _numbers([plan.get("longest")], 1, 0, 1e6), "a plan must say how things overlap")
     return plan
