@@ -25,6 +25,7 @@ from osler.engine.asked import answers_in_numbers, check_models, check_study, de
 from osler.engine.clinical import offered
 from osler.engine.groups import is_mixed, with_singles
 from osler.engine.named_files import listed, sha256_of
+from osler.engine.scenes.rows import misfits
 from osler.engine.study import Study
 from osler.engine.units import with_units
 from osler.engine.warm import init_of
@@ -270,7 +271,7 @@ def _suggested(cohort: Cohort, kind: str) -> tuple[str, ...]:
 
 def _usable(cohort: Cohort, task: Task) -> Cohort:
     """Without the rows whose target cannot be used, each written to the ledger with its reason."""
-    problems = task.problems(cohort)
+    problems = {**task.problems(cohort), **(misfits(cohort) if task.kind in tasks.DRAWN else {})}
     usable = np.ones(len(cohort), dtype=bool)
     names = ", ".join(c.name for r in ("target", "duration", "event") for c in cohort.role(r))
     lost = [cohort.refusals]

@@ -10,7 +10,7 @@ from PIL import Image
 from osler.adapters.imaging import cache, labels, nifti
 from osler.cohort.cohort import Cohort
 from osler.cohort.read import read
-from osler.engine.scenes.rows import RowScenes, channel_names, described, learn_states, scan_of, scenes_of
+from osler.engine.scenes.rows import RowScenes, channel_names, described, learn_states, misfits, scan_of, scenes_of
 from osler.errors import InputError, ReadError
 from osler.scenes import Asked, Scene
 from osler.tasks.segmentation import Segmentation
@@ -141,3 +141,43 @@ def test_shading_is_evened_out_where_the_column_asks(cohort, monkeypatch):
     assert learn_states(told)["scan"]["state"]["bias"] == "n4"
     assert np.allclose(evened.values, 2 * plain.values)
     assert np.array_equal(evened.drawn.labels, plain.drawn.labels)
+
+
+def coloured(folder):
+    """Three grey pictures and a colour one, with their cells."""
+    table = pictures(folder, n=4)
+    values = np.asarray(Image.open(folder / "images" / "c2.png"))
+    Image.fromarray(np.stack([values, values // 2, values // 4], axis=-1)).save(folder / "images" / "c2.png")
+    values = np.asarray(Image.open(folder / "images" / "c3.png"))
+    Image.fromarray(np.stack([values] * 3, axis=-1)).save(folder / "images" / "c3.png")
+    return read(table, columns={"cells": "mask", "picture": "image"}, target="cells")
+
+
+def test_a_colour_picture_among_grey_ones_is_named_and_grey_saved_in_colour_is_not(tmp_path):
+    cohort = coloured(tmp_path)
+    found = misfits(cohort)
+    assert {reason: np.flatnonzero(rows).tolist() for reason, rows in found.items()} == {
+        "'picture': a colour picture stands among grey ones; channels=grey of the column makes it one": [2]
+    }
+    assert misfits(cohort.declare(columns={"picture": {"options": {"channels": "grey"}}})) == {}
+
+
+def test_sequences_of_another_place_are_named(cohort):
+    nifti.write(cohort.root / "flat.nii.gz", np.ones((10, 14, 12), np.float32), affine_of((2.0, 1.0, 1.0)))
+    (cohort.root / "broken.nii.gz").write_bytes(b"no")
+    table = cohort.table.with_columns(pl.Series("second", ["flat.nii.gz", "broken.nii.gz", None, "flat.nii.gz"], dtype=pl.String))
+    more = Cohort(table, (*cohort.columns, cohort.column("scan").with_(name="second")), root=cohort.root)
+    assert {reason: np.flatnonzero(rows).tolist() for reason, rows in misfits(more).items()} == {
+        "'second': a picture or scan is not of the format that its name says, or is damaged (image-format)": [1]
+    }
+
+
+def test_a_fit_keeps_the_rows_that_go_together(tmp_path):
+    from osler.engine.prepare import prepare
+    from osler.engine.study import Study
+
+    coloured(tmp_path)
+    study = Study(target=("cells",), column=("cells=mask:instances=true",), model=("threshold",), folds=2)
+    prepared = prepare(study, tmp_path / "cells.csv")
+    assert prepared.cohort.rows.tolist() == [1, 2, 4]
+    assert prepared.cohort.refusals["reason"].to_list()[0].startswith("'picture': a colour picture")

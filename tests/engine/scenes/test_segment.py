@@ -299,6 +299,21 @@ def test_scans_from_elsewhere_are_judged_and_those_seen_before_are_told(first, t
     assert json.loads((tmp_path / "out" / "scores.json").read_text()) == found.scores
 
 
+def test_a_scan_elsewhere_of_another_kind_is_left_out_and_counted(first, tmp_path):
+    """One of the scans has two volumes in time, of which the model knows one."""
+    from osler.engine.external import evaluate
+
+    elsewhere = brains(tmp_path / "elsewhere", n=3, seed=12)
+    place = elsewhere.parent / "imagesTr" / "b_01.nii.gz"
+    image = nibabel.load(place)
+    both = np.stack([np.asarray(image.dataobj)] * 2, axis=-1)
+    nibabel.save(nibabel.Nifti1Image(both, image.affine), place)
+    found = evaluate(first[1], elsewhere)
+    assert found.facts["rows"] == 2
+    assert sum(found.facts["left_out"].values()) == 1
+    assert any("image-dims" in reason for reason in found.facts["left_out"])
+
+
 def test_one_class_keeps_its_meaning_under_another_number(tmp_path):
     """A site that marks vessels by 255 is judged by a model of one that marks them by 1."""
     from osler.engine.external import evaluate

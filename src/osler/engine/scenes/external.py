@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from osler import modalities, registry, tasks
@@ -18,7 +19,7 @@ from osler.engine.predict import as_trained
 from osler.engine.run import Run
 from osler.engine.scenes.predict import amounts, as_scans, asked_of, draw, target_of
 from osler.engine.scenes.rows import RowScenes
-from osler.errors import ColumnError, TargetError, nearest
+from osler.errors import CODES, ColumnError, InputError, PredictorError, TargetError, nearest
 
 if TYPE_CHECKING:
     from osler.engine.external import External
@@ -51,11 +52,23 @@ def evaluate(run: Run, source: Cohort | str | Path, out: str | Path | None = Non
     scenes = RowScenes(cohort, asked_of(predictor), predictor.states, groups)
     target = target_of(predictor)
     judge = registry.load({"judge": task.judged_by(target)}, "measures", "judge")()
-    records, answers = [], []
-    for scene in scenes:
-        drawn = draw(predictor, scene)
+    records, answers, kept = [], [], []
+    for i in range(len(scenes)):
+        try:
+            scene = scenes[i]
+            drawn = draw(predictor, scene)
+        except PredictorError:
+            raise
+        except InputError as error:
+            why = f"{CODES[error.code]} ({error.code})"
+            problems[why] = problems.get(why, 0) + 1
+            continue
+        kept.append(i)
         records.append(judge.record(scene.drawn, drawn, scene.spacing, scenes.asked, target.options))
         answers.append(amounts(drawn, scene.spacing, scenes.asked))
+    if not kept:
+        raise TargetError(f"the external scans must be of the kind learnt from, none is: {next(iter(problems))}")
+    cohort, groups = cohort.take(np.array(kept)), groups[kept]
     scored = judge.score(records, groups, scenes.asked, study.rng("external", "holdout"), study.boot)
     facts |= {"rows": len(cohort), "left_out": problems, "recalibration_rows": 0, "message": "the untouched predictor"}
     facts["overlap"] = [dict(c.__dict__) for c in overlap_with_run(run.folder, cohort)]

@@ -14,13 +14,14 @@ from osler.adapters.imaging import bias, cache, labels, scan
 from osler.adapters.imaging.scan import Scan
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import Column
-from osler.errors import InputError, ReadError
+from osler.errors import CODES, InputError, ReadError
 from osler.modalities.image import texts_of
 from osler.scenes import Asked, Scene
 from osler.tasks.drawn import SCANS, Drawn
 
 #: Training scans whose headers are looked at to learn how many channels a column has.
 SAMPLE = 256
+_COLOUR = "a colour picture stands among grey ones; channels=grey of the column makes it one"
 #: Share of red, green and blue in grey (ITU-R BT.601).
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
@@ -120,6 +121,40 @@ def learn_states(cohort: Cohort) -> dict[str, dict[str, Any]]:
         state = {"modality": column.modality, "column": column.name, "n_channels": n_channels, "bias": str(column.options.get("bias", "none"))}
         states[column.name] = {"modality": column.modality, "version": version, "state": state}
     return states
+
+
+def misfits(cohort: Cohort) -> dict[str, np.ndarray]:
+    """Reason → (n,) rows whose scans do not go with those of the other rows, or not with one another."""
+    columns, found = Drawn.scans(cohort), {}
+    states = learn_states(cohort)
+    texts = {c.name: texts_of(cohort.values(c.name)).to_list() for c in columns}
+    first = columns[0].name
+    for column in columns:
+        for i in range(len(cohort)):
+            reference, ground = texts[column.name][i], texts[first][i]
+            if reference is None or ground is None:
+                continue
+            reason = _misfit(reference, ground if column.name != first else "", states[column.name], cohort.root or Path.cwd())
+            if reason == _COLOUR and column.options.get("channels") == "grey":
+                continue
+            if reason:
+                found.setdefault(f"'{column.name}': {reason}", np.zeros(len(cohort), dtype=bool))[i] = True
+    return found
+
+
+def _misfit(reference: str, first: str, entry: Mapping[str, Any], root: Path) -> str:
+    """Why a scan cannot stand in its column or beside the first one of its row, "" where it can."""
+    wanted = entry["state"]["n_channels"]
+    dims = SCANS[entry["modality"]]
+    try:
+        found = labels.kept(reference, root, dims)
+        if first:
+            labels.onto(found, labels.kept(first, root, dims))
+    except InputError as error:
+        return f"{CODES[error.code]} ({error.code})"
+    if len(found.values) == 3 and wanted == 1 and not (np.array_equal(found.values[0], found.values[1]) and np.array_equal(found.values[0], found.values[2])):
+        return _COLOUR
+    return "" if len(found.values) == wanted or {len(found.values), wanted} == {1, 3} else "a scan has another number of channels than the others"
 
 
 def _channels(reference: str, root: Path | None) -> int:
