@@ -25,8 +25,8 @@ from osler.tasks.base import Prediction, Target
 TASKS = ("binary", "multiclass", "regression")
 #: Voxels of a scan from which on the way that needs one backward pass is taken instead of many.
 LARGE = 1 << 18
-#: Scans behind the check with random weights, of pictures and of volumes.
-CHECKED = {2: 6, 3: 3}
+#: Of the check with random weights, for pictures and for volumes: scans, states that are looked at, and draws.
+CHECKED = {2: (4, 4, 2), 3: (2, 2, 1)}
 #: Volumes of each group that are kept for the viewer, and slices in the report's picture of a volume.
 KEPT_VOLUMES, SLICES = 3, 3
 #: Longest side of a picture in the report, in pixels.
@@ -94,12 +94,13 @@ def checked(model: tuple[str, Params], blocks: dict[str, Block], truth: Target, 
         return {}
     from osler.explanation.sanity import check
 
-    present = np.flatnonzero(blocks[column].present)[: CHECKED[blocks[column].values.ndim - 2]]
+    n, places, draws = CHECKED[blocks[column].values.ndim - 2]
+    present = np.flatnonzero(blocks[column].present)[:n]
     if not len(present):
         return {}
     part = {name: block.take(present) for name, block in blocks.items()}
     scale = Scale("mean") if truth.kind == "regression" else Scale("log-odds", min(1, len(truth.classes) - 1))
-    return check(nets_of(model, part, column, scale), way_for(part[column]), rng).to_json()
+    return check(nets_of(model, part, column, scale), way_for(part[column]), rng, places, draws).to_json()
 
 
 # -- all folds together -----------------------------------------------------------------------------------------------

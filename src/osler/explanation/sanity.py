@@ -16,8 +16,6 @@ from osler.explanation.heat import PictureNets, heat_maps
 
 #: Rank correlation with all weights random from which on a map is said not to depend on what was learnt.
 SAME = 0.5
-#: States between the trained and the random network that are looked at, at most; draws of random weights that are averaged.
-LOOKS, DRAWS = 6, 3
 
 
 @dataclass(frozen=True)
@@ -46,30 +44,32 @@ class Sanity:
         return {"method": self.method, "layers": list(self.layers), "correlations": list(self.correlations), "n": self.n, "passes": self.passes}
 
 
-def check(nets: PictureNets, method: str, rng: np.random.Generator) -> Sanity:
+def check(nets: PictureNets, method: str, rng: np.random.Generator, looks: int = 6, draws: int = 3) -> Sanity:
     """Maps of the rows of `nets` while its networks lose what they learnt, some times over; afterwards they are as they were.
 
     Args:
         nets: with pictures. method: one of `osler.explanation.heat.METHODS`. rng: draws the weights.
+        looks: states between the trained and the random network that are looked at, at most, the last layer and all among them.
+        draws: of random weights, whose correlations are averaged.
     """
     seed = int(rng.integers(2**32))
     before = heat_maps(nets, method, np.random.default_rng(seed))
     each = [layers(net, nets.encoder(i)) for i, net in enumerate(nets.nets)]
     learnt = [{name: tensor.clone() for name, tensor in net.state_dict().items()} for net in nets.nets]
     names = [name for name, _ in each[0]]
-    looks = np.unique(np.linspace(0, len(names) - 1, min(LOOKS, len(names))).round().astype(int)).tolist()
-    found = np.zeros((DRAWS, len(looks)))
-    for draw in range(DRAWS):
+    places = np.unique(np.linspace(0, len(names) - 1, min(looks, len(names))).round().astype(int)).tolist()
+    found = np.zeros((draws, len(places)))
+    for draw in range(draws):
         for k in range(len(names)):
             for of_net in each:
                 randomise(of_net[k][1], rng)
-            if k in looks:
+            if k in places:
                 after = heat_maps(nets, method, np.random.default_rng(seed))
                 pairs = zip(before[nets.present], after[nets.present])
-                found[draw, looks.index(k)] = np.mean([rank_correlation(a, b) for a, b in pairs])
+                found[draw, places.index(k)] = np.mean([rank_correlation(a, b) for a, b in pairs])
         for net, state in zip(nets.nets, learnt):
             net.load_state_dict(state)
-    return Sanity(method, tuple(names[k] for k in looks), tuple(found.mean(axis=0).tolist()), int(nets.present.sum()))
+    return Sanity(method, tuple(names[k] for k in places), tuple(found.mean(axis=0).tolist()), int(nets.present.sum()))
 
 
 def layers(net: nn.Module, encoder: nn.Module) -> list[tuple[str, nn.Module]]:
