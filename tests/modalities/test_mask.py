@@ -108,6 +108,19 @@ def test_a_grey_mask_saved_in_colour_is_read_and_a_colour_picture_is_not(tmp_pat
     assert wrong == {"colour.png": "mask-labels", "absent.png": "read-missing"}
 
 
+def test_a_mask_saved_with_losses_is_refused_unless_it_has_two_numbers_left(tmp_path):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    edges = (rng.random((32, 32)) < 0.5).astype(np.uint8) * 255
+    Image.fromarray(edges).save(tmp_path / "edges.jpg", quality=60)
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / "empty.jpg")
+    with pytest.raises(ReadError, match="without losses") as error:
+        labels.read("edges.jpg", tmp_path)
+    assert error.value.code == "mask-labels"
+    assert labels.held("empty.jpg", tmp_path)[0].size == 0
+
+
 def test_a_table_keeps_rows_and_names_the_cells_that_are_no_masks(folder):
     table = pl.read_csv(folder / "brains.csv").with_columns(pl.Series("drawn", [*MASKS[:3], "gone.nii.gz"]))
     table.write_csv(folder / "three.csv")

@@ -13,6 +13,8 @@ from osler.errors import InputError, ReadError
 
 #: Largest number that a label may have: masks are kept as uint16.
 LARGEST = (1 << 16) - 1
+#: Ends of files whose numbers are not kept exactly.
+LOSSY = (".jpg", ".jpeg")
 
 
 def kept(reference: str, root: Path | None, dims: int | None = None) -> Scan:
@@ -44,6 +46,8 @@ def read(reference: str, root: Path | None, dims: int | None = None) -> Scan:
     values = found.values
     if len(values) == 3 and np.array_equal(values[0], values[1]) and np.array_equal(values[0], values[2]):
         values = values[:1]
+    if scan.parts(reference, root)[0].suffix.lower() in LOSSY and len(np.unique(values)) > 2:
+        raise ReadError("a mask must be saved without losses, this one is a JPEG of more than two numbers: save it as PNG or NIfTI", "mask-labels")
     whole = len(values) == 1 and np.isfinite(values).all() and np.array_equal(values, np.round(values))
     if not whole or values.min() < 0 or values.max() > LARGEST:
         raise ReadError(
