@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +26,8 @@ from osler.models.base import Params
 
 #: Ways that a person may ask for; "auto" is gradients where a network reads the column, otherwise occlusion.
 WAYS = ("auto", "gradients", "smooth", "fused", "layer-cam", "grad-cam", "grad-cam++", "occlusion")
-#: Slices of a volume that are drawn, their columns, and the least side of a drawing in pixels.
-SLICES, COLUMNS, SIDE = 9, 3, 224
+#: Slices of a volume that are drawn, and the least side of a drawing in pixels.
+SLICES, SIDE = 9, 224
 #: A voxel of a scan this far outside of the centres that the model saw was not seen by it.
 _EDGE = 0.5 + 1e-6
 
@@ -253,4 +254,4 @@ def drawn(heat: Heat, mask: np.ndarray | None = None, count: int = SLICES) -> np
     if dims == 2:
         return overlay.sized(whole, size)
     slices = [overlay.sized(whole[k], size) for k in overlay.fullest(hot[0], count)]
-    return overlay.montage(slices, min(COLUMNS, len(slices)))
+    return overlay.montage(slices, math.ceil(math.sqrt(len(slices))))

@@ -28,7 +28,7 @@ LARGE = 1 << 18
 #: Of the check with random weights, for pictures and for volumes: scans, states that are looked at, and draws.
 CHECKED = {2: (4, 4, 2), 3: (2, 2, 1)}
 #: Volumes of each group that are kept for the viewer, and slices in the report's picture of a volume.
-KEPT_VOLUMES, SLICES = 3, 3
+KEPT_VOLUMES, SLICES = 3, 4
 #: Longest side of a picture in the report, in pixels.
 SIDE = 300
 

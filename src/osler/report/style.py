@@ -55,7 +55,7 @@ margin:1.2rem 0}.answer>div{flex:1 1 13.5rem;background:var(--ground);padding:.8
 caption{text-align:left;font-weight:600;padding:.2rem 0 .4rem}th,td{padding:.32rem .8rem .32rem 0;border-bottom:1px solid var(--rule);text-align:left;
 vertical-align:top}thead th{border-bottom:1.5px solid var(--soft);font-weight:600;vertical-align:bottom}tbody th{font-weight:400;overflow-wrap:break-word;max-width:20rem}
 td{overflow-wrap:break-word;max-width:34rem}tbody th{min-width:7.5rem}td small{display:block;color:var(--soft);font-size:.82em}.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}tr.chosen th,tr.chosen td{font-weight:600}
-.note{color:var(--soft);font-size:.85rem;margin:.2rem 0 1rem}.scans{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,13.5rem),1fr));gap:1rem 1.2rem;align-items:start}.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:1rem 2rem}
+.note{color:var(--soft);font-size:.85rem;margin:.2rem 0 1rem}.scans{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,13.5rem),1fr));gap:1rem 1.2rem;align-items:start}.scans img{max-width:100%;height:auto;display:block}.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:1rem 2rem}
 .compounds{display:grid;grid-template-columns:repeat(auto-fill,minmax(14.5rem,1fr));gap:1px;background:var(--rule);border:1px solid var(--rule);margin:.6rem 0}
 .compounds figure{margin:0;padding:.6rem .8rem .8rem;background:var(--ground)}.compounds figcaption{font-size:.82rem;line-height:1.45;overflow-wrap:anywhere}
 .compounds .line{display:block}.compounds code{font-size:.72rem;color:var(--soft)}.compounds.cliff{grid-template-columns:1fr 9rem 1fr;max-width:52rem}
