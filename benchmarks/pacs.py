@@ -13,7 +13,6 @@ import argparse
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,8 +21,9 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-import pynetdicom
 from pydicom.dataset import Dataset, FileMetaDataset
+
+from osler.adapters.imaging.dicom_net import Peer, associated
 
 CT, SYNTAX = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.2.1"
 
@@ -50,25 +50,20 @@ def started(folder: Path) -> tuple[subprocess.Popen, int]:
 
 def sent(port: int, numbers: list[int], pixels: bytes, kill: tuple[subprocess.Popen, int] | None) -> set[int]:
     """Numbers that were acknowledged over one association."""
-    entity = pynetdicom.AE(ae_title="BENCH")
-    entity.add_requested_context(CT, SYNTAX)
-    small = (pynetdicom.evt.EVT_CONN_OPEN, lambda e: e.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1))
-    association = entity.associate("127.0.0.1", port, ae_title="OSLER", evt_handlers=[small])
     done: set[int] = set()
-    for number in numbers:
-        if not association.is_established:
-            break
-        status = association.send_c_store(slice_of(number, pixels))
-        if getattr(status, "Status", None) == 0:
-            done.add(number)
-        if kill is not None and len(done) == kill[1]:
-            kill[0].send_signal(signal.SIGKILL)
-            kill[0].wait()
-            break
-    if association.is_established:
-        association.release()
-    else:
-        association.abort()
+    try:
+        with associated(Peer("127.0.0.1", port, "OSLER", "BENCH"), [(CT, [SYNTAX])], None) as association:
+            for number in numbers:
+                status = association.send_c_store(slice_of(number, pixels))
+                if getattr(status, "Status", None) != 0:
+                    raise ConnectionError("no answer")
+                done.add(number)
+                if kill is not None and len(done) == kill[1]:
+                    kill[0].send_signal(signal.SIGKILL)
+                    kill[0].wait()
+                    raise ConnectionError("killed")
+    except (ConnectionError, RuntimeError):
+        pass
     return done
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from osler.adapters.imaging import dicom_net
 from osler.adapters.imaging.dicom_inbox import Inbox
 from osler.adapters.imaging.dicom_net import DONE, NO_ROOM, OTHER, Listener, Node, Peer, echo, send
 from osler.errors import InputError, ReadError
@@ -90,6 +91,20 @@ def test_strangers_are_turned_away_without_being_named(peer: Peer, called: str, 
     with pytest.raises(ReadError, match="check both titles") as refused:
         echo(Peer(peer.host, peer.port, called, calling))
     assert calling not in refused.value.message and found_in(refused.value.message.encode()) == []
+
+
+def test_an_answer_is_not_taken_by_the_loop_of_the_association(tmp_path: Path, peer: Peer, monkeypatch: pytest.MonkeyPatch):
+    """The loop that watches an association sleeps where it once was overtaken: between being let through and looking for requests."""
+    through = dicom_net._Checkpoint.wait
+
+    def slow(self: Any) -> None:
+        through(self)
+        time.sleep(0.1)
+
+    monkeypatch.setattr(dicom_net._Checkpoint, "wait", slow)
+    began = time.monotonic()
+    assert [s for _, s in send(peer, files(tmp_path / "in", 8))] == [DONE] * 8
+    assert time.monotonic() - began < 10
 
 
 def test_nobody_there_and_nobody_allowed(inbox: Inbox, peer: Peer):

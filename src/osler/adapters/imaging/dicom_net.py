@@ -10,6 +10,7 @@ import io
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -212,9 +213,46 @@ def associated(
             else "cannot be reached: check its address"
         )
         raise ReadError(f"the node at port {peer.port} must accept an association, it {why}", "address")
+    association._reactor_checkpoint = _Checkpoint(association)
     try:
         yield association
     except BaseException:
         association.abort()
         raise
     association.release()
+
+
+class _Checkpoint:
+    """Where an association's own loop stops while a request of ours waits for its answer.
+
+    pynetdicom stops that loop by an event and a mark that may be out of date for a moment; a loop that is woken then takes the answer for
+    a request, and ours waits in vain until it times out (seen once in some thousand objects on a busy machine). Here `clear` returns only
+    when the loop stands still.
+    """
+
+    def __init__(self, association: Any) -> None:
+        self._association, self._turn = association, threading.Condition()
+        self._is_open, self._is_waiting = True, False
+
+    def wait(self) -> None:
+        """Called by the loop: go on when it is open."""
+        with self._turn:
+            self._is_waiting = True
+            self._turn.notify_all()
+            while not self._is_open:
+                self._turn.wait()
+            self._is_waiting = False
+
+    def clear(self) -> None:
+        """Close it, and return when the loop stands before it (or has ended)."""
+        with self._turn:
+            self._is_open = False
+            is_loop = threading.current_thread() is self._association
+            while not self._is_waiting and not is_loop and self._association.is_alive():
+                self._turn.wait(0.05)
+
+    def set(self) -> None:
+        """Open it."""
+        with self._turn:
+            self._is_open = True
+            self._turn.notify_all()
