@@ -205,6 +205,7 @@ def test_a_listener_outlives_what_strangers_send(tmp_path: Path):
 
 def test_nothing_of_a_patient_is_printed_or_logged(tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture):
     """Every way of talking to an archive, with values in all attributes, at the most talkative level of every log."""
+    pytest.importorskip("highdicom")
     caplog.set_level(logging.DEBUG)
     with archives.own_network(), archives.orthanc(tmp_path / "run") as one:
         (tmp_path / "in").mkdir()
