@@ -1,10 +1,11 @@
 """Scans and a table together: dementia from OASIS-1, and pneumonia from X-rays with made-up records, through `osler fit`.
 
-    OSLER_DATA_MIRROR=... python benchmarks/fusion.py [--only oasis all gone kinds pneumonia] [--repeats 2] [--log FILE]
+    OSLER_DATA_MIRROR=... python benchmarks/fusion.py [--only oasis record all gone kinds kinds_gone pneumonia] [--repeats 2] [--log FILE]
 
 oasis      CDR > 0 in 198 people of 60 years or more: MRI (46 x 55 x 46 voxels of 4 mm), MMSE, nWBV, age, education (a scale of 1 to 5,
            read as a number). 5 folds, `fusion` and each kind of columns and each column by itself.
-all        the same with every clinical column: sex, socioeconomic status, eTIV and ASF too.
+record     MRI, MMSE, age and education: no column that was itself measured on the scan, as nWBV is.
+all        as `oasis` with every clinical column: sex, socioeconomic status, eTIV and ASF too.
 gone       the columns of `oasis` with 30 % of the scans removed at random, before anything is split.
 kinds      the columns of `oasis`, scans shrunk to 23 x 28 x 23: late, joint and gated fusion on the same folds, one repeat.
 kinds_gone the same with 30 % of the scans removed.
@@ -38,6 +39,7 @@ from osler.engine.study import Study
 
 DATA = Path(os.environ.get("OSLER_DATA_MIRROR", ".")) / "imaging"
 FEW = ("MMSE", "nWBV", "Age", "Educ")
+RECORD = ("MMSE", "Age", "Educ")
 ALL = (*FEW, "SES", "eTIV", "ASF", "M/F")
 NET = "cnn:filters=8,epochs=30,batch_size=16,augment=full,dropout=0.3,hide=0.3,width=32"
 PICTURES = "cnn:blocks=2,epochs=15,batch_size=32,augment=full,normalise=equalise,precision=bf16,hide=0.3"
@@ -128,12 +130,12 @@ def lines(name: str, repeats: int) -> Iterator[str]:
             return
         nets = name.startswith("kinds")
         path = oasis(folder, GONE if name.endswith("gone") else 0.0)
-        yield from told(name, path, oasis_study(ALL if name == "all" else FEW, 1 if nets else repeats, nets), folder)
+        yield from told(name, path, oasis_study({"all": ALL, "record": RECORD}.get(name, FEW), 1 if nets else repeats, nets), folder)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", nargs="*", default=["oasis", "all", "gone", "kinds", "kinds_gone", "pneumonia"])
+    parser.add_argument("--only", nargs="*", default=["oasis", "record", "all", "gone", "kinds", "kinds_gone", "pneumonia"])
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--log", type=Path)
     given = parser.parse_args()

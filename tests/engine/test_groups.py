@@ -12,7 +12,7 @@ import pytest
 
 from osler.engine.assess import Pooled, choose
 from osler.engine.fit import fit
-from osler.engine.groups import is_mixed, is_single, kept, with_singles
+from osler.engine.groups import for_scans_alone, is_mixed, is_single, kept, with_singles
 from osler.engine.predict import predict
 from osler.engine.predictor import Predictor
 from osler.engine.prepare import open_cohort, prepare
@@ -66,6 +66,15 @@ def test_a_fusion_is_what_is_fitted_where_scans_stand_beside_a_table(tmp_path):
     assert own[-1] == "fusion:members=forest:n_trees=9;inputs=table+pls:inputs=scan,prior=2"
     again = prepare(STUDY, tmp_path / "rows.csv").study
     assert again.model == with_singles(again.model, cohort, "binary")
+
+
+def test_scans_alone_get_what_suits_them(tmp_path):
+    cohort = open_cohort(STUDY.with_(ignore=("age", "height")), brains(tmp_path))
+    assert not is_mixed(cohort, "binary")
+    assert for_scans_alone(cohort, "binary") == ("pls",)
+    assert for_scans_alone(cohort, "survival") == ("cnn",)
+    assert for_scans_alone(open_cohort(STUDY.with_(ignore=("scan",)), tmp_path / "rows.csv"), "binary") == ()
+    assert prepare(STUDY.with_(ignore=("age", "height")), tmp_path / "rows.csv").study.model == ("pls",)
 
 
 def test_names_that_a_specification_cannot_hold_have_no_model_of_their_own(tmp_path):

@@ -10,9 +10,12 @@ from osler.blocks import Block, dense
 from osler.errors import ColumnError, OptionError
 from osler.evaluation import metrics
 from osler.models.base import Encoded, groups_of, inputs_of
-from osler.models.fusion import MOST, default_members, evidence
+from osler.models.fusion import MOST, default_members, evidence, for_scans
 from osler.tasks.base import Prediction, Target
 from tests.models.tables import table, target_of
+
+#: A fusion that needs no network.
+FUSION = "fusion:members=logistic:inputs=table+spline:inputs=table+pls:inputs=picture"
 
 
 def both(kind: str = "binary", n: int = 300, seed: int = 0, gone: float = 0.0) -> Encoded:
@@ -40,7 +43,7 @@ def auroc(spec: str, train: Encoded, test: Encoded) -> float:
 
 def test_two_halves_of_the_signal_are_worth_more_than_either():
     train, test = both(), both(seed=1)
-    fused = auroc("fusion", train, test)
+    fused = auroc(FUSION, train, test)
     assert fused > auroc("logistic:inputs=table", train, test) + 0.05
     assert fused > auroc("pls:inputs=picture", train, test) + 0.05
 
@@ -48,7 +51,7 @@ def test_two_halves_of_the_signal_are_worth_more_than_either():
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression", "multilabel"])
 def test_every_kind_of_answer_has_its_shape(kind):
     data = both(kind, n=160)
-    model = models.get("fusion:repeats=1")
+    model = models.get(f"{FUSION},repeats=1")
     value = model.predict(model.fit(data, np.random.default_rng(0)), data.blocks).value
     assert value.shape == (160, data.target.n_outputs)
     assert np.isfinite(value).all()
@@ -80,14 +83,14 @@ def test_a_row_without_its_picture_is_answered_as_by_the_table_alone():
 
 def test_training_with_missing_pictures_uses_the_rows_that_have_them():
     train, test = both(n=400, gone=0.3), both(seed=1)
-    fused = auroc("fusion", train, test)
+    fused = auroc(FUSION, train, test)
     assert fused > auroc("logistic:inputs=table", train, test) + 0.04
     empty = both(n=120, gone=1.0)
-    assert auroc("fusion:repeats=1", empty, test) > 0.7
+    assert auroc(f"{FUSION},repeats=1", empty, test) > 0.7
 
 
 def test_rows_are_answered_by_themselves_and_seeds_repeat():
-    data, model = both(n=150, gone=0.2), models.get("fusion")
+    data, model = both(n=150, gone=0.2), models.get(FUSION)
     params = model.fit(data, np.random.default_rng(3))
     again = model.fit(data, np.random.default_rng(3))
     assert all(np.array_equal(params.arrays[k], again.arrays[k]) for k in params.arrays)
@@ -119,7 +122,7 @@ def test_groups_and_inputs_are_found_by_name():
     assert inputs_of(("picture", "left"), blocks) == ("left", "picture")
     assert inputs_of(("table",), blocks) == ("left", "noise")
     assert default_members({**blocks, "drug": counts}, "regression") == (
-        "linear:inputs=table", "spline:inputs=table", "pls:inputs=picture", "boosting:inputs=drug",
+        "linear:inputs=table", "spline:inputs=table", f"{for_scans(2)}:inputs=picture", "boosting:inputs=drug",
     )  # fmt: skip
     with pytest.raises(ColumnError, match="left"):
         inputs_of(("lift",), blocks)
@@ -148,7 +151,7 @@ def test_too_many_groups_are_refused():
 def test_labels_of_a_single_class_do_not_break_the_sum():
     data = both(n=60)
     one = Encoded(data.blocks, Target("multilabel", ("a", "b"), np.column_stack([np.ones(60), data.target.y]).astype(float), classes=("a", "b")), data.groups)
-    model = models.get("fusion:repeats=1")
+    model = models.get(f"{FUSION},repeats=1")
     value = model.predict(model.fit(one, np.random.default_rng(0)), one.blocks).value
     assert value[:, 0].min() > 0.9
 
@@ -157,10 +160,18 @@ def test_a_group_that_says_nothing_is_left_out_and_members_of_one_group_are_aver
     data = both(n=300)
     shuffled = data.blocks["picture"].take(np.random.default_rng(1).permutation(300))
     noise = Encoded({**data.blocks, "picture": shuffled}, data.target, data.groups)
-    params = models.get("fusion").fit(noise, np.random.default_rng(0))
+    params = models.get(FUSION).fit(noise, np.random.default_rng(0))
     assert params.meta["group"] == [0, 0, 1]
     assert params.meta["columns"] == [["left", "noise"], ["picture"]]
     weights = params.arrays["stack/weights"][-1]
     assert weights[0] == pytest.approx(1.0, abs=0.2)
     assert weights[1] < 0.35
     assert params.meta["weights"][0] == params.meta["weights"][1]
+
+
+def test_pictures_get_convolutions_where_there_is_torch_and_volumes_a_map(monkeypatch):
+    assert for_scans(3) == "pls"
+    monkeypatch.setattr("osler.models.fusion.find_spec", lambda name: None)
+    assert for_scans(2) == "pls"
+    monkeypatch.setattr("osler.models.fusion.find_spec", lambda name: name)
+    assert for_scans(2) == "cnn"

@@ -12,7 +12,7 @@ from osler.cohort.column import Column
 from osler.evaluation.compare import compare, delong_test
 from osler.evaluation.intervals import normal_quantile
 from osler.models.base import TABLE
-from osler.models.fusion import FOR_LAYOUT, FOR_TABLE, Fusion
+from osler.models.fusion import FOR_LAYOUT, FOR_TABLE, Fusion, for_scans
 
 if TYPE_CHECKING:
     from osler.engine.assess import Pooled
@@ -37,6 +37,15 @@ def is_mixed(cohort: Cohort, kind: str) -> bool:
     return bool(scans) and len(inputs) > 1 and kind in Fusion.answers
 
 
+def for_scans_alone(cohort: Cohort, kind: str) -> tuple[str, ...]:
+    """The usual models of the scans that are all there is: convolutions for pictures, a map over voxels for volumes, and
+    convolutions for a task that neither answers otherwise; () where there are no scans.
+    """
+    scans = [modalities.get(c.modality) for c in cohort.role("input") if modalities.get(c.modality).emits == "grid"]
+    names = dict.fromkeys(for_scans(scan.dims) for scan in scans)
+    return tuple(n for n in names if kind in models.get(n).answers) or (("cnn",) if scans else ())
+
+
 def with_singles(specs: tuple[str, ...], cohort: Cohort, kind: str) -> tuple[str, ...]:
     """The specifications with a fusion's members written out and, before it, each member and each plain column by itself.
 
@@ -58,8 +67,13 @@ def _members(cohort: Cohort, kind: str) -> tuple[str, ...]:
     others = [c for c in cohort.role("input") if not is_plain(c)]
     if not all(_writable(c.name) for c in others):
         return ()
-    own = [f"{FOR_LAYOUT[modalities.get(c.modality).emits]}:inputs={c.name}" for c in others]
+    own = [f"{_usual(c)}:inputs={c.name}" for c in others]
     return (*(f"{name}:inputs={TABLE}" for name in FOR_TABLE[kind] if plain), *own)
+
+
+def _usual(column: Column) -> str:
+    modality = modalities.get(column.modality)
+    return for_scans(modality.dims) if modality.emits == "grid" else FOR_LAYOUT[modality.emits]
 
 
 def _singles(cohort: Cohort, kind: str) -> list[str]:

@@ -23,7 +23,7 @@ from osler.cohort.read import read
 from osler.engine import replicates
 from osler.engine.asked import answers_in_numbers, check_models, check_study, declared
 from osler.engine.clinical import offered
-from osler.engine.groups import is_mixed, with_singles
+from osler.engine.groups import for_scans_alone, is_mixed, with_singles
 from osler.engine.named_files import listed, sha256_of
 from osler.engine.scenes.rows import misfits
 from osler.engine.study import Study
@@ -265,6 +265,9 @@ def _suggested(cohort: Cohort, kind: str) -> tuple[str, ...]:
         return (PAIRS,)
     if is_mixed(cohort, kind):
         return (Fusion.name,)
+    scans = for_scans_alone(cohort, kind)
+    if scans:
+        return scans
     names = [name for column in cohort.role("input") for name in modalities.get(column.modality).suggests]
     return tuple(dict.fromkeys(names))
 

@@ -72,7 +72,7 @@ class Image(Modality):
 
     name = "image"
     emits = "grid"
-    suggests = ("network",)
+    suggests = ("cnn",)
     asks = "the path of a picture in the folder that the rows come from, or null"
     by_reference = True
     extra = "imaging"

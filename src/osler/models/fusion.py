@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import product
 from typing import ClassVar
 
@@ -28,11 +29,11 @@ from osler.tasks.base import Prediction, Target
 #: Most groups of columns that can be missing by themselves.
 MOST = 6
 #: Members for a group of columns where none are named: for the table by task kind (a straight and, where there is one, a bent
-#: line; the first is what each column by itself gets), for the others by layout.
+#: line; the first is what each column by itself gets), for the others by layout (scans: see `for_scans`).
 FOR_TABLE = {
     "binary": ("logistic", "spline"), "multiclass": ("logistic",), "multilabel": ("logistic",), "regression": ("linear", "spline"),
 }  # fmt: skip
-FOR_LAYOUT = {"dense": "boosting", "grid": "pls", "graph": "network", "sequence": "network"}
+FOR_LAYOUT = {"dense": "boosting", "graph": "network", "sequence": "network"}
 #: A pattern of columns that fewer training rows have is answered by the largest one inside it that as many have.
 FEW = 10
 #: Log odds further out than this count as this.
@@ -94,7 +95,7 @@ class Fusion(Ensemble):
 
     def layouts(self, kind: str) -> tuple[str, ...]:
         """What any of its members wants; without named ones what any default member may want."""
-        members = self.options.members or tuple(dict.fromkeys([*FOR_TABLE[kind], *FOR_LAYOUT.values()]))
+        members = self.options.members or tuple(dict.fromkeys([*FOR_TABLE[kind], *FOR_LAYOUT.values(), for_scans(2), for_scans(3)]))
         return tuple(dict.fromkeys(layout for member in members for layout in models.get(member).layouts(kind)))
 
     def predict(self, params: Params, blocks: dict[str, Block]) -> Prediction:
@@ -139,13 +140,22 @@ def _silent(data: Encoded, plan: Sequence[tuple[np.ndarray, np.ndarray]]) -> Pre
     return Prediction(np.full((sum(len(test) for _, test in plan), width), np.nan))
 
 
+def for_scans(dims: int) -> str:
+    """The usual model of a column of scans: convolutions for pictures where torch is installed, otherwise a map over voxels."""
+    return "cnn" if dims == 2 and find_spec("torch") is not None else "pls"
+
+
 def default_members(blocks: dict[str, Block], kind: str) -> tuple[str, ...]:
     """Specifications for each group of columns."""
     found = []
     for group, columns in groups_of(blocks).items():
-        names = FOR_TABLE[kind] if group == TABLE else (FOR_LAYOUT[blocks[columns[0]].layout],)
+        names = FOR_TABLE[kind] if group == TABLE else (_usual(blocks[columns[0]]),)
         found += [f"{name}:inputs={group}" for name in names]
     return tuple(found)
+
+
+def _usual(block: Block) -> str:
+    return for_scans(block.values.ndim - 2) if block.layout == "grid" else FOR_LAYOUT[block.layout]
 
 
 def there(blocks: dict[str, Block], columns: Sequence[str]) -> np.ndarray:
