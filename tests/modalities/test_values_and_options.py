@@ -34,10 +34,12 @@ SAMPLE = {
     "molecule": pl.Series("x", ["CC(=O)Oc1ccccc1C(=O)O", None, "CCO", "CN1CCC[C@H]1c1cccnc1"] * 5),
     "protein": pl.Series("x", ["MKTAYIAKQRQISFVKSHFSRQ", None, "GSHMLEDPVDAFKEWLDAYNQC", "mstnpkpqrktkrntnrrpqdv"] * 5),
     "image": pl.Series("x", ["tests/modalities/scans/p0.png", None, "tests/modalities/scans/p1.png", "tests/modalities/scans/p2.png"] * 5),
+    "mask": pl.Series("x", ["tests/modalities/scans/m0.png", None, "tests/modalities/scans/m1.png", "tests/modalities/scans/m2.png"] * 5),
+    "boxes": pl.Series("x", ["[]", None, "tests/modalities/scans/cells.xml", '[{"box": [1, 2, 3, 4], "class": "cell"}]'] * 5),
     "volume": pl.Series("x", ["tests/modalities/scans/v0.nii.gz", None, "tests/modalities/scans/v1.nii.gz", "tests/modalities/scans/v2.nii.gz"] * 5),
 }
 #: The library that a modality cannot do without.
-NEEDS = {"molecule": "rdkit", "image": "PIL", "volume": "nibabel"}
+NEEDS = {"molecule": "rdkit", "image": "PIL", "mask": "PIL", "volume": "nibabel"}
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """What is asked of a cohort: one file per kind of question."""
 
 from osler import registry
-from osler.tasks.base import DRAWN, KINDS, Prediction, Target, Task
+from osler.tasks.base import DRAWN, KINDS, VALUED, Prediction, Target, Task
 from osler.tasks.infer import infer_kind
 
 INDEX = {
@@ -20,4 +20,4 @@ def get(name: str) -> Task:
     return registry.load(INDEX, "tasks", name)()
 
 
-__all__ = ["DRAWN", "INDEX", "KINDS", "Prediction", "Target", "Task", "get", "infer_kind"]
+__all__ = ["DRAWN", "INDEX", "KINDS", "VALUED", "Prediction", "Target", "Task", "get", "infer_kind"]

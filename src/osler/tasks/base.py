@@ -11,10 +11,13 @@ import numpy as np
 
 from osler.cohort.cohort import Cohort
 
-KINDS = ("binary", "multiclass", "multilabel", "regression", "survival", "segmentation", "detection")
+#: Kinds whose answer is one or a few numbers per row.
+VALUED = ("binary", "multiclass", "multilabel", "regression", "survival")
 
 #: Kinds whose answer is drawn on scans (`osler.tasks.drawn`).
 DRAWN = ("segmentation", "detection")
+
+KINDS = (*VALUED, *DRAWN)
 
 
 @dataclass(frozen=True)

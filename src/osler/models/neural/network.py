@@ -12,7 +12,7 @@ from osler.blocks import LAYOUTS, Block
 from osler.errors import OptionError
 from osler.models.base import Batches, Estimator, Params
 from osler.models.neural.options import Training
-from osler.tasks.base import KINDS, Prediction
+from osler.tasks.base import VALUED, Prediction
 
 if TYPE_CHECKING:
     from osler.models.neural.assembly import Extras
@@ -60,7 +60,7 @@ class Network(Estimator):
     name: ClassVar[str] = "network"
     accepts: ClassVar[frozenset[str]] = frozenset(LAYOUTS)
     prefers: ClassVar[tuple[str, ...]] = ("graph", "grid", "sequence")
-    answers: ClassVar[frozenset[str]] = frozenset(KINDS)
+    answers: ClassVar[frozenset[str]] = frozenset(VALUED)
     copes_with_missing: ClassVar[bool] = True
     extra: ClassVar[str | None] = "neural"
     Options: ClassVar[type] = NetworkOptions

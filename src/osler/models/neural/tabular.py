@@ -11,7 +11,7 @@ from osler import registry
 from osler.blocks import Block
 from osler.models.base import Batches, Estimator, Params
 from osler.models.neural.options import Training
-from osler.tasks.base import KINDS, Prediction
+from osler.tasks.base import VALUED, Prediction
 
 if TYPE_CHECKING:
     from osler.models.neural.assembly import Extras
@@ -41,7 +41,7 @@ class MLP(Estimator):
 
     name: ClassVar[str] = "mlp"
     accepts: ClassVar[frozenset[str]] = frozenset({"dense"})
-    answers: ClassVar[frozenset[str]] = frozenset(KINDS)
+    answers: ClassVar[frozenset[str]] = frozenset(VALUED)
     copes_with_missing: ClassVar[bool] = True
     extra: ClassVar[str | None] = "neural"
     Options: ClassVar[type] = MLPOptions
