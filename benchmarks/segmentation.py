@@ -45,6 +45,7 @@ SPECS = {
     "hippocampus": ["unet:minutes=2", "unet:minutes=6,views=shifted"],
     "nuclei": ["unet:minutes=4,views=mirrored", "threshold"],
     "vessels": ["unet:minutes=3,mirror=all,foreground=0"],
+    "speed": ["unet:minutes=2"],
     "glioma": ["deepmedic:steps=20,width=16,patch=3+27+27"],
 }
 Lines = Iterator[str]
@@ -231,17 +232,17 @@ def glioma(specs: list[str], seed: int) -> Lines:
         yield f"  {spec}: {seconds:.0f} CPU s to learn, {drawing:.1f} to draw; labels {found.labels.shape}, margin {margin}; {planned(params)}"
 
 
-def speed(seed: int) -> Lines:
+def speed(spec: str, seed: int) -> Lines:
     """Voxels per CPU second, whole scans and windows, by precision."""
     scenes = hippocampus()
     train, test = parts(scenes, 70, False)
-    params = learnt("unet:minutes=2", train, seed)[1]
+    params = learnt(spec, train, seed)[1]
     with tempfile.TemporaryDirectory() as place, zipfile.ZipFile(DATA / "ct_body_totalseg_examples.zip") as archive:
         archive.extractall(place)
         volumes = [scan.read(str(p), None, 3) for p in sorted(Path(place).rglob("*.nii.gz"))]
     ct = next(v for v in volumes if sorted(v.values.shape[1:]) == [101, 112, 122] and v.values.min() < -500)
     scene = Scene(ct.values, np.ones(3), ct.affine)
-    yield f"speed: a CT of {ct.values.shape[1:]} voxels, the hippocampus network {params.meta['plan']['network']['widths']}, all of `draw` counted"
+    yield f"speed: a CT of {ct.values.shape[1:]} voxels, the hippocampus network of {spec}, all of `draw` counted"
     for window, overlap in ((None, 0.0), (96, 0.25), (64, 0.25)):
         plan = params.meta["plan"] | {"window": [window or 128] * 3}
         asked = Params(params.meta | {"plan": plan}, params.arrays)
@@ -276,7 +277,7 @@ if __name__ == "__main__":
         report = {
             "vessels": lambda specs: vessel_lines(specs, given.inner, given.seed),
             "glioma": lambda specs: glioma(specs, given.seed),
-            "speed": lambda specs: speed(given.seed),
+            "speed": lambda specs: speed(specs[0], given.seed),
         }.get(asked_for, lambda specs, name=asked_for: drawn(name, specs, given.inner, given.seed))
         for line in report(chosen):
             print(line, flush=True)

@@ -36,6 +36,15 @@ def test_starts_cover_an_axis_evenly_and_end_where_it_ends():
         assert all(b - a <= window * (1 - overlap) + step for a, b in pairwise(found))
 
 
+def test_windows_are_no_larger_than_their_number_needs():
+    assert windows.fitted(40, 64, 8, 0.25) == 40
+    assert windows.fitted(112, 96, 8, 0.25) == 64  # two of 64 share 16, a quarter
+    for length, window, step, overlap in ((104, 96, 8, 0.25), (250, 64, 2, 0.5), (90, 30, 3, 0.0)):
+        side = windows.fitted(length, window, step, overlap)
+        found, before = (windows.starts(length, w, step, overlap) for w in (side, window))
+        assert side <= window and side % step == 0 and len(found) == len(before) and found[-1] + side == length
+
+
 def test_gaussian_weights_are_symmetric_highest_in_the_middle_and_never_zero():
     found = windows.gaussian((8, 9, 7), (True, True, False))
     assert found.shape == (8, 9, 7) and float(found.min()) >= 1e-3

@@ -20,7 +20,7 @@ from osler.scenes import Scenes
 #: Values of prepared scans that are kept in memory while learning; more are prepared anew each time.
 KEPT = 1 << 28
 #: Training scans on which the cleaning or the rule of things is chosen, at most.
-JUDGED = 12
+JUDGED = 24
 
 
 class Prepared:

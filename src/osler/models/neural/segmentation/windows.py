@@ -26,6 +26,14 @@ def starts(length: int, window: int, step: int, overlap: float) -> list[int]:
     return [round(k * (length - window) / (count - 1) / step) * step for k in range(count)]
 
 
+def fitted(length: int, window: int, step: int, overlap: float) -> int:
+    """The smallest window, a multiple of `step`, of which as many as are needed of `window` voxels still cover an axis with this overlap."""
+    if length <= window:
+        return length
+    count = int(np.ceil((length - window) / max(step, window * (1.0 - overlap)))) + 1
+    return min(window, int(np.ceil(length / (1.0 + (count - 1) * (1.0 - overlap)) / step)) * step)
+
+
 def gaussian(sides: tuple[int, ...], blended: tuple[bool, ...]) -> Tensor:
     """(sides) weights: a product over the blended axes of a normal curve around the middle, at least 0.001 of its height."""
     found = torch.ones(sides)
@@ -62,10 +70,11 @@ def over(
     """
     shape = x.shape[1:]
     full = tuple(-(-n // d) * d for n, d in zip(shape, divisor))
-    sides = tuple(min(n, max(w // d, 1) * d) for n, w, d in zip(full, window, divisor))
-    whole, before = padded(x, full, tuple(margin))
     alone = any(margin)
-    each = [starts(n, s, d, 0.0 if alone else overlap) for n, s, d in zip(full, sides, divisor)]
+    share = 0.0 if alone else overlap
+    sides = tuple(fitted(n, max(w // d, 1) * d, d, share) for n, w, d in zip(full, window, divisor))
+    whole, before = padded(x, full, tuple(margin))
+    each = [starts(n, s, d, share) for n, s, d in zip(full, sides, divisor)]
     if all(len(s) == 1 for s in each):
         found = answer(_tensor(whole))[0].float()
     else:
