@@ -41,7 +41,7 @@ DATA = Path(os.environ.get("OSLER_DATA_MIRROR", ".")) / "imaging"
 FEW = ("MMSE", "nWBV", "Age", "Educ")
 RECORD = ("MMSE", "Age", "Educ")
 ALL = (*FEW, "SES", "eTIV", "ASF", "M/F")
-NET = "cnn:filters=8,epochs=30,batch_size=16,augment=full,dropout=0.3,hide=0.3,width=32"
+NET = "cnn:filters=8,epochs=20,batch_size=16,augment=full,dropout=0.3,hide=0.3,width=32"
 PICTURES = "cnn:blocks=2,epochs=15,batch_size=32,augment=full,normalise=equalise,precision=bf16,hide=0.3"
 #: Share of scans removed in `gone`.
 GONE = 0.3
@@ -99,7 +99,7 @@ def pneumonia_study(repeats: int) -> Study:
     """Pneumonia from the picture and the made-up records."""
     members = "logistic:inputs=table+spline:inputs=table+cnn:inputs=xray;" + PICTURES.partition(":")[2].replace(",", ";").replace(";hide=0.3", "")
     return Study(
-        target=("sick",), unit=("patient",), column=("xray=image:size=56+56",), repeats=repeats, folds=3,
+        target=("sick",), unit=("patient",), column=("xray=image:size=28+28",), repeats=repeats, folds=3,
         model=(f"fusion:folds=3,repeats=1,members={members}", PICTURES, f"{PICTURES},fusion=gated"), explain=False,
     )  # fmt: skip
 
