@@ -42,9 +42,9 @@ from osler.scenes import Asked, Boxes, Drawing, HeldScenes, Scene, boxes_of
 
 DATA = Path(os.environ.get("OSLER_DATA_MIRROR", ".")) / "imaging"
 SPECS = {
-    "cells": "retina:epochs=36,precision=bf16",
-    "lesions": "retina:steps=900,batch_size=4,learning_rate=0.005",
-    "nuclei": "rcnn:precision=bf16",
+    "cells": "retina:epochs=12,precision=bf16",
+    "lesions": "retina:steps=450,batch_size=4,learning_rate=0.005",
+    "nuclei": "rcnn:steps=160,learning_rate=0.003,precision=bf16",
 }
 CELLS = ("Platelets", "RBC", "WBC")
 #: TotalSegmentator's numbers of spleen, liver and the lobes of the lungs.
