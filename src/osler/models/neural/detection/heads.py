@@ -16,7 +16,7 @@ from osler.models.neural.detection.pyramid import convolution
 #: Probability of a thing that every place begins with: background is nearly everything (Lin et al. 2017, section 4.1).
 PRIOR = 0.01
 #: How sure a place that is to find a thing is to be of its class where its box does not overlap the thing at all; the more it does, the surer.
-#: Small things in volumes overlap little at first, and would not be learnt if their places were to be as unsure as that.
+#: Small things overlap little at first; places that were to be as unsure as that would hardly be moved.
 LEAST_WANTED = 0.5
 
 
