@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("osler.cli.export:export", "write a predictor as ONNX or as an MLflow model"),
     "serve": ("osler.cli.serve:serve", "HTTP API and a form page for one or more runs"),
     "deid": ("osler.cli.deid:deid", "DICOM files without the people in them: PS3.15 profile, report, quarantine"),
-    "pacs": ("osler.cli.pacs:pacs", "receive DICOM, ask an archive what it holds, fetch and send (C-FIND, C-GET, C-MOVE, DICOMweb)"),
+    "pacs": ("osler.cli.pacs:pacs", "receive DICOM, ask an archive, fetch and send, by DIMSE or DICOMweb"),
     "data": ("osler.cli.data:data", "the catalogue of public data sets"),
     "doctor": ("osler.cli.doctor:doctor", "versions, extras, devices, what works here"),
 }

@@ -78,7 +78,7 @@ def _made(index: dict[str, str], spec: str) -> Any:
     inputs = given.pop("inputs", "")
     made = cls(options_from(cls.Options, given, f"model '{name}'"))
     if inputs:
-        made.inputs = tuple(inputs.split("+"))
+        made.confined_to = tuple(inputs.split("+"))
     return made
 
 

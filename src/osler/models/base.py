@@ -116,19 +116,19 @@ class Estimator(ABC):
     space: ClassVar[dict[str, tuple[Any, ...]]] = {}
 
     #: Columns that this one learns from, `table` for all plain ones together; () for every column.
-    inputs: tuple[str, ...] = ()
+    confined_to: tuple[str, ...] = ()
 
     def __init__(self, options: Any = None) -> None:
         self.options = self.Options() if options is None else options
 
     def confined(self, data: Encoded) -> Encoded:
-        """The same rows with the columns of `inputs` alone: what `fit` is then given. Predicting needs no such step, for what
+        """The same rows with the columns of `confined_to` alone: what `fit` is then given. Predicting needs no such step, for what
         was learnt names its columns.
 
         Raises:
             ColumnError: an input is not there.
         """
-        return data.only(inputs_of(self.inputs, data.blocks)) if self.inputs else data
+        return data.only(inputs_of(self.confined_to, data.blocks)) if self.confined_to else data
 
     @abstractmethod
     def fit(self, batches: Batches, rng: np.random.Generator) -> Params:

@@ -75,7 +75,7 @@ class Fusion(Ensemble):
         seeds = rng.integers(0, 2**63, len(members))
         plan = self._plan(data, rng)
         rows = np.concatenate([test for _, test in plan])
-        seen = [inputs_of(models.get(m).inputs or tuple(data.blocks), data.blocks) for m in members]
+        seen = [inputs_of(models.get(m).confined_to or tuple(data.blocks), data.blocks) for m in members]
         columns = list(dict.fromkeys(seen))
         group = np.array([columns.index(c) for c in seen])
         present = np.column_stack([there(data.blocks, names) for names in columns])

@@ -198,18 +198,24 @@ def associated(
     for abstract, syntaxes in contexts:
         entity.add_requested_context(abstract, syntaxes)
     roles = [pynetdicom.build_role(one, scp_role=True) for one in sorted({a for a, _ in contexts[1:]})] if taken else []
+    opened: list[Any] = []
+
+    def connected(event: Any) -> None:
+        opened.append(event)
+        _at_once(event)
+
     association = entity.associate(
         peer.host,
         peer.port,
         ae_title=peer.title,
         tls_args=(tls, peer.host) if tls else None,
         ext_neg=roles or None,
-        evt_handlers=[(pynetdicom.evt.EVT_CONN_OPEN, _at_once), *([(pynetdicom.evt.EVT_C_STORE, taken)] if taken else [])],
+        evt_handlers=[(pynetdicom.evt.EVT_CONN_OPEN, connected), *([(pynetdicom.evt.EVT_C_STORE, taken)] if taken else [])],
     )
     if not association.is_established:
         why = (
             "turned this caller away: check both titles"
-            if association.is_rejected
+            if association.is_rejected or opened  # a node that says no and hangs up may be gone before its no is read
             else "cannot be reached: check its address"
         )
         raise ReadError(f"the node at port {peer.port} must accept an association, it {why}", "address")

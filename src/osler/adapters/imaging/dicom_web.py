@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import secrets
 import ssl
 import urllib.parse
 from collections.abc import Iterator
@@ -32,7 +33,6 @@ _TIMEOUT = 60
 _OPEN = "!$'()*,:@/?"
 _DICOM, _JSON = "application/dicom", "application/dicom+json"
 _MIXED = f'multipart/related; type="{_DICOM}"'
-_EDGE = "osler-7d1f0c9ab2e84c35"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -222,10 +222,11 @@ def send(web: Web, files: list[Path]) -> Iterator[tuple[Path, int | None]]:
 
 
 def _stored(web: Web, path: Path) -> int:
-    start = f"--{_EDGE}\r\nContent-Type: {_DICOM}\r\n\r\n".encode()
-    end = f"\r\n--{_EDGE}--\r\n".encode()
+    edge = secrets.token_hex(16)  # no file can hold what is drawn anew for every request
+    start = f"--{edge}\r\nContent-Type: {_DICOM}\r\n\r\n".encode()
+    end = f"\r\n--{edge}--\r\n".encode()
     size = path.stat().st_size
-    headers = {"Content-Type": f"{_MIXED}; boundary={_EDGE}", "Accept": _JSON, "Content-Length": str(len(start) + size + len(end))}
+    headers = {"Content-Type": f"{_MIXED}; boundary={edge}", "Accept": _JSON, "Content-Length": str(len(start) + size + len(end))}
     with path.open("rb") as raw, _answered(web, "POST", "/studies", headers, _pieces(start, raw, end)) as answer:
         if answer.status in (401, 403):
             _checked(answer)

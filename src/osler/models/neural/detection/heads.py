@@ -15,9 +15,8 @@ from osler.models.neural.detection.pyramid import convolution
 
 #: Probability of a thing that every place begins with: background is nearly everything (Lin et al. 2017, section 4.1).
 PRIOR = 0.01
-#: How sure a place that is to find a thing is to be of its class where its box does not overlap the thing at all; the more it does, the surer.
-#: Small things overlap little at first; places that were to be as unsure as that would hardly be moved.
-LEAST_WANTED = 0.5
+#: A place that is to find a thing is to say its class with the overlap of its box, but with no less than this.
+LEAST_WANTED = 0.3
 
 
 class Tower(nn.Module):
@@ -96,7 +95,7 @@ def losses(
             true = things[i][which[at]]
             made = arithmetic.decode(steps[i][at], anchors[at])
             boxed = boxed + (1 - arithmetic.generalised_overlap(made, true)).sum()
-            wanted[at, codes[i][which[at]]] = LEAST_WANTED + (1 - LEAST_WANTED) * arithmetic.overlap_of_pairs(made.detach(), true)
+            wanted[at, codes[i][which[at]]] = arithmetic.overlap_of_pairs(made.detach(), true).clamp(min=LEAST_WANTED)
             n_found += len(at)
         asked = which != places.UNASKED
         said = said + focal(logits[i], wanted)[asked].sum()
