@@ -34,6 +34,9 @@ REFUSAL_SCHEMA = {"row": pl.Int64, "column": pl.String, "reason": pl.String, "ac
 #: `row refused` takes the row out; `set missing` empties one cell and keeps the row; `box left out` keeps the other boxes of a cell.
 ACTIONS = ("row refused", "set missing", "box left out")
 
+#: What stands between a reason and the file that it is of.
+_FILE = ": file "
+
 
 def no_refusals() -> pl.DataFrame:
     """An empty ledger."""
@@ -48,3 +51,13 @@ def refusals(rows: list[int], column: str, reason: str, action: str) -> pl.DataF
     return pl.DataFrame(
         {"row": rows, "column": [column] * n, "reason": [reason] * n, "action": [action] * n}, schema=REFUSAL_SCHEMA
     )
+
+
+def of_file(reason: str, file: object) -> str:
+    """A reason with the file that it is of, for whoever looks at their own files."""
+    return f"{reason}{_FILE}{file}"
+
+
+def without_files(ledger: pl.DataFrame) -> pl.DataFrame:
+    """The ledger without the names of files, which may be those of patients: what a run keeps and a report shows."""
+    return ledger.with_columns(pl.col("reason").str.split(_FILE).list.first())

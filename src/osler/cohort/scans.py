@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,14 @@ _ENDS = {
     "volume": r"(?i)\.(?:nii|nii\.gz|nrrd|nhdr|mha|mhd)(?:#\d+)?$",
     "boxes": r"(?i)^[^\[]+\.xml$|^[^\[]+\.json(?:#.+)?$|^\[\s*\]$|^\[\s*\{\s*\"(?:box|corners|centre_mm|class|score)\"",
 }
+
+
+def is_scan(path: Path) -> bool:
+    """Whether a file is a picture or a scan by its name, or DICOM by its first bytes, and so no table."""
+    if re.search(_ENDS["image"], path.name) or re.search(_ENDS["volume"], path.name):
+        return True
+    with path.open("rb") as raw:
+        return raw.read(132)[128:] == b"DICM"
 
 
 def kind_of(facts: Facts) -> str:

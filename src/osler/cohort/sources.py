@@ -20,6 +20,7 @@ from osler.cohort.cohort import Cohort
 from osler.cohort.column import ROW, Column
 from osler.cohort.delimited import Delimited
 from osler.cohort.lineage import REFUSAL_SCHEMA, Step, no_refusals
+from osler.cohort.scans import is_scan
 from osler.errors import LimitError, OslerError, ReadError, nearest
 
 #: Readers that need a third-party library, each in its adapter.
@@ -128,6 +129,8 @@ def located(source: str | Path) -> Path:
 
 def format_of(path: Path) -> str:
     """The format of a file, by its first bytes and then its name."""
+    if is_scan(path):
+        return "scans"
     with path.open("rb") as raw:
         head = raw.read(16)
     names = [s.lower() for s in path.suffixes]
@@ -155,6 +158,10 @@ def format_of(path: Path) -> str:
 
 
 def _file(path: Path, progress: Progress | None) -> Raw:
+    if is_scan(path):
+        if path.stat().st_size == 0:
+            raise ReadError(f"'{path.name}' must be a picture or a scan, it is empty: copy it again", "image-empty")
+        return _scans(path)
     if path.stat().st_size == 0:
         raise ReadError(f"'{path.name}' must hold a table, it is empty: check that it was exported whole", "read-empty")
     readers: dict[str, Callable[[Path], Raw]] = {
@@ -338,14 +345,14 @@ def _folder(path: Path) -> Raw:
 
 
 def _scans(path: Path) -> Raw:
-    """A folder of pictures and scans: one row per picture, series or volume."""
+    """A folder of pictures and scans, or one of them: one row per picture, series or volume."""
     rows, refused, notes = registry.load(READERS, "readers", "scans")(path)
     table, drawn, classes = pl.DataFrame(rows, infer_schema_length=None), notes.pop("columns", {}), notes.pop("classes", {})
     masks = [name for name, modality in drawn.items() if modality in ("mask", "boxes")]
     kinds = {
         name: Column(name, modality, role, reason=reason)
         for name, (modality, role, reason) in _SCANS.items()
-        if name in table.columns and (role == "input" or table[name].drop_nulls().n_unique() > 1)
+        if name in table.columns and (name == "file" or role == "input" or table[name].drop_nulls().n_unique() > 1)
     }
     for name, modality in drawn.items():
         role = "input" if modality not in ("mask", "boxes") else "target" if len(masks) == 1 else "ignore"
@@ -354,4 +361,5 @@ def _scans(path: Path) -> Raw:
         kinds[name] = Column(name, modality, role, options=options, reason=why)
     if "institution" in kinds and "manufacturer" in kinds:
         kinds["manufacturer"] = Column("manufacturer", "category", "ignore", reason=_HOW)
-    return Raw(table, path.name, "scans", _ledger(refused), dict(notes), path.resolve(), kinds=kinds)
+    root = path.resolve()
+    return Raw(table, path.name, "scans", _ledger(refused), dict(notes), root if root.is_dir() else root.parent, kinds=kinds)

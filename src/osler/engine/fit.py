@@ -14,6 +14,7 @@ import polars as pl
 from osler import models, tasks
 from osler.cohort.certificate import certify, split_table
 from osler.cohort.cohort import Cohort
+from osler.cohort.lineage import without_files
 from osler.cohort.split import Split
 from osler.engine import plan
 from osler.engine.answer import learn_domain
@@ -154,7 +155,7 @@ def _write_before(work: Path, prepared: Prepared) -> None:
     if files.height:
         write_parquet(work / FILES, files)
     write_atomic(work / "plan.md", plan.text(prepared).encode())
-    ledger = prepared.cohort.refusals.sort("row", "column", "reason")
+    ledger = without_files(prepared.cohort.refusals).sort("row", "column", "reason")
     write_atomic(work / "refusals.csv", defused(ledger).write_csv().encode())
 
 

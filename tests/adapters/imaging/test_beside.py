@@ -141,7 +141,7 @@ def test_a_mask_without_a_scan_is_in_the_ledger_and_the_others_kept(tmp_path):
     masks(tmp_path, "a_mask.nii.gz", "lonely_mask.nii.gz")
     cohort = osler.read(tmp_path)
     assert len(cohort) == 1
-    assert cohort.refusals["reason"].to_list() == ["a mask has no scan of its name beside it (mask-scan)"]
+    assert cohort.refusals["reason"].to_list() == ["a mask has no scan of its name beside it (mask-scan): file lonely_mask.nii.gz"]
     assert cohort.refusals["action"].to_list() == ["row refused"]
 
 

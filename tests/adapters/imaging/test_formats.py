@@ -237,7 +237,7 @@ def test_references_do_not_leave_the_folder(tmp_path: Path):
     assert code_of("a.png", tmp_path, dims=3) == "image-dims"
     (tmp_path / "t.txt").write_text("no picture", encoding="ascii")
     (tmp_path / "e.png").write_bytes(b"")
-    assert (code_of("t.txt", tmp_path), code_of("e.png", tmp_path)) == ("image-format", "read-empty")
+    assert (code_of("t.txt", tmp_path), code_of("e.png", tmp_path)) == ("image-format", "image-empty")
     with zipfile.ZipFile(tmp_path / "z.npz", "w") as archive:
         archive.writestr("x.txt", "1")
     assert code_of("z.npz#x/0", tmp_path) == "image-frame"

@@ -30,7 +30,7 @@ def is_dicom(path: Path) -> bool:
 
 def attributes(path: Path) -> dict[str, Any]:
     """The attributes of `dicom_tags.WANTED` that the file has, with `syntax`, and `pixels_at`, `pixels_length` where the pixels
-    lie open in an ordinary file.
+    lie open in an ordinary file; in others `pixels_tag_at`, where their element starts, or `inflated`.
 
     Raises:
         ReadError: the file is no DICOM, or damaged (code `image-format` or `image-truncated`).
@@ -40,7 +40,9 @@ def attributes(path: Path) -> dict[str, Any]:
     found = walk(head)
     if found is not None and "pixels_at" in found:
         return found
-    return from_dataset(dataset(path, with_pixels=False))
+    data = dataset(path, with_pixels=False)
+    at = getattr(data, "stopped_at", None)
+    return {**from_dataset(data), **({"inflated": True} if at is None else {"pixels_tag_at": at})}
 
 
 def dataset(path: Path, with_pixels: bool = True) -> Any:
@@ -65,6 +67,7 @@ def dataset(path: Path, with_pixels: bool = True) -> Any:
                 return _inflated(path, start, pydicom)
             with path.open("rb") as raw:
                 found = pydicom.dcmread(_Clamped(raw, size), force=not has_preamble, stop_before_pixels=not with_pixels)
+                found.stopped_at = raw.tell()
             found.syntax = _syntax(found, head)
     except (OslerError, MemoryError):
         raise

@@ -54,6 +54,16 @@ def shape_and_spacing(path: Path, index: int | None = None) -> tuple[tuple[int, 
     return (1 if index is not None else channels, *shape[2::-1]), tuple(spacing_of(affine).tolist())
 
 
+def promised(path: Path) -> int:
+    """How many bytes the file must hold, unpacked, by its header.
+
+    Raises:
+        ReadError: as `read`.
+    """
+    header, shape, _ = _header(next(limits.unpack(path), b""), path.name)
+    return int(header.get_data_offset()) + int(np.prod(shape, dtype=np.int64)) * header.get_data_dtype().itemsize
+
+
 def _header(data: bytes, name: str) -> tuple[Any, tuple[int, ...], np.ndarray]:
     """nibabel's header, the shape as stored (x, y, z, ...) and the affine in NIfTI's axes."""
     nibabel = registry.optional("nibabel", "imaging")

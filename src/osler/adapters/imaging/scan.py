@@ -93,7 +93,7 @@ def kind_of(path: Path) -> str:
     """Which reader a path needs, by its first bytes and then its name.
 
     Raises:
-        ReadError: it is empty (`read-empty`), or nothing that Osler reads (`image-format`).
+        ReadError: it is empty (`image-empty`), or nothing that Osler reads (`image-format`).
     """
     if path.is_dir():
         return "series"
@@ -101,7 +101,7 @@ def kind_of(path: Path) -> str:
         head = raw.read(352)
     name = path.name.lower()
     if not head:
-        raise ReadError(f"'{path.name}' must be a picture or a scan, it is empty: copy it again", "read-empty")
+        raise ReadError(f"'{path.name}' must be a picture or a scan, it is empty: copy it again", "image-empty")
     if head[128:132] == b"DICM":
         return "dicom"
     if head.startswith(b"NRRD"):
@@ -214,7 +214,7 @@ def _index(fragment: str, name: str) -> int | None:
 
 
 def header(reference: str, root: Path | None) -> Facts:
-    """Shape, spacing and kind of what a reference means; pixels are decoded only where no header says it.
+    """Shape, spacing and kind of what a reference means; pixels are decoded only where no header says it, or where the file may end too early.
 
     Raises:
         ReadError: as `read`.
@@ -226,6 +226,8 @@ def header(reference: str, root: Path | None) -> Facts:
 
 
 def _header(kind: str, path: Path, fragment: str) -> Facts:
+    from osler.adapters.imaging import complete
+
     if kind == "series":
         from osler.adapters.imaging import dicom_series
 
@@ -233,6 +235,8 @@ def _header(kind: str, path: Path, fragment: str) -> Facts:
         if drawn is not None:
             return _dicom_header(drawn, "")
         stack = dicom_series.chosen(path, fragment)
+        for one, its in zip(stack.paths, stack.heads):
+            complete.check(one, "dicom", head=its)
         head = stack.heads[0]
         n = len(stack.heads) if len(stack.heads) > 1 else max(1, head.get("NumberOfFrames", 1))
         shape = (head.get("SamplesPerPixel", 1), n, head["Rows"], head["Columns"])
@@ -242,17 +246,21 @@ def _header(kind: str, path: Path, fragment: str) -> Facts:
     if kind == "picture":
         from osler.adapters.imaging import pictures
 
-        return Facts(pictures.shape(path, _index(fragment, path.name)), (float("nan"),) * 2, kind)
+        index = _index(fragment, path.name)
+        complete.check(path, kind, fragment)
+        return Facts(pictures.shape(path, index), (float("nan"),) * 2, kind)
     if kind == "nifti":
         from osler.adapters.imaging import nifti
 
-        return Facts(*nifti.shape_and_spacing(path, _index(fragment, path.name)), kind)
+        facts = Facts(*nifti.shape_and_spacing(path, _index(fragment, path.name)), kind)
+        complete.check(path, kind, fragment)
+        return facts
     found = _read(kind, path, fragment, None)
     return Facts(found.values.shape, tuple(float(s) for s in found.spacing), kind)
 
 
 def _dicom_header(path: Path, fragment: str) -> Facts:
-    from osler.adapters.imaging import dicom_pixels, dicom_read, dicom_seg_read
+    from osler.adapters.imaging import complete, dicom_pixels, dicom_read, dicom_seg_read
 
     head = dicom_read.attributes(path)
     count, rows, columns, samples = dicom_pixels.shape_of(head, path.name)
@@ -262,6 +270,7 @@ def _dicom_header(path: Path, fragment: str) -> Facts:
         return Facts(found.values.shape, tuple(float(s) for s in found.spacing), "dicom")
     if index is not None and index >= count:
         raise ReadError(f"'{path.name}' must hold picture #{index}, it holds {count}: count from 0", "image-frame")
+    complete.check(path, "dicom", fragment, head)
     one = {**head, **(head["frames"][0] if head.get("frames") else {})}
     spacing = one.get("PixelSpacing") or one.get("ImagerPixelSpacing") or (float("nan"),) * 2
     if count == 1 or index is not None:
