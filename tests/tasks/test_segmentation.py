@@ -7,6 +7,7 @@ import pytest
 
 from osler import tasks
 from osler.adapters.imaging import labels, nifti
+from osler.cohort.check import check
 from osler.cohort.read import read
 from osler.errors import TargetError
 from osler.tasks import infer_kind
@@ -81,3 +82,28 @@ def test_masks_without_scans_and_masks_of_nothing_are_refused(cohort, tmp_path):
 def test_another_kind_of_target_is_refused(cohort):
     with pytest.raises(TargetError, match="must be a column of mask"):
         Segmentation().settled(cohort.declare(target="patient"))
+
+
+def test_rare_classes_and_empty_masks_are_noticed_by_their_voxels(cohort):
+    masks = cohort.values("drawn").to_list()
+    settled = Segmentation().settled(cohort)
+    assert {f.code for f in Segmentation().noticed(settled)} <= {"class-voxels"}
+    shape = labels.read(masks[0], cohort.root).values[0].shape
+    for i, reference in enumerate(masks):
+        values = np.zeros(shape, np.uint8)
+        if i > 0:
+            values[0, 0, : 3 * i] = 1
+        if i == 3:
+            values[1, 1, 1] = 2
+        nifti.write(cohort.root / reference, values, affine_of((2.0, 1.0, 1.0)))
+    found = {f.message: f.n for f in Segmentation().noticed(Segmentation().settled(cohort))}
+    share = 100 * 18 / (3 * np.prod(shape))  # 3 + 6 + 9 voxels of three scans
+    assert found == {
+        "1 of 4 scans of mask 'drawn' have nothing drawn": 1,
+        f"class '1' of mask 'drawn' is in 3 of 4 scans and fills {share:.2g} % of their voxels": 3,
+        f"class '2' of mask 'drawn' is in 1 of 4 scans and fills {100 / np.prod(shape):.2g} % of their voxels": 1,
+    }
+
+
+def test_class_balance_is_not_said_of_masks(cohort):
+    assert "class-balance" not in {f.code for f in check(cohort)}

@@ -38,6 +38,8 @@ FINDINGS: dict[str, str] = {
     "replicates": "rows measure one thing again, and how far they differ bounds what any model can reach",
     "few-rows": "the table has few rows for its inputs",
     "class-balance": "classes of the target are of very different size",
+    "class-voxels": "a class of a mask is in few scans or fills little of them",
+    "mask-empty": "scans have masks in which nothing is drawn",
     "target-missing": "the target is missing in part of the rows",
     "target-copy": "an input is the target in another coding",
     "target-giveaway": "a single input tells the target almost perfectly",

@@ -362,4 +362,4 @@ def _scans(path: Path) -> Raw:
     if "institution" in kinds and "manufacturer" in kinds:
         kinds["manufacturer"] = Column("manufacturer", "category", "ignore", reason=_HOW)
     root = path.resolve()
-    return Raw(table, path.name, "scans", _ledger(refused), dict(notes), root if root.is_dir() else root.parent, kinds=kinds)
+    return Raw(table, root.name, "scans", _ledger(refused), dict(notes), root if root.is_dir() else root.parent, kinds=kinds)

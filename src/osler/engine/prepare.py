@@ -149,7 +149,7 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
     things = things_of(cohort)
     splits, development = _splits(study, cohort, target, groups, external is not None, things)
     repeats = replicates.noise(cohort.take(development), target.take(development))
-    findings = (*check.check(cohort), *replicates.finding(repeats, target))
+    findings = (*check.check(cohort), *task.noticed(cohort), *replicates.finding(repeats, target))
     stop = [f for f in findings if f.severity == "stop"]
     if stop:
         raise ViolationError(f"{stop[0].message}: {stop[0].advice}", "leak")

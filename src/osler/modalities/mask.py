@@ -156,6 +156,16 @@ class Mask(Modality):
                 out.append(None)
         return out
 
+    def voxels(self, values: pl.Series, root: Path | None = None) -> list[int]:
+        """Per row how many voxels its mask has, marked or not; 0 where there is no mask to read."""
+        out = []
+        for reference in texts_of(values).to_list():
+            try:
+                out.append(0 if reference is None else int(np.prod(scan.header(reference, _base(root)).shape[1:])))
+            except InputError:
+                out.append(0)
+        return out
+
     def unfit(self, values: pl.Series, beside: pl.Series, root: Path | None = None) -> list[str]:
         """Per row why its mask cannot be learnt from with the scan beside it, "" where it can."""
         out = []

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from osler.cohort.cohort import Cohort
+from osler.cohort.finding import Finding
 
 #: Kinds whose answer is one or a few numbers per row.
 VALUED = ("binary", "multiclass", "multilabel", "regression", "survival")
@@ -158,6 +159,10 @@ class Task(ABC):
         """(n,) a proper per-row loss: log loss, squared error, or (survival) the censored negative log likelihood on
         the grid.
         """
+
+    def noticed(self, cohort: Cohort) -> tuple[Finding, ...]:
+        """What this kind of target alone lets one notice about a settled cohort."""
+        return ()
 
     def settled(self, cohort: Cohort) -> Cohort:
         """The cohort of usable rows with what the target means written into its columns; here: as it is."""
