@@ -107,3 +107,20 @@ def test_drawn_volumes_get_both_masks(tmp_path: Path):
     assert [layer["kind"] for layer in case["layers"]] == ["scan", "mask", "answer"]
     assert case["at"] == pytest.approx([1 - 2.5 / 10, 1 - 1.5 / 8, 4.5 / 6])
     assert "scans.html" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_classes_of_drawn_volumes_have_names_and_colours_in_the_page(tmp_path: Path):
+    pytest.importorskip("nibabel")
+    from osler.adapters.imaging.kept import kept
+
+    wanted = np.zeros((6, 8, 10), np.uint8)
+    wanted[4, 1, 2], wanted[2, 1, 2] = 1, 2
+    entry = {"row": 5, "measures": {"dice": 0.25}, **kept(np.ones((6, 8, 10)), np.eye(4), {"wanted": wanted, "drawn": wanted})}
+    for classes, names in ((["core", "rim"], ["core", "rim"]), (None, [""]), ("no list", [""])):
+        held = {"model": "unet", "measure": "dice", "worst": [entry], "usual": [], **({"classes": classes} if classes else {})}
+        run = write(tmp_path / str(classes), {**members(), "explanation": {"drawings": held}})
+        made = {layer.kind: layer for layer in looks.cases(Material.load(run))[0].layers}
+        for kind in ("mask", "answer"):
+            assert [one.name.partition(": ")[2] for one in made[kind].labels] == names
+        assert made["scan"].labels == ()
+        assert not {one.colour for one in made["mask"].labels} & {one.colour for one in made["answer"].labels}

@@ -233,6 +233,43 @@ def test_a_person_sees_scan_mask_heat_and_surface_and_the_sliders_work(tmp_path:
         assert sum(address.startswith("file:") for address in page.asked) == 1
 
 
+def test_labels_of_a_file_have_their_own_colours_also_on_another_grid(tmp_path: Path):
+    nifti.write(tmp_path / "scan.nii.gz", head().values[0], AFFINE)
+    two = np.where(ball(12, 30, 20, 6), 3, np.where(ball(28, 16, 30, 6), 9, 0)).astype(np.uint8)
+    nifti.write(tmp_path / "same.nii.gz", two, AFFINE)
+    nifti.write(tmp_path / "coarse.nii.gz", two[::2, ::2, ::2], AFFINE @ np.diag([2, 2, 2, 1.0]))
+    for name, close in (("same", 0.0), ("coarse", 0.25)):
+        layer = viewer.case_of_files(str(tmp_path / "scan.nii.gz"), str(tmp_path / f"{name}.nii.gz")).layers[1]
+        codes = nibabel.Nifti1Image.from_bytes(gzip.decompress(layer.data)).get_fdata().T
+        assert [one.name for one in layer.labels] == ["mask: 3", "mask: 9"]
+        for code, number in ((1, 3), (2, 9)):
+            assert (codes == code).sum() == pytest.approx((two == number).sum(), rel=close)
+            assert (two[codes == code] == number).mean() > 0.8
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_a_person_sees_a_colour_per_label_and_its_name(tmp_path: Path):
+    both = np.where(ball(20, 24, 14, 6), 1, np.where(ball(20, 24, 30, 6), 2, 0)).astype(np.uint8)
+    case = viewer.case("two", "", head(), both, names={1: "kidney", 2: "<b>liver</b>"})
+    (tmp_path / "page.html").write_text(viewer.page("t", [case]), encoding="utf-8")
+    with browser(tmp_path) as page:
+        page.open((tmp_path / "page.html").as_uri(), 820, 560)
+        page.until("document.documentElement.dataset.state === 'ready'")
+        page.set("view", "axial")
+        page.set("slice", (20 + 0.5) / 40)
+        page.set("mask", 1)
+        seen = page.of("#scene")
+        first, second = ((np.abs(seen.astype(int) - one.colour).max(axis=-1) <= 12) for one in case.layers[1].labels)
+        assert min(first.sum(), second.sum()) > 500
+        assert np.argwhere(first)[:, 1].max() < np.argwhere(second)[:, 1].min()  # each where it was drawn, the patient's left on the right
+        lines = page.run("[...document.querySelectorAll('#legend dd')].map((e) => e.textContent).join('|')")
+        assert lines == "scan|mask: kidney|mask: <b>liver</b>"
+        colours = page.run("[...document.querySelectorAll('#legend dt')].map((e) => getComputedStyle(e).backgroundColor).join('|')")
+        assert colours.split("|")[1:] == ["rgb({}, {}, {})".format(*one.colour) for one in case.layers[1].labels]
+        assert page.said == []
+
+
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_the_policy_stops_what_is_not_in_the_page(tmp_path: Path):

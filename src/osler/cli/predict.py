@@ -58,10 +58,13 @@ def _drawn(predictor: Any, path: str, out: Path, console: Any) -> int:
     from osler.engine.scenes.predict import predict_files
 
     with Progress() as progress:
-        answered = predict_files(predictor, read_for(predictor, path), out, progress)
+        found = read_for(predictor, path)
+        answered = predict_files(predictor, found, out, progress)
     refused = answered.table[f"{predictor.target[0]}_refused"]
-    console.print(f"{refused.null_count()} of {len(answered)} scans answered, {int(answered.table['in_domain'].sum())} in domain")
-    for row, why in zip(answered.rows.tolist(), refused.to_list()):
+    unread = found.refusals.filter(found.refusals["action"] == "row refused").select("row", "reason").rows()
+    scans = len(answered) + len(unread)
+    console.print(f"{refused.null_count()} of {scans} scans answered, {int(answered.table['in_domain'].sum())} in domain")
+    for row, why in sorted([*unread, *zip(answered.rows.tolist(), refused.to_list())]):
         if why is not None:
             console.print(f"  row {row}: {why}", markup=False, highlight=False)
     console.print(f"written: {out / 'answers.csv'} and {refused.null_count()} files beside it", markup=False, highlight=False, soft_wrap=True)

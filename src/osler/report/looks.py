@@ -9,6 +9,9 @@ import binascii
 import re
 from typing import Any
 
+import numpy as np
+
+from osler.report.label_colours import COLOURS, Label, labelled
 from osler.report.markup import Child, Html, tag
 from osler.report.material import Material
 from osler.report.viewer import Case, Layer, page
@@ -25,7 +28,7 @@ GROUPS = {
 DRAWN = {"worst": "Worst scans", "usual": "Usual scans"}
 _SCAN = ("scan", "scan, reduced", (0.0, 255.0))
 HEAT = {"scan": _SCAN, "heat": ("heat", "heat: what speaks for the answer", (0.0, 255.0))}
-MASKS = {"scan": _SCAN, "mask": ("wanted", "mask: what should be drawn", (0.0, 1.0)), "answer": ("drawn", "what the model drew", (0.0, 1.0))}
+MASKS = {"scan": _SCAN, "mask": ("wanted", "what should be drawn", (0.0, 1.0)), "answer": ("drawn", "what the model drew", (0.0, 1.0))}
 #: What a map of each way shows.
 WAYS = {
     "gradients": "integrated gradients", "fused": "Grad-CAM++ of all stages of the network",
@@ -106,7 +109,9 @@ def cases(m: Material) -> list[Case]:
             for entry in _entries(held, group):
                 data = {kind: _bytes(entry.get(key)) for kind, (key, _, _) in layers.items()}
                 if all(data.values()):
-                    made = tuple(Layer(kind, f"{key}.nii.gz", data[kind], text, values) for kind, (key, text, values) in layers.items())
+                    made = tuple(
+                        Layer(kind, f"{key}.nii.gz", data[kind], text, values, _labels(held, kind, text)) for kind, (key, text, values) in layers.items()
+                    )
                     heading = (words[0] if isinstance(words, tuple) else words).partition(":")[0].lower()
                     out.append(Case(f"row {entry.get('row')}: {heading}", _says(entry), made, at=_at(entry.get("at"))))
     return out
@@ -116,6 +121,15 @@ def viewer_page(m: Material) -> str:
     """The page with all volumes; "" where there are none."""
     found = cases(m)
     return page(f"Scans: {m.chosen}", found, "Held-out rows, each by the model of its fold. Reduced volumes.") if found else ""
+
+
+def _labels(held: dict[str, Any], kind: str, words: str) -> tuple[Label, ...]:
+    """The classes of a mask with their colours; of a run that does not name them, one."""
+    if kind not in COLOURS:
+        return ()
+    names = held.get("classes")
+    names = [short(str(n), 40) for n in names] if isinstance(names, list) else []
+    return labelled(np.zeros(1, np.uint8), kind, dict(enumerate(names, 1)), words)[1]
 
 
 def _at(value: Any) -> tuple[float, float, float]:

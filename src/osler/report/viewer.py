@@ -11,7 +11,7 @@ import gzip
 import hashlib
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
@@ -22,9 +22,11 @@ import numpy as np
 
 from osler.adapters.imaging import nifti
 from osler.adapters.imaging.coarse import coarser, coarser_affine, hottest, steps_to
+from osler.adapters.imaging.labels import LARGEST, LOSSY
 from osler.adapters.imaging.scan import Scan, read
 from osler.engine.heat import on_grid_of
 from osler.errors import ColumnError, LimitError, OptionError, ReadError
+from osler.report.label_colours import MOST_NAMED, Label, labelled
 from osler.report.markup import clean
 
 #: Voxels of a scan, triangles of a surface, and bytes of all scans of a page (before base64), at most.
@@ -37,18 +39,22 @@ _MZ3 = np.array([23117, 3], dtype="<u2").tobytes()
 
 @dataclass(frozen=True)
 class Layer:
-    """Something to show: kind ("scan", "mask", "answer", "heat" or "mesh"), file name, bytes, words for the legend, and the range of values."""
+    """Something to show: kind ("scan", "mask", "answer", "heat" or "mesh"), file name, bytes, words for the legend, and the range of values;
+    of a mask the labels whose codes it holds, from 1.
+    """
 
     kind: str
     file: str
     data: bytes
     words: str
     range: tuple[float, float] = (0.0, 1.0)
+    labels: tuple[Label, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As the page's program reads it."""
         data = base64.b64encode(self.data).decode()
-        return {"kind": self.kind, "file": self.file, "data": data, "words": clean(self.words), "range": list(self.range)}
+        labels = [{"name": clean(one.name), "colour": list(one.colour)} for one in self.labels]
+        return {"kind": self.kind, "file": self.file, "data": data, "words": clean(self.words), "range": list(self.range), "labels": labels}
 
 
 @dataclass(frozen=True)
@@ -75,12 +81,16 @@ class Case:
         }  # fmt: skip
 
 
-def case(name: str, words: str, scan: Scan, mask: np.ndarray | None = None, heat: np.ndarray | None = None, most: int = MOST_VOXELS) -> Case:
+def case(
+    name: str, words: str, scan: Scan, mask: np.ndarray | None = None, heat: np.ndarray | None = None, most: int = MOST_VOXELS,
+    names: Mapping[int, str] | None = None,
+) -> Case:  # fmt: skip
     """A scan with a mask and a heat map of its own shape.
 
     Args:
-        mask: ([z,] y, x), above 0 inside. heat: ([z,] y, x) from 0 to 1.
+        mask: ([z,] y, x), a number per label above 0. heat: ([z,] y, x) from 0 to 1.
         most: voxels that are kept; of larger scans every k-th slice, row and column is.
+        names: of the numbers in the mask.
     """
     values = scan.values.mean(axis=0) if len(scan.values) > 1 else scan.values[0]
     flat = values.ndim == 2
@@ -92,10 +102,11 @@ def case(name: str, words: str, scan: Scan, mask: np.ndarray | None = None, heat
     reduced = "" if max(steps) == 1 else f", reduced to every {' x '.join(map(str, steps))} voxels (z, y, x)"
     layers = [Layer("scan", "scan.nii.gz", _packed(_grey(small[0]), affine), f"scan{reduced}", (low, max(high, low + 1e-6)))]
     if small[1] is not None:
-        layers.append(Layer("mask", "mask.nii.gz", _packed((small[1] > 0).astype(np.uint8), affine), "mask"))
+        codes, labels = labelled(small[1], "mask", names)
+        layers.append(Layer("mask", "mask.nii.gz", _packed(codes, affine), "mask", labels=labels))
     if small[2] is not None:
         layers.append(Layer("heat", "heat.nii.gz", _packed(np.rint(255 * small[2]).astype(np.uint8), affine), "heat: where the evidence lies"))
-    marked = next((m for m in (small[2], small[1]) if m is not None and m.any()), None)
+    marked = next((m for m in (small[2], None if small[1] is None else small[1] > 0) if m is not None and m.any()), None)
     return Case(name, words, tuple(layers), flat, (0.5, 0.5, 0.5) if marked is None else hottest(marked, affine))
 
 
@@ -114,23 +125,50 @@ def case_of_files(scan: str, mask: str = "", heat: str = "", mesh: str = "", axe
     if axes not in ("lps", "ras"):
         raise OptionError(f"axes must be lps or ras, was '{axes}'")
     whole = read(scan, None)
-    inside = _beside(whole, mask, binary=True) if mask else None
-    hot = _beside(whole, heat, binary=False) if heat else None
-    found = case(Path(scan.partition("#")[0]).name, " x ".join(map(str, whole.values.shape[1:])) + " voxels", whole, inside, hot)
+    inside, names = _mask_beside(whole, mask) if mask else (None, {})
+    hot = _heat_beside(whole, heat) if heat else None
+    voxels = " x ".join(map(str, whole.values.shape[1:])) + " voxels"
+    found = case(Path(scan.partition("#")[0]).name, voxels, whole, inside, hot, names=names)
     return replace(found, layers=(*found.layers, _surface_of(Path(mesh), axes))) if mesh else found
 
 
-def _beside(whole: Scan, reference: str, binary: bool) -> np.ndarray:
-    """A mask (bool) or heat map (0 to 1) on the grid of a scan."""
+def _mask_beside(whole: Scan, reference: str) -> tuple[np.ndarray, dict[int, str]]:
+    """A mask on the grid of a scan, and the names of its numbers where its file has them; one without whole numbers is marked or not."""
     other = read(reference, None, whole.dims)
-    values = (other.values.max(axis=0) > 0).astype(np.float32) if binary else other.values[0]
-    values = np.maximum(values / max(float(values.max()), 1e-9), 0.0)
-    same = values.shape == whole.values.shape[1:]
+    values = other.values.max(axis=0)
+    rounded = np.rint(np.nan_to_num(values)).clip(0, LARGEST).astype(np.int64)
+    is_labels = len(other.values) == 1 and np.array_equal(rounded, values) and Path(reference).suffix.lower() not in LOSSY
+    numbers = np.unique(rounded[rounded > 0]) if is_labels else np.empty(0, np.int64)
+    names = {number: name for number, name in other.facts.get("segments", {}).items() if name}
+    if _is_on(whole, other, reference):
+        return (rounded if is_labels else values > 0), names
+    if not 0 < len(numbers) <= MOST_NAMED:
+        return on_grid_of(whole, (values > 0).astype(np.float32), other.affine) >= 0.5, names
+    best, found = np.full(whole.values.shape[1:], 0.5, dtype=np.float32), np.zeros(whole.values.shape[1:], dtype=np.int64)
+    for number in numbers.tolist():
+        share = on_grid_of(whole, (rounded == number).astype(np.float32), other.affine)
+        found[share >= best] = number
+        best = np.maximum(best, share)
+    return found, names
+
+
+def _heat_beside(whole: Scan, reference: str) -> np.ndarray:
+    """A heat map (0 to 1) on the grid of a scan."""
+    other = read(reference, None, whole.dims)
+    values = np.maximum(other.values[0] / max(float(other.values[0].max()), 1e-9), 0.0)
+    return values if _is_on(whole, other, reference) else on_grid_of(whole, values, other.affine)
+
+
+def _is_on(whole: Scan, other: Scan, reference: str) -> bool:
+    """Whether something lies on the grid of a scan.
+
+    Raises:
+        ColumnError: the scan is a picture, and it has another shape.
+    """
+    same = other.values.shape[1:] == whole.values.shape[1:]
     if not same and whole.dims == 2:
         raise ColumnError(f"'{Path(reference).name}' must have the shape of its picture, it has another: draw it on this picture")
-    if not same or not np.allclose(other.affine, whole.affine, atol=1e-3):
-        values = on_grid_of(whole, values, other.affine)
-    return values >= 0.5 if binary else values
+    return same and np.allclose(other.affine, whole.affine, atol=1e-3)
 
 
 def _surface_of(path: Path, axes: str) -> Layer:

@@ -29,7 +29,8 @@ def gallery(prepared: Prepared, results: list[FoldDrawings], states: dict[str, A
     """What the report draws, as JSON; {} where the study asks for no examples.
 
     Returns:
-        `model`, `measure` (by which scans are ordered) and `worst` and `usual`: lists of `{"row", "measures", "slice", "image" (PNG in base64),
+        `model`, `measure` (by which scans are ordered), `classes` (names by code from 1) and `worst` and `usual`:
+        lists of `{"row", "measures", "slice", "image" (PNG in base64),
         "size" (y, x in pixels), "pixel" (mm per y and x, or 1), "truth", "answer"}`, the last two as `[{"name", "lines"}]` of closed lines of (x, y)
         in pixels of the image; of volumes with masks also `scan`, `wanted`, `drawn` and `at` (see `adapters.imaging.kept`), which the page of
         scans shows. Drawings are out of fold.
@@ -46,7 +47,7 @@ def gallery(prepared: Prepared, results: list[FoldDrawings], states: dict[str, A
     groups = {"worst": order[:count], "usual": order[middle : middle + count] if len(order) >= 2 * count else order[:0]}
     least = least_score(judge.curves(records, scenes.asked))
     made = {name: [_example(scenes, int(rows[i]), records[i], chosen, drawings, least) for i in picked] for name, picked in groups.items()}
-    return {"model": chosen, "measure": judge.primary, **made}
+    return {"model": chosen, "measure": judge.primary, "classes": list(scenes.asked.classes[1:]), **made}
 
 
 def least_score(curves: dict[str, Any]) -> float:
@@ -79,10 +80,10 @@ def _example(scenes: RowScenes, row: int, record: dict[str, Any], model: str, dr
 
 
 def _volumes(scene: Scene, answer: Drawing) -> dict[str, Any]:
-    """The volume with both masks, for the page of scans; {} of boxes."""
+    """The volume with both masks, for the page of scans: codes of classes, and 1 for things; {} of boxes."""
     if scene.drawn is None or scene.drawn.labels is None or answer.labels is None:
         return {}
-    masks = {name: (d.labels > 0).astype(np.uint8) for name, d in (("wanted", scene.drawn), ("drawn", answer))}
+    masks = {name: (d.labels > 0 if d.instances else d.labels).astype(np.uint8) for name, d in (("wanted", scene.drawn), ("drawn", answer))}
     return kept(scene.values[0], scene.affine, masks)
 
 

@@ -10,8 +10,6 @@
   });
   const heatColours = { R: [20, 98, 188, 240, 252, 252], G: [4, 16, 40, 106, 190, 252], B: [40, 110, 84, 34, 60, 200],
     A: [0, 255, 255, 255, 255, 255], I: [0, 51, 102, 153, 204, 255] };
-  const maskColours = { R: [0, 60], G: [0, 230], B: [0, 90], A: [0, 255], I: [0, 255] };
-  const answerColours = { R: [0, 235], G: [0, 90], B: [0, 215], A: [0, 255], I: [0, 255] };
   let shown = {};
 
   const number = (id) => Number(find(id).value);
@@ -28,9 +26,10 @@
         shown.mesh = { mesh };
         continue;
       }
-      const colormap = { scan: "gray", mask: "osler-mask", answer: "osler-answer", heat: "osler-heat" }[layer.kind];
-      const range = { scan: layer.range, mask: [0, 1], answer: [0, 1], heat: [0, 255] }[layer.kind];
+      const colormap = layer.kind === "heat" ? "osler-heat" : "gray";
+      const range = layer.labels.length ? [0, layer.labels.length] : layer.kind === "heat" ? [0, 255] : layer.range;
       const image = await NVImage.loadFromBase64({ base64: layer.data, name: layer.file, colormap, cal_min: range[0], cal_max: range[1] });
+      if (layer.labels.length) image.setColormapLabel(coloursOf(layer.labels));
       viewer.addVolume(image);
       shown[layer.kind] = { image, place: viewer.volumes.length - 1, range };
     }
@@ -43,13 +42,22 @@
     change();
   }
 
+  function coloursOf(labels) {
+    const part = (i) => [0, ...labels.map((label) => label.colour[i])];
+    return { R: part(0), G: part(1), B: part(2), A: [0, ...labels.map(() => 255)], I: [0, ...labels.map((_, i) => i + 1)], labels: ["", ...labels.map((label) => label.name)] };
+  }
+
   function describe(entry) {
     find("words").textContent = entry.words;
     find("legend").replaceChildren(...entry.layers.flatMap((layer) => {
-      const colour = document.createElement("dt"), name = document.createElement("dd");
-      colour.className = layer.kind;
-      name.textContent = layer.words;
-      return [colour, name];
+      const lines = layer.labels.length ? layer.labels.filter((label) => label.name) : [{ name: layer.words }];
+      return lines.flatMap((line) => {
+        const colour = document.createElement("dt"), name = document.createElement("dd");
+        colour.className = layer.kind;
+        if (line.colour) colour.style.backgroundColor = `rgb(${line.colour.join(",")})`;
+        name.textContent = line.name;
+        return [colour, name];
+      });
     }));
   }
 
@@ -97,8 +105,6 @@
       find("slice").value = viewer.scene.crosshairPos[axis()];
     };
     viewer.addColormap("osler-heat", heatColours);
-    viewer.addColormap("osler-mask", maskColours);
-    viewer.addColormap("osler-answer", answerColours);
     await viewer.attachToCanvas(find("scene"));
     viewer.setMultiplanarLayout(2);
     viewer.setClipPlaneColor([0, 0, 0, 0]);
