@@ -17,7 +17,7 @@ from osler.explanation.heat import PictureNets, heat_maps, integrated_gradients,
 from osler.explanation.scales import Scale
 from osler.models.base import Encoded, Params
 from osler.models.neural.cnn import Cnn, CnnOptions
-from osler.models.neural.convolutions import NETWORKS, Stage
+from osler.models.neural.convolutions import NETWORKS, ChannelWeights, Stage
 from osler.models.neural.encoders import ENCODERS
 from osler.models.neural.inputs import Branch
 from tests.models.neural.planted_blocks import binary, blob_images, numbers
@@ -123,6 +123,9 @@ def test_places_of_features_lie_in_the_middle_of_what_they_see(kind, dims):
                 module.forward = lambda x: x
     else:
         body = NETWORKS["resnet" if kind == "large" else kind](dims, 1, 4, 3, 1, kind == "large").eval()
+    for module in body.modules():  # the weights of channels hang on every place
+        if isinstance(module, ChannelWeights):
+            module.forward = lambda x: x
     if kind == "large":  # a maximum of equal values would be that of the first
         body.pool = torch.nn.functional.avg_pool2d if dims == 2 else torch.nn.functional.avg_pool3d
     for parameter in body.parameters():

@@ -18,7 +18,14 @@ from osler.models.neural.assembly import Extras, branches_of, networks
 from osler.models.neural.augmenting import augmented
 from osler.models.neural.checkpoint import Checkpoint
 from osler.models.neural.cnn import Cnn, CnnOptions
-from osler.models.neural.convolutions import NETWORKS, BatchNorm, ConvolutionalEncoder
+from osler.models.neural.convolutions import (
+    NETWORKS,
+    BatchNorm,
+    ChannelWeights,
+    ConvolutionalEncoder,
+    EfficientNet,
+    MobileBlock,
+)
 from osler.models.neural.heads import head_of
 from osler.models.neural.loop import Feed, learning_rate
 from osler.models.neural.rows import Rows
@@ -246,6 +253,62 @@ def test_the_published_residual_network_has_its_published_shapes():
     assert body(torch.zeros(1, 3, 224, 224)).shape == (1, 1024)
 
 
+@pytest.mark.parametrize("dims", [2, 3])
+def test_channels_are_weighed_by_all_channels_means(dims):
+    torch.manual_seed(0)
+    layer, x = ChannelWeights(dims, 6, 2), torch.randn(3, 6, *(5,) * dims)
+    means = x.flatten(2).mean(dim=2)
+    inner = means @ layer.squeeze.weight.flatten(1).T + layer.squeeze.bias
+    outer = (inner * torch.sigmoid(inner)) @ layer.excite.weight.flatten(1).T + layer.excite.bias
+    assert torch.allclose(layer(x), x * torch.sigmoid(outer).view(3, 6, *(1,) * dims), atol=1e-6)
+
+
+def test_an_inverted_residual_block_has_the_parts_of_its_paper():
+    # Sandler et al. 2018, table 1: 1 x 1 to t channels each, 3 x 3 for each channel, 1 x 1 down; squeeze and excitation by a
+    # quarter of the block's inputs (Tan and Le 2019). Weights counted by hand for 8 → 8 channels and t = 4, biases of two layers
+    block = MobileBlock(2, 8, 8, 1, 4)
+    convolutions = 8 * 32 + 32 * 9 + 32 * 8
+    norms, weighing = 2 * (32 + 32 + 8), 32 * 2 + 2 + 2 * 32 + 32
+    assert sum(p.numel() for p in block.parameters()) == convolutions + norms + weighing
+    torch.manual_seed(0)
+    x = torch.randn(4, 8, 6, 6)
+    block.eval()
+    torch.nn.init.zeros_(block.narrow[1].weight)
+    assert torch.equal(block(x), x)  # the shortcut is bare: no activation after the sum
+    assert MobileBlock(2, 8, 8, 2, 4)(x).shape == (4, 8, 3, 3)
+    assert not MobileBlock(2, 8, 16, 1, 4).same
+
+
+def test_stochastic_depth_passes_rows_by_while_learning_alone():
+    block = MobileBlock(2, 4, 4, 1, 4, 0.5)
+    torch.manual_seed(0)
+    x = torch.randn(4, 4, 6, 6).repeat(100, 1, 1, 1)
+    changed = (block(x) - x).flatten(1).abs().amax(dim=1) > 0
+    assert 0.4 < changed.float().mean() < 0.6
+    block.eval()
+    assert ((block(x) - x).flatten(1).abs().amax(dim=1) > 0).all()
+    depths = [b.skipped for b in EfficientNet(2, 1, 4, 3, 2, False, 0.5).blocks]
+    assert depths == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
+
+
+def test_stochastic_depth_is_learnt_with_and_answers_stay_alone(rng):
+    block, y = blob_images(60, rng)
+    rows = binary({"scan": block}, y)
+    model = Cnn(replace(SHORT, kind="efficientnet", blocks=2, stochastic_depth=0.3))
+    params = model.fit(rows, np.random.default_rng(0))
+    assert params.meta["architecture"]["stochastic_depth"] == 0.3
+    every = model.predict(params, rows.blocks).value
+    assert model.predict(params, rows.take(np.array([5])).blocks).value == pytest.approx(every[[5]], abs=1e-6)
+    assert np.isfinite(every).all()
+
+
+def test_a_network_saved_before_there_was_stochastic_depth_still_answers(small):
+    rows, params = small
+    older = {k: v for k, v in params.meta["architecture"].items() if k != "stochastic_depth"}
+    held = replace(params, meta=params.meta | {"architecture": older})
+    assert np.array_equal(Cnn(SHORT).predict(held, rows.blocks).value, Cnn(SHORT).predict(params, rows.blocks).value)
+
+
 def test_rows_without_pictures_are_encoded_as_zeros(small):
     _, params = small
     encoder = networks(params)[0].encoders[1]
@@ -271,6 +334,15 @@ def test_one_cycle_rises_for_a_quarter_and_falls_to_nothing():
 # -- a start --------------------------------------------------------------------------------------------------------
 
 
+def test_an_efficient_network_starts_from_another_of_its_kind(rng):
+    block, y = blob_images(30, rng)
+    rows, options = binary({"scan": block}, y), replace(SHORT, kind="efficientnet", epochs=1, learning_rate=1e-9, weight_decay=0.0)
+    first = Cnn(options).fit(rows, np.random.default_rng(0))
+    started = Cnn(options, Extras(init=first)).fit(rows, np.random.default_rng(9))
+    assert started.meta["warm_start"] == ["scan"]
+    assert body(started)["blocks.1.each.0.weight"] == pytest.approx(body(first)["blocks.1.each.0.weight"], abs=1e-6)
+
+
 def test_a_start_is_taken_over_where_kind_and_halvings_are_the_same(small):
     rows, params = small
     started = Cnn(SHORT, Extras(init=params)).fit(rows, np.random.default_rng(9))
@@ -285,7 +357,7 @@ def test_a_start_is_taken_over_where_kind_and_halvings_are_the_same(small):
 
 
 @pytest.mark.parametrize(
-    "text", ["kind=resnett", "augment=much", "normalise=clahe", "filters=0", "label_smoothing=1", "schedule=onecycle"]
+    "text", ["kind=resnett", "augment=much", "normalise=clahe", "filters=0", "label_smoothing=1", "schedule=onecycle", "stochastic_depth=0.2"]
 )
 def test_wrong_options_are_named(text):
     with pytest.raises(OptionError, match=text.partition("=")[0]):

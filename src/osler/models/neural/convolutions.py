@@ -4,6 +4,7 @@
     resnet     residual blocks of two convolutions (He et al. 2016); in two dimensions, with 64 filters, 2 blocks and 4 stages
                on large pictures the layers, shapes and names of ResNet-18, so that weights of that network fit
     densenet   layers that see all earlier ones of their stage (Huang et al. 2017)
+    efficientnet  blocks that widen, look at each channel by itself, weigh the channels and narrow again (Tan and Le 2019)
 
 Normalisation is BatchNorm, which costs a third of GroupNorm here: in training over the present rows of the batch, in answers
 by the statistics kept from training, so that a row's answer never depends on the rows beside it.
@@ -52,10 +53,10 @@ class BatchNorm(nn.Module):
         )
 
 
-def _convolution(dims: int, n_in: int, n_out: int, size: int = 3, stride: int = 1) -> nn.Module:
+def _convolution(dims: int, n_in: int, n_out: int, size: int = 3, stride: int = 1, groups: int = 1) -> nn.Module:
     make = nn.Conv2d if dims == 2 else nn.Conv3d
-    layer = make(n_in, n_out, size, stride=stride, padding=size // 2, bias=False)
-    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    layer = make(n_in, n_out, size, stride=stride, padding=size // 2, groups=groups, bias=False)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out" if groups == 1 else "fan_in", nonlinearity="relu")
     return layer
 
 
@@ -98,9 +99,7 @@ class BasicBlock(nn.Module):
         self.conv2, self.bn2 = _convolution(dims, n_out, n_out), BatchNorm(n_out)
         nn.init.zeros_(self.bn2.weight)
         same = stride == 1 and n_in == n_out
-        self.downsample = (
-            None if same else nn.Sequential(_convolution(dims, n_in, n_out, 1, stride), BatchNorm(n_out))
-        )
+        self.downsample = None if same else nn.Sequential(_convolution(dims, n_in, n_out, 1, stride), BatchNorm(n_out))
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, [z,] y, x) → (n, c', ...)."""
@@ -174,12 +173,102 @@ class DenseNet(nn.Module):
         return _mean_and_maximum(torch.relu(self.last(x)))
 
 
+class ChannelWeights(nn.Module):
+    """Squeeze and excitation (Hu, Shen and Sun 2018): each channel times a share that follows from all channels' means."""
+
+    def __init__(self, dims: int, channels: int, inner: int) -> None:
+        super().__init__()
+        make, self.space = nn.Conv2d if dims == 2 else nn.Conv3d, tuple(range(2, dims + 2))
+        self.squeeze, self.excite = make(channels, inner, 1), make(inner, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, [z,] y, x) → the same shape."""
+        return x * torch.sigmoid(self.excite(F.silu(self.squeeze(x.mean(dim=self.space, keepdim=True)))))
+
+
+class MobileBlock(nn.Module):
+    """Inverted residual block (Sandler et al. 2018): `expansion` times as many channels, one convolution for each of them,
+    `ChannelWeights`, and a linear step down to `n_out`; x is added where shapes agree.
+
+    Args:
+        skipped: share of rows that pass by the block while learning (stochastic depth: Huang et al. 2016), if x is added.
+    """
+
+    def __init__(self, dims: int, n_in: int, n_out: int, stride: int, expansion: int, skipped: float = 0.0) -> None:
+        super().__init__()
+        inner = n_in * expansion
+        widen = [] if expansion == 1 else [_convolution(dims, n_in, inner, 1), BatchNorm(inner), nn.SiLU()]
+        self.widen = nn.Sequential(*widen)
+        self.each = nn.Sequential(
+            _convolution(dims, inner, inner, 3, stride, groups=inner), BatchNorm(inner), nn.SiLU()
+        )
+        self.weigh = ChannelWeights(dims, inner, max(1, n_in // 4))
+        self.narrow = nn.Sequential(_convolution(dims, inner, n_out, 1), BatchNorm(n_out))
+        self.same, self.skipped = stride == 1 and n_in == n_out, skipped
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, [z,] y, x) → (n, c', ...)."""
+        inner = self.narrow(self.weigh(self.each(self.widen(x))))
+        if not self.same:
+            return inner
+        if self.training and self.skipped:
+            kept = torch.rand((len(x),) + (1,) * (x.dim() - 1), device=x.device) >= self.skipped
+            inner = inner * kept / (1.0 - self.skipped)
+        return x + inner
+
+
+class EfficientNet(nn.Module):
+    """A convolution of stride two, stages of `MobileBlock` of which all but the first halve every axis, and a wide last layer.
+
+    The parts are those of the published network; its seven stages' sizes are not: widths double as in the others here, and
+    all convolutions see three places. The more stochastic depth, the deeper the block.
+    """
+
+    EXPANSION, LAST = 4, 4
+
+    def __init__(
+        self,
+        dims: int,
+        channels: int,
+        filters: int,
+        stages: int,
+        blocks: int,
+        large: bool,
+        stochastic_depth: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(_convolution(dims, channels, filters, 3, 2), BatchNorm(filters), nn.SiLU())
+        held, made = filters, []
+        for stage in range(stages):
+            width = filters * min(MOST, 2**stage)
+            for block in range(blocks):
+                stride, expansion = 1 if stage == 0 or block else 2, self.EXPANSION if stage else 1
+                skipped = stochastic_depth * len(made) / max(stages * blocks - 1, 1)
+                made.append(MobileBlock(dims, held, width, stride, expansion, skipped))
+                held = width
+        self.blocks, self.per_stage = nn.ModuleList(made), blocks
+        self.last = nn.Sequential(_convolution(dims, held, self.LAST * held, 1), BatchNorm(self.LAST * held), nn.SiLU())
+        self.size = 2 * self.LAST * held
+
+    def features(self) -> list[Stage]:
+        """What the ends of the stages become where the next layer widens them (they are linear themselves), finest first."""
+        modules = [block.widen for block in self.blocks[self.per_stage :: self.per_stage]] + [self.last]
+        return [Stage(module, 2 ** (k + 1)) for k, module in enumerate(modules)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, [z,] y, x) → (n, size)."""
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return _mean_and_maximum(self.last(x))
+
+
 def _mean_and_maximum(x: Tensor) -> Tensor:
     space = x.float().flatten(2)
     return torch.cat([space.mean(dim=2), space.amax(dim=2)], dim=1)
 
 
-NETWORKS = {"plain": Plain, "resnet": ResNet, "densenet": DenseNet}
+NETWORKS = {"plain": Plain, "resnet": ResNet, "densenet": DenseNet, "efficientnet": EfficientNet}
 
 
 class ConvolutionalEncoder(nn.Module):
@@ -190,7 +279,8 @@ class ConvolutionalEncoder(nn.Module):
         spec, self.augment, self.width = branch.spec, architecture["augment"], architecture["width"]
         large = max(spec["shape"]) > LARGE
         shape = (spec["dims"], spec["channels"], architecture["filters"], spec["stages"], architecture["blocks"], large)
-        self.body = NETWORKS[architecture["kind"]](*shape)
+        kind, skipped = architecture["kind"], architecture.get("stochastic_depth", 0.0)
+        self.body = NETWORKS[kind](*shape, skipped) if kind == "efficientnet" else NETWORKS[kind](*shape)
         self.dropout = nn.Dropout(architecture["dropout"])
         self.last = nn.Linear(self.body.size, self.width)
         self.norm = nn.LayerNorm(self.width)
