@@ -12,6 +12,7 @@ def predict(
     run: Annotated[Path, typer.Argument(help="run folder, or a predictor folder")],
     path: Annotated[str, typer.Argument(help="table of new rows, or a folder of scans")],
     out: Annotated[Path | None, typer.Option(help="CSV or Parquet file to write; for masks and boxes the folder of their files")] = None,
+    masks: Annotated[str, typer.Option(help="files of masks: nifti (PNG of pictures), or seg: DICOM segmentations of scans in DICOM")] = "nifti",
 ) -> int:
     """Prediction columns, intervals and in/out of domain for every row of a table. Files of molecules are answered block
     by block, whatever their size. A run that draws writes one mask per scan, under the scan's name, and answers.csv.
@@ -25,11 +26,14 @@ def predict(
     from osler.engine.progress import Progress
     from osler.engine.stream import can_stream, predict_stream
     from osler.engine.tables import write_table
+    from osler.errors import OptionError
     from osler.tasks import DRAWN
 
     predictor, console = open_predictor(run), Console()
     if predictor.task in DRAWN and out is not None:
-        return _drawn(predictor, path, out, console)
+        return _drawn(predictor, path, out, masks, console)
+    if masks != "nifti":
+        raise OptionError("--masks says how masks are written to files, there are none here: it goes with --out FOLDER and a run that draws masks")
     if can_stream(predictor, path) and (out is None or out.suffix):
         with Progress() as progress:
             found = predict_stream(predictor, path, out, progress)
@@ -51,7 +55,7 @@ def predict(
     return 0
 
 
-def _drawn(predictor: Any, path: str, out: Path, console: Any) -> int:
+def _drawn(predictor: Any, path: str, out: Path, masks: str, console: Any) -> int:
     """Masks or boxes as files of a folder, and what was found in how much of it."""
     from osler.engine.predict import read_for
     from osler.engine.progress import Progress
@@ -59,7 +63,7 @@ def _drawn(predictor: Any, path: str, out: Path, console: Any) -> int:
 
     with Progress() as progress:
         found = read_for(predictor, path)
-        answered = predict_files(predictor, found, out, progress)
+        answered = predict_files(predictor, found, out, progress, masks)
     refused = answered.table[f"{predictor.target[0]}_refused"]
     unread = found.refusals.filter(found.refusals["action"] == "row refused").select("row", "reason").rows()
     scans = len(answered) + len(unread)

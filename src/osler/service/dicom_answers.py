@@ -12,7 +12,7 @@ import numpy as np
 from osler.adapters.imaging import labels, overlay, scan
 from osler.adapters.imaging.dicom_capture import capture
 from osler.adapters.imaging.dicom_results import Algorithm, Code, Source, code_of, source_of
-from osler.adapters.imaging.dicom_seg_write import segmentation
+from osler.adapters.imaging.dicom_seg_write import numbered, segmentation
 from osler.adapters.imaging.dicom_sr import FEATURES, Finding, report
 from osler.adapters.imaging.scan import Scan
 from osler.cohort.atomic import write_atomic
@@ -65,7 +65,7 @@ def read_answer(series: str, mask: str, heat: str, meanings: list[str], findings
     said = {_number(one): code_of(one.partition("=")[2]) for one in meanings}
     if drawn is not None:
         held = [int(k) for k in np.unique(drawn) if k]
-        said = {k: said.get(k) or code_of(f"label {k}") for k in held}
+        said |= {k: code_of(f"label {k}") for k in held if k not in said}
     return source, image, Answer(drawn, said, hot, dict(_probability(one) for one in findings))
 
 
@@ -124,14 +124,15 @@ def _measured(answer: Answer, image: Scan) -> list[Finding]:
     held = [int(k) for k in np.unique(answer.labels) if k]
     mask = Scan(answer.labels[None].astype(np.float32), image.spacing, image.affine)
     found = []
-    for segment, label in enumerate(held, 1):
+    segments = numbered(answer.meanings)
+    for label in held:
         values: dict[str, float] = {}
         if label in answer.scores:
             values = {"probability": answer.scores[label]}
         elif image.dims == 3 and np.isfinite(image.spacing).all():
             features = measured(mask, label, None, 25.0)
             values = {k: float(features[k]) for k in FEATURES if k in features and np.isfinite(features[k])}
-        found.append(Finding(answer.meanings[label], values, segment))
+        found.append(Finding(answer.meanings[label], values, segments[label]))
     return found
 
 

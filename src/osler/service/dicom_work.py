@@ -20,6 +20,7 @@ from osler.engine.answer import answer_blocks
 from osler.engine.batches import encode
 from osler.engine.predict import open_predictor, rows_cohort
 from osler.engine.predictor import Predictor
+from osler.engine.scenes.dicom_masks import BARE, algorithm_of, meanings_of
 from osler.engine.scenes.predict import asked_of, draw
 from osler.engine.scenes.rows import RowScenes
 from osler.errors import InputError, OptionError, OslerError, ReadError
@@ -35,7 +36,6 @@ LOOK, PATIENCE = 1.0, 300.0
 #: Modalities of objects that are answers or remarks themselves.
 _ANSWERS = ("SEG", "SR", "OT", "PR", "KO", "RTSTRUCT", "DOC")
 #: Names of classes that say no more than their target does.
-_BARE = ("1", "1.0", "true", "yes", "y", "positive", "present")
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def references(job: Job, dims: int) -> Iterator[str]:
 
 def _answer(predictor: Predictor, name: str, reference: str, root: Path, drawn: bool) -> Answer:
     cohort = rows_cohort(predictor, [{name: reference}], root=root)
-    algorithm = Algorithm(f"osler {predictor.target[0]}"[:64])
+    algorithm = algorithm_of(predictor.target[0])
     if predictor.task in DRAWN:
         return _drawing(predictor, cohort, algorithm)
     blocks = encode(cohort, predictor.states)
@@ -194,7 +194,7 @@ def _answer(predictor: Predictor, name: str, reference: str, root: Path, drawn: 
     findings: dict[Code, float] = {}
     present: dict[Code, bool] = {}
     if predictor.task == "binary":
-        code = code_of(target if classes[1].strip().lower() in _BARE else classes[1])
+        code = code_of(target if classes[1].strip().lower() in BARE else classes[1])
         findings[code] = float(frame[f"{target}_prob_{classes[1]}"][0])
         present[code] = frame[f"{target}_pred"][0] == classes[1]
     elif predictor.task in ("multiclass", "multilabel"):
@@ -213,9 +213,6 @@ def _drawing(predictor: Predictor, cohort: Any, algorithm: Algorithm) -> Answer:
     if drawn.labels is None:
         return dicom_answers.boxed(drawn.boxes or Boxes.none(asked.dims), asked.classes, scene.shape, algorithm)
     found, target = drawn.labels, predictor.target[0]
-    if asked.instances:
-        meanings = {int(k): code_of(f"{target} {int(k)}") for k in np.unique(found) if k}
-    else:
-        meanings = {k: code_of(target if str(c).lower() in _BARE else str(c)) for k, c in enumerate(asked.classes) if k}
+    meanings = meanings_of(asked, target, found)
     absent = {} if found.any() else dict.fromkeys(meanings.values() or (code_of(target),), False)
     return Answer(labels=found, meanings=meanings, present=absent, algorithm=algorithm)

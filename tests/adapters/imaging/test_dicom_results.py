@@ -76,6 +76,28 @@ def test_what_a_segmentation_says_of_itself(series: Path):
     assert changed.SOPInstanceUID != made.SOPInstanceUID
 
 
+def test_segments_are_numbered_over_all_meanings_and_not_over_what_was_found(series: Path, tmp_path: Path):
+    meanings = {2: TUMOUR, 4: code_of("cyst"), 7: code_of("mass")}
+    assert dicom_seg_write.numbered(meanings) == {2: 1, 4: 2, 7: 3}
+    segmentation(np.where(labels() == 7, 7, 0), source_of(series), meanings, ALGORITHM).save_as(tmp_path / "seg.dcm")
+    back = scan.read(str(tmp_path / "seg.dcm"), None, dims=3)
+    assert np.array_equal(back.values[0], np.where(labels() == 7, 3, 0))
+    assert back.facts["segments"] == {1: "Neoplasm", 2: "Cyst", 3: "Mass"}
+
+
+def test_a_series_without_the_thickness_of_its_slices_has_their_step(series: Path, tmp_path: Path):
+    for path in series.iterdir():
+        one = pydicom.dcmread(path)
+        if "SliceThickness" in one:
+            del one.SliceThickness
+        one.save_as(path)
+    image, source = scan.read(str(series), None), source_of(series)
+    assert {float(one.SliceThickness) for one in source.datasets} == {float(image.spacing[0])}
+    made = segmentation(labels(), source, {2: TUMOUR, 7: TUMOUR}, ALGORITHM)
+    made.save_as(tmp_path / "seg.dcm")
+    assert np.allclose(scan.read(str(tmp_path / "seg.dcm"), None, 3).affine, image.affine)
+
+
 @pytest.mark.skipif(not EXAMPLES.is_file(), reason="the example segmentations are not in OSLER_DATA_MIRROR")
 @pytest.mark.parametrize(("drawn", "mask"), [
     ("23x38x3/seg/label.seg", "23x38x3/nrrd/label.nrrd"), ("24x38x3/seg/label.seg", "24x38x3/nrrd/label.nrrd"), ("liver.dcm", "liver_seg.nrrd"),

@@ -131,6 +131,8 @@ def source_of(path: Path, fragment: str = "") -> Source:
         for word in EMPTY:
             if word not in one:
                 setattr(one, word, "")
+        if stack.spacing is not None and not one.get("SliceThickness"):
+            one.SliceThickness = f"{float(stack.spacing[0]):.8g}"  # the step between slices, where the scanner wrote no thickness
     return Source(datasets, stack)
 
 

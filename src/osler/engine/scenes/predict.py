@@ -18,6 +18,7 @@ from osler.cohort.cohort import Cohort
 from osler.cohort.column import Column
 from osler.engine.answer import in_domain
 from osler.engine.files import write_atomic
+from osler.engine.scenes import dicom_masks
 from osler.engine.scenes.rows import RowScenes, as_inputs, channel_names, described
 from osler.errors import CODES, OslerError, PredictorError
 from osler.scenes import Asked, Drawing, Scene
@@ -63,18 +64,26 @@ def draw(predictor: Predictor, scene: Scene, probability: bool = False) -> Drawi
 
 
 def drawn_columns(
-    predictor: Predictor, cohort: Cohort, folder: Path | None = None, tell: Callable[[str, int, int], None] | None = None
+    predictor: Predictor, cohort: Cohort, folder: Path | None = None, tell: Callable[[str, int, int], None] | None = None, masks: str = "nifti"
 ) -> dict[str, pl.Series]:
     """Columns of the answer for every row, and the drawings as files of `folder` where one is given.
 
     `T_file` (place below the folder, a cell that can be put back in as a mask), `T_volume_CLASS` in mm³ (mm² of pictures; pixels where the
     spacing is unknown) or `T_things` and their volume, `T_refused` (why a row has no answer), and `in_domain`.
+
+    Args:
+        masks: form of masks (`dicom_masks.FORMS`): "nifti" (PNG of pictures), or "seg" where scans are DICOM.
+
+    Raises:
+        OptionError: there is no such form for these rows.
     """
+    if folder is not None:
+        dicom_masks.check_form(masks, asked_of(predictor), cohort, next(iter(predictor.states)))
     stems = stems_of(cohort, next(iter(predictor.states)))
     scenes = RowScenes(cohort, asked_of(predictor), predictor.states, np.arange(len(cohort)), with_drawings=False)
     name, answers = predictor.target[0], []
     for i in range(len(scenes)):
-        answers.append(_answer(predictor, scenes, i, None if folder is None else folder / stems[i]))
+        answers.append(_answer(predictor, scenes, i, None if folder is None else folder / stems[i], masks))
         if tell is not None:
             tell("scans", i + 1, len(scenes))
     keys = list(dict.fromkeys(k for a in answers for k in a if k not in ("file", "refused", "seen")))
@@ -102,16 +111,24 @@ def stems_of(cohort: Cohort, column: str) -> list[str]:
 
 
 def predict_files(
-    predictor: Predictor, cohort: Cohort, folder: Path, tell: Callable[[str, int, int], None] | None = None
+    predictor: Predictor, cohort: Cohort, folder: Path, tell: Callable[[str, int, int], None] | None = None, masks: str = "nifti"
 ) -> Cohort:
-    """`Predictor.predict` with every drawing as a file of `folder`, and the table beside them as `answers.csv`."""
+    """`Predictor.predict` with every drawing as a file of `folder`, and the table beside them as `answers.csv`.
+
+    Args:
+        masks: as for `drawn_columns`.
+
+    Raises:
+        OptionError: as `drawn_columns`.
+    """
     from osler.engine.predict import as_trained
     from osler.engine.tables import write_table
 
     cohort = as_trained(predictor, as_scans(predictor, cohort))
+    dicom_masks.check_form(masks, asked_of(predictor), cohort, next(iter(predictor.states)))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     answered = cohort
-    for name, values in drawn_columns(predictor, cohort, folder, tell).items():
+    for name, values in drawn_columns(predictor, cohort, folder, tell, masks).items():
         kind = {pl.Float64: "number", pl.Boolean: "boolean"}.get(values.dtype, "category")
         answered = answered.with_column(values, Column(name, kind, "prediction", reason="predicted"))
     write_table(answered, folder / "answers.csv")
@@ -128,12 +145,13 @@ def _write_together(predictor: Predictor, answered: Cohort, folder: Path) -> Non
         write_atomic(folder / name, data)
 
 
-def _answer(predictor: Predictor, scenes: RowScenes, row: int, place: Path | None) -> dict[str, Any]:
+def _answer(predictor: Predictor, scenes: RowScenes, row: int, place: Path | None, masks: str) -> dict[str, Any]:
     """One row: measures of what was drawn and its file, or why nothing was."""
     target = target_of(predictor)
     try:
         scene = scenes[row]
         drawn = draw(predictor, scene)
+        end, data = ("", b"") if place is None else _file_of(drawn, scenes, row, scene, target, masks)
     except PredictorError:
         raise
     except OslerError as error:
@@ -141,11 +159,17 @@ def _answer(predictor: Predictor, scenes: RowScenes, row: int, place: Path | Non
     out = amounts(drawn, scene.spacing, scenes.asked)
     out["seen"] = described_scene(scene)
     if place is not None:
-        end, data = modalities.get(target.modality).file_of(drawn, scene.affine, target)
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomic(place.with_name(place.name + end), data)
         out["file"] = place.name + end
     return out
+
+
+def _file_of(drawn: Drawing, scenes: RowScenes, row: int, scene: Scene, target: Column, masks: str) -> tuple[str, bytes]:
+    """End of the name and bytes of the file of a drawing."""
+    if masks == "seg" and drawn.labels is not None:
+        return ".dcm", dicom_masks.encoded(drawn.labels, scenes.reference(row), scenes.cohort.root, scenes.asked, target.name)
+    return modalities.get(target.modality).file_of(drawn, scene.affine, target)
 
 
 def amounts(drawn: Drawing, spacing: np.ndarray, asked: Asked) -> dict[str, float]:

@@ -63,8 +63,15 @@ class RowScenes:
 
     def first(self, row: int) -> Scan:
         """The scan that the answer is drawn on, as it is in its file."""
-        name = next(iter(self.states))
-        return labels.kept(self._reference(name, row), self.cohort.root or Path.cwd(), self.asked.dims)
+        return labels.kept(self.reference(row), self.cohort.root or Path.cwd(), self.asked.dims)
+
+    def reference(self, row: int) -> str:
+        """What names the scan that the answer is drawn on.
+
+        Raises:
+            ReadError: nothing does.
+        """
+        return self._reference(next(iter(self.states)), row)
 
     def take(self, rows: np.ndarray) -> RowScenes:
         """Some rows (positions or mask)."""
