@@ -75,11 +75,24 @@ def test_two_pathways_answer_the_middle():
     assert net(torch.randn(2, 2, 15 + 24, 9 + 24))[0].shape == (2, 2, 15, 9)
 
 
+def test_a_volume_alone_is_convolved_as_one_among_several():
+    torch.manual_seed(0)
+    layer = unet.convolution(3, 4, 6, (3, 3, 3), bias=True)
+    alone, stretched = torch.randn(1, 4, 9, 10, 7), unet.convolution(3, 4, 6, (1, 1, 1), (2, 2, 2))
+    several = layer(torch.cat([alone, alone]))[:1]
+    with torch.inference_mode():
+        torch.testing.assert_close(layer(alone), several.detach(), atol=1e-5, rtol=1e-5)
+        assert stretched(alone).shape == (1, 6, 5, 5, 4)
+        assert layer.to(torch.bfloat16)(alone.to(torch.bfloat16)).dtype == torch.bfloat16
+    layer.float()(alone).sum().backward()  # while learning torch's own way, which knows gradients
+    assert layer.weight.grad is not None
+
+
 def test_windows_of_two_pathways_meet_without_a_seam():
     net = made(PATHS).eval().folded()
     x = np.random.default_rng(0).normal(size=(2, 40, 31)).astype(np.float32)
     with torch.inference_mode():
-        whole, parts = (windows.over(x, lambda t: net(t)[0], [3, 3], side, 0.25, [12, 12]) for side in ([99, 99], [9, 12]))
+        whole, parts = (windows.over(x, lambda t: net(t)[0], [3, 3], most, [3, 3], [12, 12]) for most in (99 * 99, 9 * 12))
     np.testing.assert_allclose(parts, whole, atol=1e-4)
 
 

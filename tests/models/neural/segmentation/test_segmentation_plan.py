@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from osler.errors import ColumnError
+from osler.errors import ColumnError, OptionError
 from osler.models.neural.segmentation import fingerprint, planning, scaling
 from osler.models.neural.segmentation.drawers import DeepMedic, UNet
 from osler.models.neural.segmentation.networks import network_of
@@ -75,6 +75,23 @@ def test_what_is_asked_for_wins():
     assert plan["patch"] == [30, 30, 30] and plan["network"]["widths"] == [8, 16] and plan["network"]["stem"] == [1, 1, 1]
     assert (plan["batch_size"], plan["steps"], plan["members"], plan["mirror"]) == (3, 7, 2, [0, 1, 2])
     assert plan["network"]["norm"] == "batch" and plan["why"]["steps"] == "as asked"
+
+
+def test_one_number_of_voxels_is_for_every_axis_and_two_are_not_enough_for_three():
+    scenes = scans((40, 40, 40), (1, 1, 1))
+    assert UNet(UNetOptions(patch=("24",), levels=2)).plan(scenes)["patch"] == [24, 24, 24]
+    for wrong in ({"patch": ("24", "24")}, {"spacing": ("1", "1", "1", "1")}):
+        with pytest.raises(OptionError, match="one number or 3"):
+            UNet(UNetOptions(**wrong)).plan(scenes)
+
+
+def test_a_norm_must_not_depend_on_the_window_where_scans_are_larger_than_patches():
+    whole, parts = scans((40, 40, 40), (1, 1, 1)), scans((90, 90, 90), (1, 1, 1))
+    assert UNet().plan(whole)["network"]["norm"] == "instance"
+    large = UNet(UNetOptions(patch=("40",))).plan(parts)
+    assert large["network"]["norm"] == "batch" and "windows" in large["why"]["norm"]
+    assert UNet(UNetOptions(patch=("40",), norm="instance")).plan(parts)["network"]["norm"] == "instance"
+    assert DeepMedic().plan(whole)["network"]["norm"] == "batch"
 
 
 def test_bodies_are_not_mirrored_and_things_in_pictures_are():

@@ -27,22 +27,37 @@ def valid(x):
 
 
 def test_starts_cover_an_axis_evenly_and_end_where_it_ends():
-    assert windows.starts(16, 16, 8, 0.5) == [0]
-    assert windows.starts(40, 20, 4, 0.0) == [0, 20]
-    for length, window, step, overlap in ((64, 32, 8, 0.25), (120, 40, 8, 0.5), (48, 24, 4, 0.0)):
-        found = windows.starts(length, window, step, overlap)
+    assert windows.starts(16, 16, 8, 8) == [0]
+    assert windows.starts(40, 20, 4, 0) == [0, 20]
+    for length, window, step, shared in ((64, 32, 8, 8), (120, 40, 8, 20), (48, 24, 4, 0)):
+        found = windows.starts(length, window, step, shared)
         assert found[0] == 0 and found[-1] + window == length
         assert all(s % step == 0 for s in found)
-        assert all(b - a <= window * (1 - overlap) + step for a, b in pairwise(found))
+        assert all(b - a <= window - shared + step for a, b in pairwise(found))
 
 
-def test_windows_are_no_larger_than_their_number_needs():
-    assert windows.fitted(40, 64, 8, 0.25) == 40
-    assert windows.fitted(112, 96, 8, 0.25) == 64  # two of 64 share 16, a quarter
-    for length, window, step, overlap in ((104, 96, 8, 0.25), (250, 64, 2, 0.5), (90, 30, 3, 0.0)):
-        side = windows.fitted(length, window, step, overlap)
-        found, before = (windows.starts(length, w, step, overlap) for w in (side, window))
-        assert side <= window and side % step == 0 and len(found) == len(before) and found[-1] + side == length
+def test_windows_of_an_axis_are_no_larger_than_their_number_needs():
+    assert windows.sides_of(40, 8, 24, 48) == [(40, 1)]  # a window shares at most half of itself
+    assert windows.sides_of(112, 8, 16, 32)[:3] == [(112, 1), (64, 2), (48, 3)]  # two of 64 share 16, three of 48 share 16
+    for length, step, shared in ((104, 8, 24), (250, 2, 32), (90, 3, 0)):
+        for side, count in windows.sides_of(length, step, shared, 2 * shared):
+            found = windows.starts(length, side, step, shared)
+            assert side % step == 0 and len(found) == count and found[-1] + side == length
+
+
+def test_a_scan_is_cut_where_the_fewest_voxels_are_answered_twice():
+    assert windows.fewest((112, 104, 128), [8] * 3, 128**3, [16] * 3, [0] * 3) == (112, 104, 128)
+    assert windows.fewest((112, 104, 128), [8] * 3, 96**3, [16] * 3, [0] * 3) == (112, 104, 72)  # 2 of 72 along the longest: 1.125 of the scan
+    assert windows.fewest((96, 96, 96), [8] * 3, 64**3, [16] * 3, [0] * 3) == (56, 56, 56)  # 112 ** 3, less than 96 * 112 * 160
+    assert windows.fewest((64, 64), [4, 4], 1, [8, 8], [0, 0]) == (16, 16)  # nothing fits: the smallest that share half of themselves
+
+
+def test_margins_are_read_for_every_window_and_count():
+    assert windows.fewest((60, 60), [3, 3], 1800, [0, 0], [0, 0]) == (60, 30)
+    assert windows.fewest((30, 120), [3, 3], 1800, [0, 0], [12, 12]) == (30, 60)
+    n_read = lambda side: (-(-60 // side[0]) * (side[0] + 24)) * (-(-60 // side[1]) * (side[1] + 24))  # noqa: E731
+    best = windows.fewest((60, 60), [3, 3], 400, [0, 0], [12, 12])
+    assert n_read(best) == min(n_read((a, b)) for a in (3, 6, 9, 12, 15, 21, 30, 60) for b in (3, 6, 9, 12, 15, 21, 30, 60) if a * b <= 400)
 
 
 def test_gaussian_weights_are_symmetric_highest_in_the_middle_and_never_zero():
@@ -55,23 +70,23 @@ def test_gaussian_weights_are_symmetric_highest_in_the_middle_and_never_zero():
 
 def test_what_every_window_says_alike_is_kept_whatever_the_weights(rng):
     x = rng.normal(size=(1, *SHAPE)).astype(np.float32)
-    for window in ([64] * 3, [8, 16, 12], [12, 8, 8]):
-        found = windows.over(x, lambda t: t * 2.0, [4] * 3, window, 0.5, [0] * 3)
+    for most in (64**3, 8 * 16 * 12, 12 * 8 * 8):
+        found = windows.over(x, lambda t: t * 2.0, [4] * 3, most, [4] * 3, [0] * 3)
         np.testing.assert_allclose(found, x * 2.0, rtol=1e-5)
 
 
 def test_windows_agree_with_one_piece_where_they_read_past_what_they_answer(rng):
     x = rng.normal(size=(1, *SHAPE)).astype(np.float32)
-    whole = windows.over(x, valid, [3] * 3, [99] * 3, 0.25, [2] * 3)
-    parts = windows.over(x, valid, [3] * 3, [9, 6, 12], 0.25, [2] * 3)
+    whole = windows.over(x, valid, [3] * 3, 99**3, [3] * 3, [2] * 3)
+    parts = windows.over(x, valid, [3] * 3, 9 * 6 * 12, [3] * 3, [2] * 3)
     np.testing.assert_allclose(parts, whole, atol=1e-6)
     np.testing.assert_allclose(whole[0, 5:10, 5:10, 5:10], valid(torch.from_numpy(x[None]))[0, 0, 3:8, 3:8, 3:8], atol=1e-6)
 
 
 def test_blended_windows_are_near_one_piece_inside(rng):
     x = rng.normal(size=(1, *SHAPE)).astype(np.float32)
-    whole = windows.over(x, smooth, [1] * 3, [99] * 3, 0.5, [0] * 3)
-    parts = windows.over(x, smooth, [1] * 3, [14] * 3, 0.5, [0] * 3)
+    whole = windows.over(x, smooth, [1] * 3, 99**3, [7] * 3, [0] * 3)
+    parts = windows.over(x, smooth, [1] * 3, 14**3, [7] * 3, [0] * 3)
     assert whole.shape == parts.shape == (2, *SHAPE)
     np.testing.assert_allclose(parts[0], whole[0], atol=1e-5)
     # only the outermost voxels of a window lack a neighbour, and weigh least
@@ -80,5 +95,5 @@ def test_blended_windows_are_near_one_piece_inside(rng):
 
 def test_a_scan_smaller_than_a_window_keeps_its_size(rng):
     x = rng.normal(size=(2, 5, 3)).astype(np.float32)
-    found = windows.over(x, lambda t: t, [4, 4], [8, 8], 0.25, [0, 0])
+    found = windows.over(x, lambda t: t, [4, 4], 64, [2, 2], [0, 0])
     np.testing.assert_array_equal(found, x)

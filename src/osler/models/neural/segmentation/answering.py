@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,8 @@ def probabilities(params: Params, scene: Scene, options: SegmentationOptions) ->
         nets = networks(params, device, precision)
         answer = answer_of(nets, plan, options.views, device, precision)
         x = scaling.seen(plan, scene)
-        found = windows.over(x, answer, plan["divisor"], plan["window"], options.overlap, plan["network"]["margin"])
+        shared = [round(options.overlap * side) for side in plan["patch"]]
+        found = windows.over(x, answer, plan["divisor"], prod(plan["window"]), shared, plan["network"]["margin"])
     return scaling.gridded(found, scene.shape)
 
 

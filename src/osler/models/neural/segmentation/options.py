@@ -34,7 +34,8 @@ class SegmentationOptions:
         steps: of training; 0: as many as `minutes` are estimated to hold.
         minutes: of one processor core that training may take by estimate (never by the clock).
         memory: GiB that one training step may take by estimate.
-        norm: of activations: `instance` (each patch by itself) or `batch`, which is folded into the convolutions for drawing.
+        norm: of activations: `instance` (each patch by itself) or `batch`, which is folded into the convolutions for drawing; `auto`:
+            `instance` where a patch holds a whole scan, else `batch`, whose answer does not change with the window.
         stem: `full`: the first level works at the scans' resolution; `half`: neighbours of the first level are channels.
         normalise: of intensities: `scan` (each scan by itself), `shared` (the same for all: Hounsfield units).
         optimiser: `adamw` or `sgd` (Nesterov momentum 0.99).
@@ -48,7 +49,7 @@ class SegmentationOptions:
         mirror: `none`, `all` axes, or `auto`: all where things are told apart in pictures, none elsewhere (a body has a left).
         views: in drawing: `one`, `mirrored` (mean over mirror images along the axes that training mirrors) or `shifted` (mean
             over shifts by one voxel).
-        overlap: share of a window that the next one covers again, where a scan needs several.
+        overlap: share of a training patch that neighbouring windows both cover, where a scan needs several.
         cleaning: `none`, `largest` (of every class its largest part alone) or `auto` (the better on training scans).
         members: networks that are trained and averaged.
         device: `auto` (CUDA, then MPS, then CPU), `cpu`, `cuda` or `mps`.

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from osler.errors import OptionError
 from osler.models.neural.segmentation.fingerprint import AIR, Fingerprint
 from osler.models.neural.segmentation.options import DeepMedicOptions, SegmentationOptions, UNetOptions
 
@@ -34,10 +35,22 @@ WINDOW = {2: 1 << 20, 3: 1 << 21}
 
 def target_spacing(found: Fingerprint, options: SegmentationOptions) -> list[float] | None:
     """mm between voxels that the network sees; None where scans do not say theirs."""
-    given = options.numbers("spacing")
+    given = per_axis(found, options, "spacing")
     if given:
-        return [float(v) for v in (given * found.dims if len(given) == 1 else given)]
+        return given
     return list(found.spacing) if found.known_spacing else None
+
+
+def per_axis(found: Fingerprint, options: SegmentationOptions, name: str) -> list[float]:
+    """`spacing` or `patch` as one number for each axis; none where it is not asked for.
+
+    Raises:
+        OptionError: there are neither one number nor as many as axes.
+    """
+    given = list(options.numbers(name))
+    if len(given) not in (0, 1, found.dims):
+        raise OptionError(f"option '{name}' of a drawing network must be one number or {found.dims} of them joined by +, there were {len(given)}")
+    return given * found.dims if len(given) == 1 else given
 
 
 def intensities(found: Fingerprint, options: SegmentationOptions) -> list[dict[str, Any]]:
@@ -100,11 +113,11 @@ def of_unet(found: Fingerprint, options: UNetOptions) -> dict[str, Any]:
     network = {
         "kind": "unet", "dims": dims, "channels": found.channels, "outputs": outputs, "stem": list(stem),
         "widths": [min(WIDEST[dims], width * 2**level) for level in range(len(kernels))], "strides": strides, "kernels": kernels,
-        "blocks": options.blocks, "norm": "instance" if options.norm == "auto" else options.norm, "residual": options.residual,
+        "blocks": options.blocks, "norm": options.norm, "residual": options.residual,
         "heads": max(1, min(3, len(strides) - 1)) if options.supervision else 1, "prior": prior_of(found), "margin": [0] * dims,
     }  # fmt: skip
     per_voxel, operations = cost_of_unet(network)
-    asked = [int(v) for v in options.numbers("patch")]
+    asked = [int(v) for v in per_axis(found, options, "patch")]
     budget = options.memory * 2**30 / per_voxel
     patch = [int(np.ceil(p / d) * d) for p, d in zip(asked, divisor)] if asked else patch_of(shape, divisor, int(budget / 2), LONGEST[dims])
     return finish(found, options, network, patch, divisor, (per_voxel, operations), spacing, shape)
@@ -130,7 +143,7 @@ def of_deepmedic(found: Fingerprint, options: DeepMedicOptions) -> dict[str, Any
         "dropout": options.dropout, "margin": [f * r for f, r in zip(factor, reach)], "prior": prior_of(found),
     }  # fmt: skip
     divisor = np.array(factor)
-    asked = [int(v) for v in options.numbers("patch")]
+    asked = [int(v) for v in per_axis(found, options, "patch")]
     segment = np.minimum(27 if dims == 3 else 81, np.ceil(shape / divisor) * divisor).astype(int)
     patch = [int(np.ceil(p / d) * d) for p, d in zip(asked or segment, divisor)]
     return finish(found, options, network, patch, divisor, cost_of_deepmedic(network, patch), spacing, shape)
@@ -166,12 +179,15 @@ def finish(
     steps = options.steps or max(20, round(options.minutes * 60 * rate_of(options) / each))
     mirror = options.mirror == "all" or (options.mirror == "auto" and found.instances and dims == 2)
     window = patch_of(np.maximum(shape, patch), divisor, max(WINDOW[dims], voxels), 1 << 20)
+    if network["norm"] == "auto":
+        network["norm"] = "instance" if (np.array(patch) >= shape).all() else "batch"
+    why = "as asked" if options.norm != "auto" else "a patch holds a whole scan" if network["norm"] == "instance" else "the same in windows of every size"
     return {
         "dims": dims, "channels": found.channels, "classes": list(found.classes), "instances": found.instances, "spacing": spacing,
         "intensities": intensities(found, options), "network": network, "patch": patch, "divisor": [int(v) for v in divisor],
         "window": window, "batch_size": batch, "steps": int(steps), "mirror": list(range(dims)) if mirror else [],
         "members": options.members, "fingerprint": found.to_json(),
-        "why": reasons(found, options, spacing, cost[0] * voxels * batch, each, steps * batch),
+        "why": reasons(found, options, spacing, cost[0] * voxels * batch, each, steps * batch) | {"norm": why},
     }  # fmt: skip
 
 

@@ -43,9 +43,22 @@ def shuffled(x: Tensor, factors: tuple[int, ...]) -> Tensor:
     return x.permute(order).reshape(n, c // prod(factors), *(s * f for s, f in zip(space, factors)))
 
 
+class Convolution3d(nn.Conv3d):
+    """A convolution of volumes that is as quick for one row as for several: float32 rows alone go past torch's rule that sends them through a
+    path eight times slower where channels, depth and height multiply to at most 20,480.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, z, y, x) → (n, c', ...)."""
+        lone = len(x) == 1 and max(self.kernel_size) > 1 and x.dtype == self.weight.dtype == torch.float32
+        if not lone or x.device.type != "cpu" or torch.is_grad_enabled() or not torch.backends.mkldnn.is_available():
+            return super().forward(x)
+        return torch.mkldnn_convolution(x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups)
+
+
 def convolution(dims: int, n_in: int, n_out: int, size: tuple[int, ...], stride: tuple[int, ...] | int = 1, bias: bool = False) -> nn.Module:
     """A convolution that keeps the size but for its stride, begun for leaky rectifiers (He et al. 2015)."""
-    layer = (nn.Conv2d if dims == 2 else nn.Conv3d)(n_in, n_out, size, stride, tuple(s // 2 for s in size), bias=bias)
+    layer = (nn.Conv2d if dims == 2 else Convolution3d)(n_in, n_out, size, stride, tuple(s // 2 for s in size), bias=bias)
     nn.init.kaiming_normal_(layer.weight, a=SLOPE)
     if bias:
         nn.init.zeros_(layer.bias)

@@ -1,9 +1,15 @@
-"""A network over a whole scan: in one piece where it fits a window, else in windows that overlap and are blended by a Gaussian."""
+"""A network over a whole scan: in one piece where that fits a window, else in windows that share their borders and are blended by a Gaussian.
+
+A window may hold a number of voxels, whatever its sides: a scan is cut where the fewest voxels are answered twice, which is across its longest axes
+and never across one that need not be cut. What neighbours share is a share of a training patch and not of a window: how near to an edge an
+answer is still right follows from what the network learnt on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from math import ceil, prod
 
 import numpy as np
 import torch
@@ -11,27 +17,54 @@ from torch import Tensor
 
 #: The Gaussian's standard deviation as a share of the window (Isensee et al. 2021).
 SIGMA = 0.125
+#: A side that is tried for windows is at most this share of the one tried before.
+SHORTER = 0.9
 
 
-def starts(length: int, window: int, step: int, overlap: float) -> list[int]:
+def starts(length: int, window: int, step: int, shared: int) -> list[int]:
     """First voxels of windows along an axis: multiples of `step`, evenly spread, the last ends where the axis ends.
 
     Args:
         length, window: voxels, multiples of `step`.
-        overlap: least share of a window that neighbours share (less a step).
+        shared: least voxels that neighbours share (less a step).
     """
     if length <= window:
         return [0]
-    count = int(np.ceil((length - window) / max(step, window * (1.0 - overlap)))) + 1
+    count = ceil((length - window) / max(step, window - shared)) + 1
     return [round(k * (length - window) / (count - 1) / step) * step for k in range(count)]
 
 
-def fitted(length: int, window: int, step: int, overlap: float) -> int:
-    """The smallest window, a multiple of `step`, of which as many as are needed of `window` voxels still cover an axis with this overlap."""
-    if length <= window:
-        return length
-    count = int(np.ceil((length - window) / max(step, window * (1.0 - overlap)))) + 1
-    return min(window, int(np.ceil(length / (1.0 + (count - 1) * (1.0 - overlap)) / step)) * step)
+def sides_of(length: int, step: int, shared: int, least: int) -> list[tuple[int, int]]:
+    """(side, windows) of an axis: one window over all of it, and as few voxels as two, three, ... windows need that share so many voxels,
+    each way at least a tenth shorter than the one before.
+
+    Args:
+        length: voxels, a multiple of `step`; least: no window is shorter than this (or than the axis).
+    """
+    found = [(length, 1)]
+    for count in range(2, length // step + 1):
+        side = ceil((length + (count - 1) * shared) / count / step) * step
+        if side < max(least, shared + step) or side >= length:
+            break
+        if side <= SHORTER * found[-1][0]:
+            found.append((side, len(starts(length, side, step, shared))))
+    return found
+
+
+def fewest(full: tuple[int, ...], divisor: list[int], most: int, shared: list[int], margin: list[int]) -> tuple[int, ...]:
+    """Sides of the windows that cover a scan with the fewest voxels read, none with more than `most` voxels; of equals the fewest windows.
+
+    Args:
+        full: voxels per axis, multiples of `divisor`.
+        shared: voxels that neighbours share per axis; margin: voxels at each side that are read and not answered.
+    """
+    each = [sides_of(n, d, s, 2 * s) for n, d, s in zip(full, divisor, shared)]
+    fitting = [way for way in product(*each) if prod(side for side, _ in way) <= most]
+    if not fitting:
+        return tuple(one[-1][0] for one in each)
+    read = lambda way: prod(count * (side + 2 * m) for (side, count), m in zip(way, margin))  # noqa: E731
+    best = min(fitting, key=lambda way: (read(way), prod(count for _, count in way)))
+    return tuple(side for side, _ in best)
 
 
 def gaussian(sides: tuple[int, ...], blended: tuple[bool, ...]) -> Tensor:
@@ -53,7 +86,7 @@ def padded(x: np.ndarray, size: tuple[int, ...], margin: tuple[int, ...]) -> tup
 
 
 def over(
-    x: np.ndarray, answer: Callable[[Tensor], Tensor], divisor: list[int], window: list[int], overlap: float, margin: list[int]
+    x: np.ndarray, answer: Callable[[Tensor], Tensor], divisor: list[int], most: int, shared: list[int], margin: list[int]
 ) -> np.ndarray:
     """What `answer` says of every voxel.
 
@@ -61,9 +94,9 @@ def over(
         x: (c, ...) float32.
         answer: (1, c, window + 2 margin) → (1, k, window).
         divisor: an axis of a window, and where it begins, is a multiple of this.
-        window: most voxels per axis that are answered at once.
-        overlap: least share of a window that neighbours share.
-        margin: voxels at each side that are read and not answered; with any, windows need neither overlap nor blending.
+        most: voxels that are answered at once.
+        shared: least voxels per axis that neighbouring windows share.
+        margin: voxels at each side that are read and not answered; with any, windows need neither share voxels nor be blended.
 
     Returns:
         (k, ...) float32.
@@ -71,10 +104,10 @@ def over(
     shape = x.shape[1:]
     full = tuple(-(-n // d) * d for n, d in zip(shape, divisor))
     alone = any(margin)
-    share = 0.0 if alone else overlap
-    sides = tuple(fitted(n, max(w // d, 1) * d, d, share) for n, w, d in zip(full, window, divisor))
+    held = [0] * len(full) if alone else shared
+    sides = fewest(full, divisor, most, held, margin)
     whole, before = padded(x, full, tuple(margin))
-    each = [starts(n, s, d, share) for n, s, d in zip(full, sides, divisor)]
+    each = [starts(n, s, d, h) for n, s, d, h in zip(full, sides, divisor, held)]
     if all(len(s) == 1 for s in each):
         found = answer(_tensor(whole))[0].float()
     else:
