@@ -67,7 +67,17 @@ def test_planted_squares_are_pointed_at(flat, deep, dims):
     assert hits(heat_maps(nets, "gradients"), rows, 1) >= 0.9
     assert hits(heat_maps(nets, "smooth", np.random.default_rng(0)), rows, 1) >= 0.9
     assert hits(heat_maps(nets, "fused"), rows, 2) >= 0.8
-    assert hits(heat_maps(nets, "layer-cam"), rows, 4) >= 0.8
+    assert hits(heat_maps(nets, "path-cam"), rows, 1) >= 0.8
+    for method in ("path-cam", "layer-cam", "grad-cam++"):
+        assert hits(heat_maps(nets, method), rows, 2) >= 0.9
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_an_efficient_network_points_at_planted_squares(dims):
+    params, rows = learnt(dims, "efficientnet", epochs=8)
+    nets = PictureNets(params, rows.blocks, "scan", ODDS)
+    for method in ("gradients", "path-cam", "grad-cam++"):
+        assert hits(heat_maps(nets, method), rows, 2) >= 0.9
 
 
 @pytest.mark.parametrize("method", heat.METHODS)
@@ -94,20 +104,67 @@ def test_integrated_gradients_add_up_to_the_answer_less_that_for_an_empty_pictur
         assert np.allclose(values.reshape(12, -1).sum(axis=1), change, atol=0.03 * np.abs(change).max())
 
 
-def test_grad_cam_is_what_its_paper_says(flat):
-    """Written again with autograd alone: weights are mean gradients of the last features, the sum has no negative part."""
+@pytest.mark.parametrize("method", ["grad-cam", "layer-cam"])
+def test_maps_of_features_are_what_their_papers_say(flat, method):
+    """Written again with autograd alone: features times mean gradients (grad-cam) or positive gradients (layer-cam), their sum
+    without its negative part; of one of the stages.
+    """
     params, rows = flat
     nets = PictureNets(params, rows.blocks, "scan", ODDS)
-    at = torch.arange(5)
-    body, kept = nets.encoder(0).body, []
-    hook = getattr(body, f"layer{body.stages}").register_forward_hook(lambda _, __, out: kept.append(out))
-    said = nets.answer(0, nets.x[at].clone().requires_grad_(), at)
-    hook.remove()
-    (gradient,) = torch.autograd.grad(said.sum(), kept[-1])
-    expected = torch.relu((gradient.mean(dim=(2, 3), keepdim=True) * kept[-1]).sum(dim=1)).detach().numpy()
-    stage = nets.encoder(0).features()[-1]
-    found = heat_maps(nets, "grad-cam")[:5]
-    assert np.allclose(found, scaled(placed(expected, stage, (16, 16))), atol=1e-5)
+    at, body = torch.arange(5), nets.encoder(0).body
+    expected = []
+    for k in range(body.stages):
+        kept = []
+        hook = getattr(body, f"layer{k + 1}").register_forward_hook(lambda _, __, out, kept=kept: kept.append(out))
+        said = nets.answer(0, nets.x[at].clone().requires_grad_(), at)
+        hook.remove()
+        (gradient,) = torch.autograd.grad(said.sum(), kept[0])
+        weights = gradient.mean(dim=(2, 3), keepdim=True) if method == "grad-cam" else gradient.clamp(min=0)
+        values = torch.relu((weights * kept[0]).sum(dim=1)).detach().numpy()
+        expected.append(scaled(placed(values, nets.encoder(0).features()[k], (16, 16))))
+    found = heat_maps(nets, method)[:5]
+    for i in range(5):
+        assert min(np.abs(e[i] - found[i]).max() for e in expected) < 1e-5
+
+
+def test_the_rise_of_features_times_their_gradients_adds_up_where_the_network_is_a_line(flat):
+    """For an answer w * features, and features a * picture: the rise times w, at every place (by hand)."""
+    x = torch.randn(3, 1, 4, 4)
+
+    class Line(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = torch.nn.Conv2d(1, 2, 1, bias=False)
+            with torch.no_grad():
+                self.part.weight.copy_(torch.tensor([2.0, -1.0]).view(2, 1, 1, 1))
+
+        def features(self) -> list[Stage]:
+            return [Stage(self.part, 1)]
+
+    class Nets:
+        def __init__(self) -> None:
+            self.x, self.line = x, Line()
+
+        def answer(self, member: int, x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+            return (self.line.part(x) * torch.tensor([3.0, 1.0]).view(1, 2, 1, 1)).sum(dim=(1, 2, 3))
+
+    nets = Nets()
+    (found,) = heat._risen(nets, 0, torch.arange(3), nets.line.features())
+    assert np.allclose(found, np.maximum((3 * 2 - 1) * x[:, 0].numpy(), 0), atol=1e-5)
+
+
+def test_of_several_maps_the_one_is_kept_that_points_at_what_the_answer_hangs_on(flat):
+    params, rows = flat
+    nets = PictureNets(params, rows.blocks, "scan", ODDS)
+    sick = np.flatnonzero(rows.target.y)
+    right = heat_maps(nets, "gradients")[sick]
+    wrong = np.zeros_like(right)
+    for one, other in zip(wrong, right):  # as far away from the square as can be
+        y, x = np.unravel_index(other.argmax(), other.shape)
+        one[15 - y if abs(15 - 2 * y) > 6 else 0, 15 - x if abs(15 - 2 * x) > 6 else 0] = 1.0
+    kept = heat.dearest(nets, 0, torch.from_numpy(sick), np.stack([wrong, right]))
+    assert kept.mean() >= 0.9
+    assert (heat.dearest(nets, 0, torch.from_numpy(sick), np.stack([right, wrong])) == 1 - kept).all()
 
 
 @pytest.mark.parametrize("dims", [2, 3])

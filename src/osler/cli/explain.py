@@ -26,7 +26,7 @@ def explain(
     ] = "auto",
     svg: Annotated[Path | None, typer.Option(help="SVG file to write: the molecule of --row, coloured")] = None,
     heat: Annotated[
-        str, typer.Option(help="maps of pictures and volumes: auto, gradients, smooth, fused, layer-cam, grad-cam, grad-cam++, occlusion or none")
+        str, typer.Option(help="maps of pictures and volumes: auto, gradients, smooth, path-cam, fused, layer-cam, grad-cam, grad-cam++, occlusion or none")
     ] = "auto",
     overlay: Annotated[
         Path | None, typer.Option(help="PNG file to write: the scan of --row with its map; of a volume also the map as NAME.nii.gz")

@@ -25,7 +25,7 @@ from osler.explanation.scales import Scale
 from osler.models.base import Params
 
 #: Ways that a person may ask for; "auto" is gradients where a network reads the column, otherwise occlusion.
-WAYS = ("auto", "gradients", "smooth", "fused", "layer-cam", "grad-cam", "grad-cam++", "occlusion")
+WAYS = ("auto", "gradients", "smooth", "path-cam", "fused", "layer-cam", "grad-cam", "grad-cam++", "occlusion")
 #: Slices of a volume that are drawn, and the least side of a drawing in pixels.
 SLICES, SIDE = 9, 224
 #: A voxel of a scan this far outside of the centres that the model saw was not seen by it.

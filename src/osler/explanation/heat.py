@@ -1,16 +1,21 @@
 """Heat maps: where in a picture or volume the evidence for an answer lies, by the gradients of the networks that gave it.
 
-    grad-cam     the last features, each weighed by its mean gradient (Selvaraju et al., ICCV 2017)
+    grad-cam     features, each weighed by its mean gradient (Selvaraju et al., ICCV 2017)
     grad-cam++   weighed by the positive gradients with the pixel weights of Chattopadhay et al. (WACV 2018)
+    layer-cam    each place of a feature weighed by its own gradient where that is positive (Jiang et al., IEEE TIP 2021, equations
+                 8 and 9)
+    path-cam     how much each place of a feature rises from an empty picture to this one, times its mean gradient on the way
+                 (Integrated Grad-CAM: Sattarzadeh et al., ICASSP 2021, but place by place)
     fused        grad-cam++ of every stage, multiplied: coarse stages say what, fine ones where
-    layer-cam    each place of a feature weighed by its own positive gradient (Jiang et al., IEEE TIP 2021, equations 8 to 10), from
-                 several stages, the largest
     gradients    integrated gradients (Sundararajan et al., ICML 2017) from a picture of the training's mean, rising in equal steps
     smooth       the same, averaged over pictures with noise (SmoothGrad: Smilkov et al., 2017)
 
-On planted lesions (benchmarks/pointing.py) `gradients` and `smooth` point best, then `fused`: the last features of a network have
-few places, so that grad-cam alone cannot point at what is small. A picture is compared with an empty one by `gradients`, so that
-evidence in what is as grey as the mean is not seen by it.
+A method on features makes a map of every stage of the network, and for each picture keeps that whose hottest place, smeared, costs the
+answer most: the last features, which the papers take, have few places, and what one of them sees is much wider than it stands for.
+
+On planted lesions (benchmarks/pointing.py) `gradients` and `smooth` point best, then `path-cam`. `grad-cam` averages gradients over
+places, which says little about networks that end in a maximum or in places of their own, as those here. `gradients`, `smooth` and `path-cam`
+compare with an empty picture, so that evidence in what is as grey as the mean is not seen by them.
 
 A map is for one class or label (the gradient of its log odds) or, of a number, for what raises it. Only what speaks for it is
 shown: values are 0 or more, and every map is divided by its own largest value, so that two maps cannot be compared by their heights.
@@ -37,11 +42,13 @@ from osler.models.neural.heads import Head
 from osler.models.neural.inputs import branch_arrays, put
 from osler.models.neural.pictures import rows_at_once
 
-METHODS = ("gradients", "smooth", "fused", "layer-cam", "grad-cam", "grad-cam++")
+METHODS = ("gradients", "smooth", "path-cam", "fused", "layer-cam", "grad-cam", "grad-cam++")
 #: Steps of a path, noisy pictures that are averaged, and their noise as a share of the picture's range.
 STEPS, NOISY, NOISE = 24, 8, 0.1
 #: A gradient of single voxels is smoothed by a Gaussian of this share of the longest side.
 SMOOTHED = 1 / 48
+#: Radius of the ball around a hottest place that is smeared to see what it costs, and the smear, as a share of the longest side.
+SMEARED = 1 / 14
 
 
 def has_heat(params: Params, column: str) -> bool:
@@ -122,27 +129,62 @@ def scaled(maps: np.ndarray) -> np.ndarray:
 
 
 def _by_features(nets: PictureNets, member: int, rows: Tensor, method: str) -> np.ndarray:
-    stages = nets.encoder(member).features()
-    stages = stages if method in ("fused", "layer-cam") else stages[-1:]
-    found = features_of(nets, member, rows, stages)
-    shape = nets.x.shape[2:]
-    maps = [placed(_weighed(a, g, method), stage, shape) for stage, (a, g) in zip(stages, found)]
+    stages, shape = nets.encoder(member).features(), nets.x.shape[2:]
+    if method == "path-cam":
+        weighed = _risen(nets, member, rows, stages)
+    else:
+        weighed = [_weighed(a, g, method) for a, g in features_of(nets, member, rows, stages)]
+    maps = np.stack([scaled(placed(m, stage, shape)) for m, stage in zip(weighed, stages)])
     if method == "fused":
-        return np.prod([scaled(m) for m in maps], axis=0) ** (1 / len(maps))
-    return np.max([scaled(m) for m in maps], axis=0)
+        return np.prod(maps, axis=0) ** (1 / len(maps))
+    return maps[0] if len(maps) == 1 else maps[dearest(nets, member, rows, maps), np.arange(len(rows))]
+
+
+def dearest(nets: PictureNets, member: int, rows: Tensor, maps: np.ndarray) -> np.ndarray:
+    """(k,) which of the maps (s, k, [z,] y, x) of k pictures has the hottest place that costs the answer most when it is smeared."""
+    from scipy.ndimage import gaussian_filter
+
+    x = nets.x[rows].numpy()
+    reach = max(2.0, SMEARED * max(x.shape[2:]))
+    smear = gaussian_filter(x, (0, 0, *(reach,) * (x.ndim - 2)))
+    grid = np.ogrid[tuple(map(slice, x.shape[2:]))]
+    left = []
+    for of_stage in maps:
+        at = np.unravel_index(of_stage.reshape(len(x), -1).argmax(axis=1), x.shape[2:])
+        away = [sum((axis - m) ** 2 for axis, m in zip(grid, middle)) for middle in zip(*at)]
+        changed = np.where(np.stack(away)[:, None] <= reach**2, smear, x)
+        with torch.no_grad():
+            left.append(nets.answer(member, torch.from_numpy(changed), rows).numpy())
+    return np.argmin(left, axis=0)
+
+
+def _risen(nets: PictureNets, member: int, rows: Tensor, stages: Sequence[Stage]) -> list[np.ndarray]:
+    """Per stage (k, ...) how much the features rise from an empty picture to these, times their mean gradient on the way."""
+    x, shares = nets.x[rows], np.linspace(0.0, 1.0, STEPS // 2 + 1)
+    on_the_way = [_felt(nets, member, x * float(share), rows, stages) for share in shares]
+    found = []
+    for along in zip(*on_the_way):
+        gradient = torch.stack([g for _, g in along]).mean(dim=0)
+        found.append(torch.relu((gradient * (along[-1][0] - along[0][0])).sum(dim=1)).numpy())
+    return found
 
 
 def features_of(nets: PictureNets, member: int, rows: Tensor, stages: Sequence[Stage]) -> list[tuple[Tensor, Tensor]]:
     """Per stage its features (k, f, ...), 0 or more, and the gradients of the answer with respect to them."""
+    return [(torch.relu(a), g) for a, g in _felt(nets, member, nets.x[rows], rows, stages)]
+
+
+def _felt(nets: PictureNets, member: int, x: Tensor, rows: Tensor, stages: Sequence[Stage]) -> list[tuple[Tensor, Tensor]]:
+    """Per stage what its module makes of the pictures x (k, c, ...) of some rows, and the gradients of the answer."""
     kept: list[Tensor] = []
     hooks = [stage.module.register_forward_hook(lambda _, __, made: kept.append(made)) for stage in stages]
     try:
-        said = nets.answer(member, nets.x[rows].clone().requires_grad_(), rows)
+        said = nets.answer(member, x.clone().requires_grad_(), rows)
     finally:
         for hook in hooks:
             hook.remove()
     gradients = torch.autograd.grad(said.sum(), kept)
-    return [(torch.relu(a.detach()).float(), g.float()) for a, g in zip(kept, gradients)]
+    return [(a.detach().float(), g.float()) for a, g in zip(kept, gradients)]
 
 
 def _weighed(features: Tensor, gradients: Tensor, method: str) -> np.ndarray:
