@@ -162,19 +162,19 @@ class Image(Modality):
         texts = texts_of(values).to_list()
         prints: dict[str, dict[str, np.ndarray] | None] = {}
         for rows, numbers, stack in self._stacked(texts, root):
-            if min(stack.shape[-2:]) < likeness.LEAST_SIDE:
+            if min(stack.shape[-2:]) < (likeness.LEAST_SIDE if self.dims == 2 else likeness.LEAST_SIDE_OF_VOLUMES):
                 prints |= {texts[i]: likeness.exactly(stack[k]) for i, k in zip(rows, numbers)}
         prints |= {t: self._print(t, root) for t in dict.fromkeys(texts) if t is not None and t not in prints}
         known = [t for t, p in prints.items() if p is not None]
         exact = {t: prints[t]["exact"].tobytes().hex() for t in known}
         firsts = list({exact[t]: t for t in reversed(known)}.values())
-        least = likeness.CORRELATION if self.dims == 2 else likeness.CORRELATION_OF_VOLUMES
-        pairs = likeness.near([prints[t]["bits"] for t in firsts], [prints[t]["thumbnail"] for t in firsts], least)
+        alike = likeness.PICTURES if self.dims == 2 else likeness.VOLUMES
+        pairs = likeness.near([prints[t]["bits"] for t in firsts], [prints[t]["thumbnail"] for t in firsts], alike)
         codes = components(len(firsts), pairs.T)
-        alike = {exact[t]: f"like {code}" for t, code in zip(firsts, codes.tolist())}
+        group = {exact[t]: f"like {code}" for t, code in zip(firsts, codes.tolist())}
         return {
             "pixels": pl.Series(values.name, [exact.get(t) for t in texts], dtype=pl.String),
-            "likeness": pl.Series(values.name, [alike.get(exact.get(t, "")) for t in texts], dtype=pl.String),
+            "likeness": pl.Series(values.name, [group.get(exact.get(t, "")) for t in texts], dtype=pl.String),
         }
 
     def summarise(self, values: pl.Series, column: Column, root: Path | None = None) -> dict[str, Any]:
@@ -320,7 +320,7 @@ class Image(Modality):
     def _print(self, reference: str, root: Path | None) -> dict[str, np.ndarray] | None:
         try:
             path, fragment = scan.parts(reference, _base(root))
-            asked = {"print": 1, "part": fragment, "dims": self.dims}
+            asked = {"print": 2, "part": fragment, "dims": self.dims}
             return cache.store().get(path, asked, lambda: likeness.fingerprint(scan.read_at(path, fragment, self.dims)))
         except InputError:
             return None
