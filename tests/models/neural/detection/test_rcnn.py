@@ -16,7 +16,7 @@ from osler.evaluation.masks import things
 from osler.models.base import Params
 from osler.models.neural.detection import two_stage, windows
 from osler.models.neural.detection.rcnn import Rcnn, RcnnOptions
-from osler.scenes import Asked, HeldScenes, boxes_of
+from osler.scenes import Asked, Drawing, HeldScenes, boxes_of
 from tests.models.neural.detection.planted_things import blocks, discs
 
 QUICK = RcnnOptions(filters=8, width=16, hidden=32, steps=100, batch_size=4, learning_rate=0.008)
@@ -72,6 +72,16 @@ def test_boxes_alone_are_learnt_from():
     assert all(d.labels is None for d in drawn)
     notes = [froc.noted(d.boxes, s.drawn.boxes, 2, froc.Rule()) for d, s in zip(drawn, scenes)]
     assert np.mean([froc.average_precision(froc.ranked(notes, [k]))[0] for k in (0, 1)]) > 0.5
+
+
+def test_pictures_are_enlarged_for_masks_of_small_things_and_not_for_boxes():
+    scenes = discs(4, 48, np.random.default_rng(0))
+    assert Rcnn(QUICK).plan(scenes)["zoom"] == [1.0, 1.0]
+    plan = Rcnn(QUICK).plan(masked(scenes))
+    small = np.percentile(np.concatenate([np.sqrt(np.prod(s.drawn.boxes.corners[:, 2:] - s.drawn.boxes.corners[:, :2], axis=1)) for s in scenes]), 10)
+    assert plan["zoom"] == pytest.approx([min(2.0, 12 / small)] * 2)
+    tiny = [replace(s, values=s.values[:, ::4, ::4], drawn=Drawing(s.drawn.labels[::4, ::4], instances=True)) for s in masked(scenes)]
+    assert Rcnn(QUICK).plan(HeldScenes(tuple(tiny), masked(scenes).asked))["zoom"] == [2.0, 2.0]
 
 
 def test_volumes_are_drawn_in():

@@ -82,3 +82,12 @@ def test_the_surer_thing_keeps_a_pixel_and_edges_are_kept():
     assert labels[1:5, 5:8].min() == 2
     assert labels[:, 0].max() == 0
     assert regions.pasted(masks[:1], np.array([[9.0, 9, 12, 12]]), (5, 8)).max() == 0
+
+
+def test_a_second_answer_to_a_thing_is_not_drawn():
+    masks = np.ones((3, 4, 4), np.float32)
+    # the second lies in the first but for two of its ten columns; the third overlaps it by less than half
+    labels = regions.pasted(masks, np.array([[0.0, 0, 10, 10], [0, 2, 10, 12], [0, 6, 10, 16]]), (10, 20))
+    assert np.unique(labels).tolist() == [0, 1, 3]
+    assert (labels[1:9, :10] == 1).all()
+    assert (labels[1:9, 10:15] == 3).all()

@@ -14,6 +14,8 @@ from osler.scenes import Drawing, Scene, Scenes, boxes_of
 
 #: Pixels per side that small things (the tenth percentile of the class that has it lowest) get on the network's grid, at most.
 SMALL = {2: 12.0, 3: 8.0}
+#: Most that pictures are enlarged by where masks of things smaller than that are asked for.
+MOST_ZOOM = 2.0
 #: Least and largest overlap of two boxes of a class from which only the better one is told; between, what things of the training scans
 #: overlap (but for one in a hundred), and a little more.
 TOLD_ONCE, MORE = (0.15, 0.6), 0.1
@@ -135,7 +137,7 @@ def planned(scenes: Scenes, options: Any) -> dict[str, Any]:
     look = Look.at(scenes)
     dims = scenes.asked.dims
     classes = list(scenes.asked.classes)[scenes.asked.kind == "segmentation" :]  # without the background
-    spacing, zoom, why = _grid(look, dims, options)
+    spacing, zoom, why = _grid(look, dims, options, MOST_ZOOM if scenes.asked.kind == "segmentation" else 1.0)
     pixels = look.sides / np.array(spacing) if spacing else look.sides * np.array(zoom)
     length = np.exp(np.log(np.maximum(pixels, 1e-3)).mean(axis=1))
     strides = _strides(length)
@@ -168,8 +170,8 @@ def _network(dims: int, options: Any) -> dict[str, int]:
     return {k: v or USUAL[dims][k] for k, v in asked.items()}
 
 
-def _grid(look: Look, dims: int, options: Any) -> tuple[list[float] | None, list[float] | None, list[str]]:
-    """mm between pixels of the network's grid, or by how much pixels are shrunk where nobody knows mm; and why."""
+def _grid(look: Look, dims: int, options: Any, most: float) -> tuple[list[float] | None, list[float] | None, list[str]]:
+    """mm between pixels of the network's grid, or by how much scans are shrunk (or enlarged, by `most`) where nobody knows mm; and why."""
     small = look.small
     if look.spacing is not None:
         if options.spacing:
@@ -177,8 +179,8 @@ def _grid(look: Look, dims: int, options: Any) -> tuple[list[float] | None, list
         finest = float(np.median(look.spacing.min(axis=1)))
         spacing = max(finest, small / SMALL[dims])
         return [spacing] * dims, None, [f"grid of {spacing:.3g} mm: small things are {small:.3g} mm long, scans have {finest:.3g} mm"]
-    zoom = min(1.0, SMALL[dims] / small)
-    return None, [zoom] * dims, [f"scans shrunk to {zoom:.0%}: small things are {small:.0f} pixels long"]
+    zoom = min(most, SMALL[dims] / small)
+    return None, [zoom] * dims, [f"scans {'enlarged' if zoom > 1 else 'shrunk'} to {zoom:.0%}: small things are {small:.0f} pixels long"]
 
 
 def _strides(length: np.ndarray) -> list[int]:

@@ -26,7 +26,7 @@ class RcnnOptions(RetinaOptions):
     width: int = 32
     depth: int = 1
     hidden: int = 128
-    sure: float = 0.4
+    sure: float = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()

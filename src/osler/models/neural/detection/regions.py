@@ -14,6 +14,8 @@ from osler.models.neural.detection.plan import STRIDES_PER_THING
 
 #: Points per cell and axis whose mean a cell is.
 POINTS = 2
+#: Share of a mask that surer things must leave free, or it is taken for a second answer to one of them.
+FREE = 0.5
 
 
 def align(features: Tensor, boxes: Tensor, stride: float, cells: int, points: int = POINTS, mode: str = "bilinear") -> Tensor:
@@ -74,7 +76,8 @@ def masks_in(labels: Tensor, numbers: Tensor, boxes: Tensor, cells: int) -> Tens
 
 
 def pasted(masks: np.ndarray, corners: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Masks on a scan: things numbered 1, 2, ... in their order, a pixel going to the first thing whose mask holds it.
+    """Masks on a scan: things numbered 1, 2, ... in their order, a pixel going to the first thing whose mask holds it; a thing of whose mask
+    less than `FREE` is left by those before it is not drawn.
 
     Args:
         masks: (k, cells, ...) probability that a cell belongs to the thing of its box.
@@ -95,5 +98,7 @@ def pasted(masks: np.ndarray, corners: np.ndarray, shape: tuple[int, ...]) -> np
         scale = mask.shape[0] / (mask.shape[0] + 2)
         inside = F.grid_sample(padded, where * scale, align_corners=False)[0, 0].numpy() > 0.5
         part = labels[tuple(slice(a, b) for a, b in zip(low, high))]
-        part[inside & (part == 0)] = number
+        free = inside & (part == 0)
+        if free.sum() >= FREE * inside.sum():
+            part[free] = number
     return labels
