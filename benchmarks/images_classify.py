@@ -2,6 +2,7 @@
 
     OSLER_DATA_MIRROR=... python benchmarks/images_classify.py [--only mnist pneumoniamnist chest] [--log FILE]
     OSLER_DATA_MIRROR=... python benchmarks/images_classify.py --only chest --cv SPEC [SPEC ...]     (training part only)
+    OSLER_DATA_MIRROR=... python benchmarks/images_classify.py --only pneumoniamnist --spec SPEC     (another network in place of ours)
 
 MNIST: 60,000 training and 10,000 test digits, 5 epochs. CPU seconds of `fit` over (60,000 x 5), everything in it counted.
 PneumoniaMNIST (Yang et al. 2023): training and validation pictures teach, the 624 test pictures are asked once.
@@ -246,10 +247,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", nargs="*", default=list(SPECS))
     parser.add_argument("--cv", nargs="*", default=[])
+    parser.add_argument("--spec", help="in place of the chosen options; the sets named by --only")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--log", type=Path)
     given = parser.parse_args()
     for asked in given.only:
+        SPECS[asked] = given.spec or SPECS[asked]
         if given.cv:
             report = (cross_validated(asked, spec, given.seed) for spec in given.cv)
         else:
