@@ -75,3 +75,23 @@ def test_kills_leave_whole_files(tmp_path: Path):
         assert len(held) == 300_000 and len(set(held)) == 1
     atomic.sweep(tmp_path)
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_what_comes_in_pieces_takes_its_name_only_when_all_is_well(tmp_path: Path):
+    target = tmp_path / "a"
+    with atomic.being_written(target) as (out, where):
+        out.write(b"one ")
+        assert not target.exists()
+        assert where.parent == tmp_path and where.name.startswith(atomic.PARTIAL)
+        out.write(b"two")
+    assert target.read_bytes() == b"one two"
+
+    def write_and_fail() -> None:
+        with atomic.being_written(target) as (out, _):
+            out.write(b"three")
+            raise ValueError("checked and found wrong")
+
+    with pytest.raises(ValueError, match="checked"):
+        write_and_fail()
+    assert target.read_bytes() == b"one two"
+    assert os.listdir(tmp_path) == ["a"]

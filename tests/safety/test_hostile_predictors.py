@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,31 +12,9 @@ import pytest
 from osler.engine.predict import predict
 from osler.engine.predictor import Predictor
 from osler.engine.validate_onnx import is_self_contained
-from osler.errors import InputError, OslerError, PredictorError
-from tests.safety.hostile import ATTACKS, body_of, build, reseal
-
-#: What a mutation puts in place of a value.
-ODD: list[Any] = [
-    None,
-    True,
-    "",
-    "os:system",
-    "x" * 3000,
-    -1,
-    0,
-    3,
-    10**9,
-    2**62,
-    1.5,
-    -1e300,
-    [],
-    {},
-    [[]],
-    {"a": 1},
-    ["a", 1],
-    "%Y",
-    "\0",
-]
+from osler.errors import InputError, PredictorError
+from tests.safety.hostile import ATTACKS, body_of, build
+from tests.safety.mutations import mutated
 
 
 def test_there_are_two_hundred_attacks():
@@ -68,61 +44,21 @@ def test_the_good_one_still_loads(good: Path):
     assert Predictor.load(good).chosen == "ensemble"
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Paths to every value inside a JSON value."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path] * bool(path) + [p for k, v in inner for p in places(v, (*path, k))]
-
-
-def mutate(body: Any, rng: np.random.Generator) -> None:
-    """Change one place of a body: replace, delete, double, empty or swap; shallow places as often as deep ones."""
-    all_places = places(body)
-    depth = int(rng.integers(1, max(map(len, all_places)) + 1))
-    path = [p for p in all_places if len(p) == depth][int(rng.integers(sum(len(p) == depth for p in all_places)))]
-    parent = body
-    for key in path[:-1]:
-        parent = parent[key]
-    key, deed = path[-1], int(rng.integers(5))
-    if deed == 0 and isinstance(parent, dict):
-        del parent[key]
-    elif deed == 1 and isinstance(parent, list):
-        parent.insert(key, parent[key])
-    elif deed == 2 and isinstance(parent[key], (int, float)):
-        parent[key] = parent[key] * -7 + 1
-    elif deed == 3 and isinstance(parent, dict):
-        other = list(parent)[int(rng.integers(len(parent)))]
-        parent[key], parent[other] = parent[other], parent[key]
-    else:
-        parent[key] = ODD[int(rng.integers(len(ODD)))]
-
-
 def test_three_hundred_sealed_mutations_answer_finitely_or_are_refused(good: Path, table: Path, tmp_path: Path):
     rng = np.random.default_rng(11)
     rows = pl.read_csv(table).head(25).write_csv().encode()
     (tmp_path / "new.csv").write_bytes(rows)
-    copy = tmp_path / "copy"
-    shutil.copytree(good, copy)
-    body, wrong, loaded = body_of(good), [], 0
-    for number in range(300):
-        changed = body_of(good)
-        mutate(changed, rng)
-        reseal(copy, changed)
+
+    def answer(copy: Path) -> str:
         start = time.perf_counter()
-        try:
-            answered = predict(copy, tmp_path / "new.csv")
-            loaded += 1
-            p = answered.table.select(pl.col("^.*_prob_.*$")).to_numpy()
-            if not np.isfinite(p).all() or p.shape != (25, 2):
-                wrong.append(f"{number}: not finite")
-        except OslerError:
-            pass
-        except BaseException as error:
-            wrong.append(f"{number}: {type(error).__name__}: {error}")
-        if time.perf_counter() - start > 5:
-            wrong.append(f"{number}: slow")
+        p = predict(copy, tmp_path / "new.csv").table.select(pl.col("^.*_prob_.*$")).to_numpy()
+        slow = "slow" if time.perf_counter() - start > 5 else ""
+        return slow if np.isfinite(p).all() and p.shape == (25, 2) else "not finite"
+
+    wrong, answered = mutated(good, tmp_path / "copy", rng, 300, answer)
     assert wrong == []
-    assert 20 < loaded < 280, "mutations must reach both ends"
-    assert body["chosen"] == "ensemble"
+    assert 20 < answered < 280, "mutations must reach both ends"
+    assert body_of(good)["chosen"] == "ensemble"
 
 
 def test_flips_of_single_bytes_are_all_detected(good: Path, tmp_path: Path):

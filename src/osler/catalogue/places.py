@@ -6,13 +6,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from osler.catalogue.index import Entry, entries
+from osler.cohort.atomic import being_written
 from osler.errors import InputError, LimitError, ReadError
 
 MIRROR_VARIABLE = "OSLER_DATA_MIRROR"
@@ -100,19 +100,15 @@ def download(entry: Entry, folder: Path) -> Path:
         raise InputError(_absent(entry), "data-absent")
     target = folder / entry.file
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
-    part = Path(name)
     try:
-        with os.fdopen(handle, "wb") as out, _open(entry.official_url) as answer:
+        with being_written(target) as (out, part), _open(entry.official_url) as answer:
             _copy(answer, out, entry)
-        check(part, entry)
-        part.replace(target)
+            out.flush()
+            check(part, entry)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise InputError(
             f"{entry.official_url} must answer, it did not ({type(error).__name__}): try later", "data-absent"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 

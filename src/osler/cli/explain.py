@@ -44,33 +44,33 @@ def explain(
 
     Example: osler explain runs/heart new_patients.csv --row 3
     """
-    from osler.cli import show_atoms, show_heat
-    from osler.cli.show_explanation import show_counterfactuals, show_many, whole
-    from osler.engine.counterfactuals import counterfactuals
-    from osler.engine.explain import explain as explain_verb
+    from osler.cli import show_atoms, show_explanation, show_heat
 
-    whole(counterfactual, row, want, limit)
+    show_explanation.whole(counterfactual, row, want, limit)
     show_atoms.whole(row, svg, measured, pairs)
     show_heat.whole(row, overlay, mask)
     if pairs:
         return show_atoms.pairs(run, path, out)
     if counterfactual:
-        limits = dict(part.rpartition("=")[::2] for part in limit or [])
-        found = counterfactuals(run, path, row, want, limits=limits)
-        show_counterfactuals(found)
-        return 0 if found["answers"] else 1
+        return show_explanation.counterfactual(run, path, row, want, limit)
     asked = {"method": method, "scale": scale, "output": output}
     if row is not None:
         show_atoms.row(run, path, row, asked, (atoms, svg, measured))
         show_heat.row(run, path, row, (heat, output), (overlay, mask))
+    return _table(run, path, row, out, {**asked, "atoms": atoms, "heat": heat})
+
+
+def _table(run: Path, path: str, row: int | None, out: Path | None, asked: dict[str, str]) -> int:
+    """The attributions of all rows, printed or written, or those of one row written where a file is named."""
+    from osler.cli.show_explanation import show_many
+    from osler.engine.explain import explain as explain_verb
+    from osler.engine.tables import write_table
+
     if row is None or out is not None:
-        ways = {k: "" if row is None and v == "auto" else v for k, v in (("atoms", atoms), ("heat", heat))}
-        answered = explain_verb(run, path, rows=None if row is None else [row], **asked, **ways)
+        ways = {k: "" if row is None and asked[k] == "auto" else asked[k] for k in ("atoms", "heat")}
+        answered = explain_verb(run, path, rows=None if row is None else [row], **{**asked, **ways})
     if row is None:
         show_many(answered, printed=out is None)
-    if out is not None:
-        from osler.engine.tables import write_table
-
-        for written in write_table(answered, out):
-            print(f"written: {written}")
+    for written in [] if out is None else write_table(answered, out):
+        print(f"written: {written}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from osler.errors import OptionError
@@ -87,3 +88,13 @@ def show_counterfactuals(found: dict[str, Any]) -> None:
         console.print(f"  held: {name} ({reason})", markup=False, style="dim")
     console.print(f"searched: {found['search']}.", markup=False, style="dim")
     console.print("This is what the model would answer, not what would happen.", markup=False, style="dim")
+
+
+def counterfactual(run: Path, path: str, row: int, want: float | None, limit: list[str] | None) -> int:
+    """Print what would change the answer for a row; 0 where something does, 1 where nothing was found."""
+    from osler.engine.counterfactuals import counterfactuals
+
+    limits = dict(part.rpartition("=")[::2] for part in limit or [])
+    found = counterfactuals(run, path, row, want, limits=limits)
+    show_counterfactuals(found)
+    return 0 if found["answers"] else 1

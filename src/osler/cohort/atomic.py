@@ -4,25 +4,37 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 #: How names of files begin that are being written.
 PARTIAL = ".partial-"
+Sync = Literal["nothing", "file", "folder"]
 
 
-def write_atomic(path: Path, data: bytes | memoryview, sync: Literal["nothing", "file", "folder"] = "file") -> None:
+def write_atomic(path: Path, data: bytes | memoryview, sync: Sync = "file") -> None:
     """Write under another name in the same folder, then rename. Files are private to the user (mode 0600).
 
     Args:
         sync: what lasts through a power cut when this returns: "nothing" (the file is whole or absent after a kill, but a power cut may take
             it), "file" (under its name there is the old content or the new one), "folder" (there is the new one).
     """
+    with being_written(path, sync) as (out, _):
+        out.write(data)
+
+
+@contextmanager
+def being_written(path: Path, sync: Sync = "file") -> Iterator[tuple[BinaryIO, Path]]:
+    """As `write_atomic`, of what comes in pieces: the open file and where it lies until it takes its name, which it does only if the block
+    ends without an error.
+    """
     temporary = path.with_name(f"{PARTIAL}{secrets.token_hex(8)}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as out:
-            out.write(data)
+            yield out, temporary
             out.flush()
             if sync != "nothing":
                 os.fsync(out.fileno())

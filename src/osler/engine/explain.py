@@ -85,6 +85,17 @@ def explain(
     predictor = open_predictor(run)
     answers_in_numbers(predictor, "explained")
     cohort = chosen_rows(table_of(predictor, source), rows)
+    frames = _frames(predictor, cohort, (method, scale, output), atoms, heat, rows is not None)
+    result = cohort
+    for name in frames.columns:
+        kind = {pl.Float64: "number", pl.Boolean: "boolean"}.get(frames[name].dtype, "category")
+        result = result.with_column(frames[name], Column(name, kind, "prediction", reason="explained"))
+    return result
+
+
+def _frames(predictor: Predictor, cohort: Cohort, asked: tuple[str, str, str], atoms: str, heat: str, is_named: bool) -> pl.DataFrame:
+    """The columns of an explanation; `asked` is (method, scale, output), and `is_named` whether rows were named."""
+    method, scale, output = asked
     alone, scans = is_molecules_alone(predictor), is_scans_alone(predictor)
     frames = pl.DataFrame()
     if not (alone or scans):
@@ -92,20 +103,16 @@ def explain(
             parts = explanations(predictor, cohort, method, scale, output)
         order = np.argsort(np.concatenate([at for at, _ in parts])) if parts else np.empty(0, dtype=np.int64)
         frames = pl.concat([_frame(e, method) for _, e in parts])[order] if parts else frames
-    if atoms != "none" and (alone or atoms or rows is not None):
+    if atoms != "none" and (alone or atoms or is_named):
         from osler.engine.parts import part_frame
 
         made = part_frame(predictor, cohort, atoms or "auto", scale, output, whole=alone)
         frames = pl.concat([frames, made], how="horizontal")
-    if heat != "none" and (scans or heat or rows is not None):
+    if heat != "none" and (scans or heat or is_named):
         from osler.engine.heat import heat_frame
 
         frames = pl.concat([frames, heat_frame(predictor, cohort, heat or "auto", output)], how="horizontal")
-    result = cohort
-    for name in frames.columns:
-        kind = {pl.Float64: "number", pl.Boolean: "boolean"}.get(frames[name].dtype, "category")
-        result = result.with_column(frames[name], Column(name, kind, "prediction", reason="explained"))
-    return result
+    return frames
 
 
 def is_molecules_alone(predictor: Predictor) -> bool:

@@ -43,7 +43,7 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(tmp_path: Path, bits: n
     built(tmp_path / "whole", bits, [80, 160])
     first = Builder(tmp_path / "cut", 2)
     first.add(bits[:80])
-    (tmp_path / "cut" / "parts" / "00000001.npy.new").write_bytes(b"half a part")
+    (tmp_path / "cut" / "parts" / ".partial-0011").write_bytes(b"half a part")
     second = Builder(tmp_path / "cut", 2)
     assert (second.n_parts, second.n_rows) == (1, 80)
     second.add(bits[80:160])

@@ -66,6 +66,21 @@ def name_of(uid: str) -> str:
     return hashlib.sha256(uid.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
+def stored(root: Path, target: Path, data: bytes, room: int) -> int:
+    """Put an object at its place in a folder of the root; `DONE` once it lasts through a power cut, `NO_ROOM` where it is larger than what is left
+    or the disk refuses it.
+    """
+    if len(data) > min(MAX_OBJECT, room):
+        return NO_ROOM
+    try:
+        target.parent.mkdir(exist_ok=True, mode=0o700)
+        write_atomic(target, data, sync="folder")
+        sync_folder(root)
+    except OSError:
+        return NO_ROOM
+    return DONE
+
+
 class SeriesFolder:
     """Objects as `SERIES/OBJECT.dcm`, so that a series is a reference to a volume.
 
@@ -105,13 +120,6 @@ class SeriesFolder:
             target = self.path(found[1], instance)
             if target.is_file():
                 return DONE
-            if len(data) > MAX_OBJECT or self._held + len(data) > self._quota:
-                return NO_ROOM
-            try:
-                target.parent.mkdir(exist_ok=True, mode=0o700)
-                write_atomic(target, data, sync="folder")
-                sync_folder(self._folder)
-            except OSError:
-                return NO_ROOM
-            self._held += len(data)
-        return DONE
+            status = stored(self._folder, target, data, self._quota - self._held)
+            self._held += len(data) if status == DONE else 0
+        return status

@@ -7,9 +7,9 @@ import threading
 import time
 from pathlib import Path
 
-from osler.adapters.imaging.dicom_folder import identity
-from osler.adapters.imaging.dicom_net import DONE, MAX_OBJECT, NO_ROOM, OTHER
-from osler.cohort.atomic import sweep, sync_folder, write_atomic
+from osler.adapters.imaging.dicom_folder import identity, stored
+from osler.adapters.imaging.dicom_net import DONE, OTHER
+from osler.cohort.atomic import sweep
 
 
 class Inbox:
@@ -42,16 +42,11 @@ class Inbox:
         with self._lock:
             if name in self._places:
                 return DONE if self.path(instance).read_bytes() == data else OTHER
-            if len(data) > MAX_OBJECT or self._held + len(data) > self._quota:
-                return NO_ROOM
             study = _hashed(found[0]) if found is not None else name[:2]
             target = self._folder / study / f"{name}.dcm"
-            try:
-                target.parent.mkdir(exist_ok=True, mode=0o700)
-                write_atomic(target, data, sync="folder")
-                sync_folder(self._folder)
-            except OSError:
-                return NO_ROOM
+            status = stored(self._folder, target, data, self._quota - self._held)
+            if status != DONE:
+                return status
             self._held += len(data)
             self._places[name] = study
             if found is not None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from osler.adapters.tanimoto.search import Library, checked, n_bits
+from osler.cohort.atomic import being_written, sweep, write_atomic
 from osler.errors import ReadError
 
 FORMAT = "osler.bits/1"
@@ -36,8 +37,7 @@ class Builder:
         self._folder, self._words = Path(folder), words
         self._parts = self._folder / "parts"
         self._parts.mkdir(parents=True, exist_ok=True)
-        for unfinished in self._parts.glob("*.new"):
-            unfinished.unlink()
+        sweep(self._parts)
         held = [_mapped(p, words) for p in sorted(self._parts.glob("*.npy"))]
         self.n_parts, self.n_rows = len(held), sum(len(p) for p in held)
 
@@ -71,7 +71,7 @@ class Builder:
                 array.flush()
             os.replace(self._folder / f"{name}.new", self._folder / name)
         text = {"format": FORMAT, "rows": self.n_rows, "words": self._words, "held": held.tolist(), "facts": facts or {}}
-        _write(self._folder / "library.json", json.dumps(text).encode())
+        write_atomic(self._folder / "library.json", json.dumps(text).encode())
         shutil.rmtree(self._parts)
         return open_library(self._folder)
 
@@ -132,18 +132,5 @@ def _new(path: Path, kind: type, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    new = path.with_name(f"{path.name}.new")
-    with open(new, "wb") as out:
+    with being_written(path) as (out, _):
         np.save(out, array, allow_pickle=False)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(new, path)
-
-
-def _write(path: Path, data: bytes) -> None:
-    new = path.with_name(f"{path.name}.new")
-    with open(new, "wb") as out:
-        out.write(data)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(new, path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from osler.errors import OptionError, nearest
 
@@ -13,6 +15,25 @@ CHOICES = {
     "precision": ("float32", "bf16"),
     "uncertainty": ("none", "quantile", "evidential"),
 }
+
+
+def check(options: Any, what: str, choices: Mapping[str, Sequence[str]], from_one: Sequence[str], from_nought: Sequence[str]) -> None:
+    """Refuse options of a network that have no such value.
+
+    Args:
+        what: whose options they are, in words. choices: name → what it may be. from_one, from_nought: names of numbers with that least value.
+
+    Raises:
+        OptionError: one has.
+    """
+    for name, known in choices.items():
+        value = getattr(options, name)
+        if value not in known:
+            raise OptionError(f"option '{name}' of {what} must be one of {', '.join(known)}, was '{value}': {nearest(str(value), known)}")
+    for names, least, must in ((from_one, 1, "be at least 1"), (from_nought, 0, "not be negative")):
+        for name in names:
+            if getattr(options, name) < least:
+                raise OptionError(f"option '{name}' of {what} must {must}, was {getattr(options, name)}")
 
 
 @dataclass(frozen=True)
@@ -68,19 +89,9 @@ class Training:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        for name, known in CHOICES.items():
-            value = getattr(self, name)
-            if value not in known:
-                hint = nearest(str(value), known)
-                raise OptionError(
-                    f"option '{name}' of a network must be one of {', '.join(known)}, was '{value}': {hint}"
-                )
-        for name in ("width", "epochs", "patience", "intervals", "threads"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"option '{name}' of a network must be at least 1, was {getattr(self, name)}")
-        for name in ("members", "batch_size", "validation_folds", "weight_decay", "warm_up", "huber"):
-            if getattr(self, name) < 0:
-                raise OptionError(f"option '{name}' of a network must not be negative, was {getattr(self, name)}")
+        from_one = ("width", "epochs", "patience", "intervals", "threads")
+        from_nought = ("members", "batch_size", "validation_folds", "weight_decay", "warm_up", "huber")
+        check(self, "a network", CHOICES, from_one, from_nought)
         if not (self.learning_rate > 0 and self.clip > 0):
             raise OptionError("options 'learning_rate' and 'clip' of a network must be above 0")
         if not 0 <= self.label_smoothing < 1:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from osler.errors import OptionError, nearest
+from osler.errors import OptionError
+from osler.models.neural.options import check
 
 CHOICES = {
     "norm": ("auto", "instance", "batch"),
@@ -85,17 +86,8 @@ class SegmentationOptions:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        for name, known in CHOICES.items():
-            value = getattr(self, name)
-            if value not in known:
-                hint = nearest(str(value), known)
-                raise OptionError(f"option '{name}' of a drawing network must be one of {', '.join(known)}, was '{value}': {hint}")
-        for name in ("width", "levels", "batch_size", "steps", "learning_rate", "weight_decay"):
-            if getattr(self, name) < 0:
-                raise OptionError(f"option '{name}' of a drawing network must not be negative, was {getattr(self, name)}")
-        for name in ("members", "threads"):
-            if getattr(self, name) < 1:
-                raise OptionError(f"option '{name}' of a drawing network must be at least 1, was {getattr(self, name)}")
+        from_nought = ("width", "levels", "batch_size", "steps", "learning_rate", "weight_decay")
+        check(self, "a drawing network", CHOICES, ("members", "threads"), from_nought)
         for name in ("foreground", "overlap", "average"):
             if not 0 <= getattr(self, name) <= (0.9 if name == "overlap" else 1):
                 raise OptionError(f"option '{name}' of a drawing network must be a share of at most 1 (overlap: 0.9), was {getattr(self, name)}")
