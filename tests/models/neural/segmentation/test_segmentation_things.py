@@ -16,7 +16,7 @@ from osler.models.neural.segmentation.drawers import DeepMedic, UNet
 from osler.models.neural.segmentation.options import DeepMedicOptions, UNetOptions
 from tests.models.neural.segmentation.planted_scenes import balls, discs
 
-RULE = {"middle": 0.35, "split": 1.0, "sure": 0.5, "least": 4.0, "small": 2.0, "full": 3.0}
+RULE = {"middle": 0.35, "split": 1.0, "blur": 1.0, "sure": 0.5, "least": 4.0, "small": 2.0, "full": 3.0}
 
 
 def two(gap: int = 0) -> np.ndarray:
@@ -51,6 +51,14 @@ def test_a_waist_parts_what_the_depth_left_together():
     depth = mask.astype(np.float32)
     assert things.numbered(mask.astype(float), depth, RULE | {"split": 0.0}).max() == 1
     assert things.numbered(mask.astype(float), depth, RULE | {"split": 4.0}).max() == 2
+
+
+def test_small_things_need_sharp_waists():
+    mask = np.zeros((13, 19), bool)
+    mask[4:9, 3:8] = mask[4:9, 10:15] = mask[5:8, 8:10] = True  # two squares of five, joined by a bridge of three
+    asked = RULE | {"split": 4.0, "full": 2.0}
+    count = [int(things.numbered(mask.astype(float), mask.astype(np.float32), asked | {"blur": blur}).max()) for blur in (0.5, 2.0)]
+    assert count == [2, 1]
 
 
 def test_small_things_are_left_out_and_nothing_is_nothing():

@@ -13,10 +13,13 @@ from osler.adapters.skimage_regions import flooded
 from osler.scenes import Boxes
 
 #: What is tried on training scans, one after the other until nothing gets better: from which depth a middle begins, up to how many deepest
-#: depths inward it may be parted again, from which probability something is a thing at all, and the share of the usual size below which it is none.
-TRIED = {"middle": (0.2, 0.35, 0.5, 0.65), "split": (0.0, 0.5, 1.0, 2.0, 4.0), "sure": (0.35, 0.5, 0.65), "least": (0.05, 0.1, 0.2)}
+#: depths inward it may be parted again, how many voxels waists are blurred by (small things need them sharp), from which probability something is a
+#: thing at all, and the share of the usual size below which it is none.
+TRIED = {
+    "middle": (0.2, 0.35, 0.5, 0.65), "split": (0.0, 0.5, 1.0, 2.0, 4.0), "blur": (0.5, 1.0), "sure": (0.35, 0.5, 0.65), "least": (0.05, 0.1, 0.2),
+}  # fmt: skip
 #: Where the search begins.
-BEGIN = {"middle": 0.35, "split": 1.0, "sure": 0.5, "least": 0.1}
+BEGIN = {"middle": 0.35, "split": 1.0, "blur": 0.5, "sure": 0.5, "least": 0.1}
 #: Depth by which a middle is looked at again for several, and the least share of the usual size that each must have.
 STEP, SMALL = 0.25, 0.02
 #: Overlaps (intersection over union) by which the choice is judged.
@@ -70,14 +73,14 @@ def numbered(sure: np.ndarray, depth: np.ndarray, rule: dict[str, float]) -> np.
     """(...) uint16 numbered things of a probability and a depth.
 
     Args:
-        rule: `sure` (least probability), `middle` (least depth of a middle), `least` (voxels of the smallest thing), `full` (voxels of
-            depth 1) and those of `middles`.
+        rule: `sure` (least probability), `middle` (least depth of a middle), `blur` (of waists, voxels), `least` (voxels of the smallest
+            thing), `full` (voxels of depth 1) and those of `middles`.
     """
     from scipy import ndimage
 
     mask = sure > rule["sure"]
     inside = mask & (depth > rule["middle"])
-    height = ndimage.gaussian_filter(ndimage.distance_transform_edt(inside) / rule["full"], 1.0)
+    height = ndimage.gaussian_filter(ndimage.distance_transform_edt(inside) / rule["full"], rule["blur"])
     seeds = middles(inside, height, rule)
     found = flooded(-depth - height, seeds, mask) if seeds.any() else seeds
     sizes = np.bincount(found.ravel(), minlength=1)
