@@ -15,9 +15,8 @@ from osler import modalities, models, tasks
 from osler.cohort import check, duplicates, leaks, split
 from osler.cohort.check import Finding
 from osler.cohort.cohort import Cohort
-from osler.cohort.column import ROW
 from osler.cohort.grouping import things_of
-from osler.cohort.lineage import Step, refusals
+from osler.cohort.lineage import refusals
 from osler.cohort.partners import cold_splits
 from osler.cohort.read import read
 from osler.engine import replicates
@@ -26,6 +25,7 @@ from osler.engine.clinical import offered
 from osler.engine.groups import for_scans_alone, is_mixed, with_singles
 from osler.engine.named_files import listed, sha256_of
 from osler.engine.scenes.rows import misfits
+from osler.engine.stacking import stacked
 from osler.engine.study import Study
 from osler.engine.units import with_units
 from osler.engine.warm import init_of
@@ -127,7 +127,7 @@ def prepare(study: Study, source: Cohort | str | Path | None = None) -> Prepared
     cohort = open_cohort(study, source)
     external = _external_holdout(study, cohort)
     if external is not None:
-        cohort = _stack(cohort, external)
+        cohort = stacked(cohort, external)
     if not cohort.role("target") and not cohort.role("event"):
         raise TargetError("a target must be named: --target COLUMN, or --duration and --event for survival")
     if study.missing_zero:
@@ -200,9 +200,9 @@ def _positive(cohort: Cohort, study: Study) -> Cohort:
 
 
 def _external_holdout(study: Study, cohort: Cohort) -> Cohort | None:
-    """The hold-out file as a cohort with the same meanings, or None if the hold-out is a rule or a share."""
+    """The hold-out file or folder of scans as a cohort with the same meanings, or None if the hold-out is a rule or a share."""
     path = Path(study.holdout) if study.holdout else None
-    if path is None or not path.is_file():
+    if path is None or not (path.is_file() or path.is_dir()):
         if (
             path is not None
             and path.suffix
@@ -210,36 +210,10 @@ def _external_holdout(study: Study, cohort: Cohort) -> Cohort | None:
             and not study.holdout.replace(".", "").isdigit()
         ):
             raise OptionError(
-                f"holdout must be a file, COLUMN=VALUE, COLUMN>=VALUE or a share, was '{path.name}'", "read-missing"
+                f"holdout must be a file, a folder of scans, COLUMN=VALUE, COLUMN>=VALUE or a share, was '{path.name}'", "read-missing"
             )
         return None
     return open_cohort(study.with_(labels=""), path)
-
-
-def _stack(first: Cohort, second: Cohort) -> Cohort:
-    """Development rows and then hold-out rows, told apart by the column `_holdout`; columns of the first."""
-    names = [c.name for c in first.columns]
-    have = [n for n in names if n in {c.name for c in second.columns}]
-    below = second.table.select([ROW, *have]).with_columns((pl.col(ROW) + int(first.rows.max(initial=0))).alias(ROW))
-    above = first.table.with_columns(pl.lit(False).alias("_holdout"))
-    below = below.with_columns(pl.lit(True).alias("_holdout"))
-    casts = [pl.col(n).cast(above.schema[n], strict=False) for n in have if below.schema[n] != above.schema[n]]
-    table = pl.concat([above, below.with_columns(casts)], how="diagonal")
-    columns = (
-        *first.columns,
-        first.columns[0].with_(
-            name="_holdout",
-            modality="boolean",
-            role="split",
-            options={},
-            coding={},
-            unit="",
-            reason="the hold-out file",
-        ),
-    )
-    step = Step("hold-out file joined below", len(first), table.height)
-    ledger = pl.concat([first.refusals, second.refusals.with_columns(pl.col("row") + int(first.rows.max(initial=0)))])
-    return replace(first, table=table, columns=columns, lineage=(*first.lineage, step), refusals=ledger)
 
 
 def _with_task(study: Study, cohort: Cohort) -> Study:

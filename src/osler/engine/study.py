@@ -42,7 +42,7 @@ class Study:
     model: tuple[str, ...] = _flag(
         (), "model, or model:option=value; repeat to compare; default a set and their ensemble"
     )
-    holdout: str = _flag("", "file, COLUMN=VALUE, COLUMN>=VALUE or a share such as 0.3, kept for the end")
+    holdout: str = _flag("", "file, folder of scans, COLUMN=VALUE, COLUMN>=VALUE or a share such as 0.3, kept for the end")
     folds: int = _flag(0, "folds of the cross-validation; 0 chooses")
     repeats: int = _flag(0, "repeats of the cross-validation; 0 chooses")
     init: str = _flag(
