@@ -93,7 +93,7 @@ def test_every_scan_is_seen_as_often_as_every_other():
             seen.append(row)
             return bright(2)
 
-    drawn = sampling.batches(Watched(), {"batch": 2, "patch": [16, 16]}, True, np.random.default_rng(0))
+    drawn = sampling.batches(Watched(), {"batch": 2, "patch": [16, 16], "normalise": "scan"}, True, np.random.default_rng(0))
     for _ in range(10):
         batch = next(drawn)
         assert batch.x.shape == (2, 1, 16, 16)
@@ -111,22 +111,19 @@ def test_scans_and_boxes_come_onto_the_grid_together():
     values[0, 4:8, 10:30] = 100.0
     boxes = Boxes(np.array([[4.0, 10, 8, 30]]), np.array([2]), np.ones(1))
     made = preparing.prepared(Scene(values, np.full(2, np.nan), np.eye(4), Drawing(boxes=boxes)), PLAN)
-    assert made.x.shape == (2, 10, 20)  # by numbers, and by ranks
+    assert made.x.shape == (1, 10, 20)
     assert made.zoom == pytest.approx([10 / 21, 0.5])  # whole pixels: the factor of each axis is exact
     assert made.things[0].tolist() == pytest.approx([40 / 21, 5, 80 / 21, 15])
     assert made.codes.tolist() == [2]
     assert float(made.x[0, 2, 10]) == pytest.approx(2.0)  # (100 - 50) / 25
     assert float(made.x[0, 9, 0]) == pytest.approx(-2.0)
-    assert made.x[1, 2, 10] == 1.0
-    assert made.x[1, 9, 0] == -1.0
-    ranks = preparing.scaled(np.array([[[-5.0, 40.0, 50.0, 80.0]]]), PLAN)[1]
-    assert ranks[0].tolist() == pytest.approx([-1.0, -1 / 3, 0.0, 2 / 3])
+    assert preparing.scaled(np.array([[[-5.0, 40.0, 50.0, 180.0]]]), PLAN)[0, 0].tolist() == pytest.approx([-2.0, -0.4, 0.0, 2.0])
 
 
 def test_spacings_become_one_spacing():
     plan = PLAN | {"spacing": [2.0, 2.0, 2.0], "zoom": None}
     scene = Scene(np.zeros((1, 10, 40, 20), np.float32), np.array([4.0, 1.0, 2.0]), np.eye(4), Drawing(boxes=Boxes.none(3)))
-    assert preparing.prepared(scene, plan).x.shape == (2, 20, 20, 20)
+    assert preparing.prepared(scene, plan).x.shape == (1, 20, 20, 20)
 
 
 def test_each_scan_by_itself_forgets_brightness_and_contrast():
@@ -160,9 +157,9 @@ def test_scans_are_kept_while_there_is_room(monkeypatch):
 
     scenes = tuple(Scene(np.zeros((1, 10, 10), np.float32), np.full(2, np.nan), np.eye(4)) for _ in range(3))
     held = Counted(scenes, Asked("detection", ("a",), 2))
-    monkeypatch.setattr(preparing, "KEPT", 2 * 100 + 10)  # two scans of 2 x 25 pixels at two bytes, and not a third
+    monkeypatch.setattr(preparing, "KEPT", 2 * 50 + 10)  # two scans of 25 pixels at two bytes, and not a third
     store = preparing.Store(held, PLAN, False)
     for _ in range(2):
         for row in range(3):
-            assert store[row].x.shape == (2, 5, 5)
+            assert store[row].x.shape == (1, 5, 5)
     assert read == [0, 1, 2, 2]

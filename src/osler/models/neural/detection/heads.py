@@ -15,8 +15,9 @@ from osler.models.neural.detection.pyramid import convolution
 
 #: Probability of a thing that every place begins with: background is nearly everything (Lin et al. 2017, section 4.1).
 PRIOR = 0.01
-#: A place that is to find a thing is to say its class with the overlap of its box, but with no less than this.
-LEAST_WANTED = 0.3
+#: A place that is to find a thing is to say its class with the overlap of its box, but with no less than this; in volumes the overlaps of
+#: things a few voxels long say little, and a network that is asked for them learns nothing else for long: there it is to be sure.
+LEAST_WANTED = {2: 0.3, 3: 1.0}
 
 
 class Tower(nn.Module):
@@ -95,7 +96,7 @@ def losses(
             true = things[i][which[at]]
             made = arithmetic.decode(steps[i][at], anchors[at])
             boxed = boxed + (1 - arithmetic.generalised_overlap(made, true)).sum()
-            wanted[at, codes[i][which[at]]] = arithmetic.overlap_of_pairs(made.detach(), true).clamp(min=LEAST_WANTED)
+            wanted[at, codes[i][which[at]]] = arithmetic.overlap_of_pairs(made.detach(), true).clamp(min=LEAST_WANTED[true.shape[1] // 2])
             n_found += len(at)
         asked = which != places.UNASKED
         said = said + focal(logits[i], wanted)[asked].sum()

@@ -19,9 +19,13 @@ from osler.models.neural.detection.sampling import Patch
 from osler.scenes import Boxes, Drawing, Scene, Scenes
 
 
-def n_channels(plan: dict[str, Any]) -> int:
-    """Channels that the network sees: of a scan's, each also by ranks where intensities mean the same in every scan."""
-    return plan["channels"] * (2 if plan["normalise"] == "set" else 1)
+def pyramid_of(plan: dict[str, Any]) -> Pyramid:
+    """The pyramid of a plan; where intensities mean the same in every scan it sees each channel also by ranks."""
+    shape, known = plan["network"], None
+    if plan["normalise"] == "set":
+        known = [(v - plan["centre"]) / max(plan["spread"], 1e-6) for v in plan["ranks"]]
+    channels = plan["channels"] * (1 if known is None else 2)
+    return Pyramid(plan["dims"], channels, shape["filters"], shape["width"], tuple(plan["strides"]), shape["blocks"], known)
 
 
 class OneStage(nn.Module):
@@ -36,7 +40,7 @@ class OneStage(nn.Module):
         shape = plan["network"]
         dims, strides = plan["dims"], tuple(plan["strides"])
         self.strides, self.sizes = strides, plan["anchors"]
-        self.pyramid = Pyramid(dims, n_channels(plan), shape["filters"], shape["width"], strides, shape["blocks"])
+        self.pyramid = pyramid_of(plan)
         self.head = heads.Head(dims, shape["width"], len(plan["classes"]), shape["depth"], len(strides))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:

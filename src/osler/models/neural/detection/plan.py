@@ -22,9 +22,14 @@ TOLD_ONCE, MORE = (0.15, 0.6), 0.1
 #: Things that a class must have to set the grid.
 ENOUGH = 5
 #: A network's sizes where nobody says them: in volumes every channel costs as many times more as there are slices.
-USUAL = {2: {"filters": 16, "width": 48, "blocks": 1, "depth": 2}, 3: {"filters": 8, "width": 16, "blocks": 1, "depth": 1}}
+USUAL = {2: {"filters": 16, "width": 48, "blocks": 1, "depth": 2}, 3: {"filters": 16, "width": 24, "blocks": 1, "depth": 2}}
 #: Longest side of a patch.
 PATCH = {2: 320, 3: 64}
+#: In volumes a patch is so many times as long as a long thing and no shorter than this, and a step has patches of so many voxels in all:
+#: many small patches show a network many more things in a step than a few large ones, which is what it learns by.
+SURROUND, SHORTEST, VOXELS = 2.5, 16, 1 << 17
+#: Patches of a scan that stand for having seen it once, at most.
+PER_SCAN = {2: 8, 3: 16}
 #: An anchor of a level is meant for things about this many strides long.
 STRIDES_PER_THING = 4.0
 #: Deepest level: a stride of 64 pixels.
@@ -144,9 +149,9 @@ def planned(scenes: Scenes, options: Any) -> dict[str, Any]:
     level = np.abs(np.log2(length[:, None] / (STRIDES_PER_THING * np.array(strides)))).argmin(axis=1)
     anchors = [_usual(pixels[level == i], STRIDES_PER_THING * s, dims) for i, s in enumerate(strides)]
     patch = _patch(look, spacing, zoom, float(np.percentile(pixels.max(axis=1), 95)), strides[-1], dims, options)
-    batch = options.batch_size or (4 if dims == 2 else 2)
+    batch = options.batch_size or (4 if dims == 2 else int(np.clip(VOXELS // math.prod(patch), 2, 32)))
     grid = np.median(_working(look, spacing, zoom), axis=0)
-    per_scan = int(np.clip(round(np.prod(grid) / np.prod(patch)), 1, 8))
+    per_scan = int(np.clip(round(np.prod(grid) / np.prod(patch)), 1, PER_SCAN[dims]))
     steps = options.steps or max(1, math.ceil(options.epochs * len(scenes) * per_scan / batch))
     most_overlap = options.most_overlap or float(np.clip(np.percentile(look.shared, 99) + MORE, *TOLD_ONCE))
     why += [
@@ -204,8 +209,13 @@ def _working(look: Look, spacing: Sequence[float] | None, zoom: Sequence[float] 
 def _patch(
     look: Look, spacing: Sequence[float] | None, zoom: Sequence[float] | None, longest: float, stride: int, dims: int, options: Any
 ) -> list[int]:
-    """Sides of a patch: the usual scan's, but no longer than `PATCH` (or twice a long thing), multiples of twice the last stride."""
-    most = options.patch or max(PATCH[dims], 2 * longest)
+    """Sides of a patch: the usual scan's, but no longer than `PATCH` (or twice a long thing) nor, in volumes, than `SURROUND` long things;
+    multiples of twice the last stride.
+    """
+    most = max(PATCH[dims], 2 * longest)
+    if dims == 3:
+        most = min(most, max(SHORTEST, SURROUND * longest))
+    most = options.patch or most
     usual = np.median(_working(look, spacing, zoom), axis=0)
     return [int(math.ceil(min(s, most) / (2 * stride)) * 2 * stride) for s in usual]
 

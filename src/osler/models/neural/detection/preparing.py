@@ -22,7 +22,7 @@ class Prepared:
     """One scan on the network's grid.
 
     Attributes:
-        x: (c', [z,] y, x) float16, about mean 0 and spread 1; with the plan's `set` each channel also by ranks, so that c' is 2c.
+        x: (c, [z,] y, x) float16, about mean 0 and spread 1.
         things: (k, 2d) float32 boxes in pixels of the grid; codes: (k,) their classes.
         zoom: (d,) pixels of the grid per pixel of the scan.
         labels: ([z,] y, x) int32 with the number of the thing at every pixel (1, 2, ... in the order of `things`), or None.
@@ -66,14 +66,11 @@ def resized(x: Tensor, shape: list[int]) -> Tensor:
 
 def scaled(values: np.ndarray, plan: dict[str, Any]) -> np.ndarray:
     """Values cut off at the window and put to about mean 0 and spread 1: by the scan's own numbers (`scan`), or by those around the training
-    things (`set`), and then a second time by their ranks among these, from -1 to 1, which tells soft tissues apart beside air and bone.
+    things (`set`).
     """
     values = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
     if plan["normalise"] == "set":
-        cut = np.clip(values, *plan["window"])
-        linear = (cut - np.float32(plan["centre"])) / np.float32(plan["spread"])
-        ranks = np.interp(cut, plan["ranks"], np.linspace(-1, 1, len(plan["ranks"])))
-        return np.concatenate([linear, ranks]).astype(np.float32)
+        return (np.clip(values, *plan["window"]) - np.float32(plan["centre"])) / np.float32(plan["spread"])
     flat = values.reshape(-1)
     low, high = np.percentile(flat[:: max(1, len(flat) // 200_000)], PERCENTILES)
     inner = np.clip(flat, low, high)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,8 +23,43 @@ def convolution(dims: int, n_in: int, n_out: int, size: int = 3, stride: int = 1
     return layer
 
 
+def _stem(dims: int, channels: int, filters: int, every_pixel: bool) -> nn.Module:
+    """(n, channels, ...) → (n, filters, ...) of half the sides: by one wide convolution, or by a small one at every pixel and one that halves."""
+    if not every_pixel:
+        return nn.Sequential(convolution(dims, channels, filters, 5, 2, bias=False), BatchNorm(filters), nn.ReLU(inplace=True))
+    first = max(1, filters // 2)
+    return nn.Sequential(
+        convolution(dims, channels, first, bias=False), BatchNorm(first), nn.ReLU(inplace=True),
+        convolution(dims, first, filters, 3, 2, bias=False), BatchNorm(filters), nn.ReLU(inplace=True),
+    )  # fmt: skip
+
+
+class Ranks(nn.Module):
+    """Every channel a second time, by the ranks of its values among known ones, from -1 to 1: it tells soft tissues apart beside air and bone.
+
+    Args:
+        known: values in rising order, at equal steps of rank.
+    """
+
+    def __init__(self, known: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("known", torch.tensor(list(known), dtype=torch.float32), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, ...) → (n, 2c, ...); values beyond the known ones have the rank of the last."""
+        last = len(self.known) - 1
+        if last < 1:
+            return torch.cat([x, torch.zeros_like(x)], dim=1)
+        above = torch.bucketize(x, self.known).clamp(1, last)
+        low, high = self.known[above - 1], self.known[above]
+        share = ((x - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
+        return torch.cat([x, (above - 1 + share) * (2 / last) - 1], dim=1)
+
+
 class Pyramid(nn.Module):
     """A stem that halves every axis, stages of residual blocks that halve it again, and features of equal width on the way back up.
+
+    In volumes whose finest level has a stride of 2 things are a few voxels long: their stem looks at every voxel before it halves.
 
     Args:
         dims: 2 or 3.
@@ -30,14 +68,19 @@ class Pyramid(nn.Module):
         width: channels of every level that is given out.
         strides: of the levels that are wanted, powers of two from 2, each twice the one before.
         blocks: residual blocks per stage.
+        known: values by whose ranks each channel is seen a second time, or None.
     """
 
-    def __init__(self, dims: int, channels: int, filters: int, width: int, strides: tuple[int, ...], blocks: int) -> None:
+    def __init__(
+        self, dims: int, channels: int, filters: int, width: int, strides: tuple[int, ...], blocks: int, known: Sequence[float] | None = None
+    ) -> None:
         super().__init__()
         self.first = strides[0].bit_length() - 2  # stages before the first wanted level; the stem is stage 0
         stages = strides[-1].bit_length()  # one stage deeper than the last level: what lies around
         self.n_levels = len(strides)
-        self.stem = nn.Sequential(convolution(dims, channels, filters, 5, 2, bias=False), BatchNorm(filters), nn.ReLU(inplace=True))
+        self.stem = _stem(dims, channels, filters, every_pixel=dims == 3 and strides[0] == 2)
+        if known is not None:
+            self.stem = nn.Sequential(Ranks(known), self.stem)
         self.stages, held = nn.ModuleList(), [filters]
         for stage in range(1, stages):
             n_out = filters * min(MOST, 2**stage)

@@ -25,16 +25,16 @@ class RetinaOptions:
     """Options of `retina`.
 
     Attributes:
-        filters: channels after the first halving; they double with every halving, up to eight times; 0: 16 of pictures, 8 of volumes.
-        width: channels of every level of the pyramid; 0: 48 of pictures, 16 of volumes.
+        filters: channels after the first halving; they double with every halving, up to eight times; 0: 16.
+        width: channels of every level of the pyramid; 0: 48 of pictures, 24 of volumes.
         blocks: residual blocks per halving.
-        depth: convolutions of each tower of the head; 0: 2 of pictures, 1 of volumes.
+        depth: convolutions of each tower of the head; 0: 2.
         spacing: mm between pixels of the network's grid; 0: by the boxes and the scans.
-        patch: longest side of a patch in pixels of that grid; 0: 320 in pictures and 64 in volumes, or twice a long thing.
+        patch: longest side of a patch in pixels of that grid; 0: 320 in pictures, or twice a long thing; in volumes 2.5 long things.
         normalise: intensities by the training scans' numbers (`set`), each scan's own (`scan`), or `auto`: `set` for CT.
         mirror: patches mirrored and turned by quarters while learning; switch it off where left and right are different classes.
         epochs: how often each scan is seen, about; steps: of training, in its place where it is above 0.
-        batch_size: patches per step; 0: 4 of pictures, 2 of volumes.
+        batch_size: patches per step; 0: 4 of pictures, 2 to 32 of volumes.
         learning_rate, weight_decay: of AdamW.
         least_score: boxes less sure than this are not told.
         most_overlap: of two boxes of a class that overlap more, the better one is told; 0: by how much things of the training scans overlap.

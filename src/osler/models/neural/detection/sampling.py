@@ -19,6 +19,9 @@ ON_A_THING = 0.6
 SEEN = 0.5
 #: Largest random stretch, as a factor.
 STRETCH = 1.25
+#: Largest random change of contrast and of brightness, in spreads: of scans on their own scale, and of those on one scale for all, on which
+#: another phase of a contrast agent is another brightness.
+TONES = {"scan": (0.2, 0.2), "set": (0.3, 0.5)}
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def batches(store: Store, plan: dict[str, Any], mirror: bool, rng: np.random.Gen
         for _ in range(plan["batch"]):
             order = order or rng.permutation(len(store)).tolist()
             rows.append(order.pop())
-        yield _together([patch(store[row], plan["patch"], mirror, rng) for row in rows])
+        yield _together([patch(store[row], plan["patch"], mirror, rng, TONES[plan["normalise"]]) for row in rows])
 
 
 def _together(parts: list[dict[str, Any]]) -> Patch:
@@ -56,7 +59,9 @@ def _together(parts: list[dict[str, Any]]) -> Patch:
     return Patch(torch.stack([p["x"] for p in parts]), *lists, labels, [p["numbers"] for p in parts])
 
 
-def patch(scan: Prepared, size: list[int], mirror: bool, rng: np.random.Generator) -> dict[str, Any]:
+def patch(
+    scan: Prepared, size: list[int], mirror: bool, rng: np.random.Generator, tones: tuple[float, float] = TONES["scan"]
+) -> dict[str, Any]:
     """One patch of a scan with the things in it."""
     shape = np.array(scan.x.shape[1:])
     stretch = float(np.exp(rng.uniform(-1, 1) * np.log(STRETCH)))
@@ -74,7 +79,7 @@ def patch(scan: Prepared, size: list[int], mirror: bool, rng: np.random.Generato
     if scan.labels is not None:
         labels = _cut(scan.labels[None].double(), low, window)
         labels = F.interpolate(labels[None], size=size, mode="nearest-exact")[0, 0].int()
-    made = {"x": _toned(x, rng), "things": cut[asked], "codes": scan.codes[asked], "ignored": cut[partly], "labels": labels, "numbers": asked + 1}
+    made = {"x": _toned(x, tones, rng), "things": cut[asked], "codes": scan.codes[asked], "ignored": cut[partly], "labels": labels, "numbers": asked + 1}
     return _mirrored(made, size, rng) if mirror else made
 
 
@@ -99,9 +104,10 @@ def _cut(x: Tensor, low: np.ndarray, window: np.ndarray) -> Tensor:
     return F.pad(x, pads) if any(pads) else x
 
 
-def _toned(x: Tensor, rng: np.random.Generator) -> Tensor:
-    """Contrast and brightness of a patch changed by up to a fifth of a spread."""
-    return x * float(rng.uniform(0.8, 1.2)) + float(rng.uniform(-0.2, 0.2))
+def _toned(x: Tensor, tones: tuple[float, float], rng: np.random.Generator) -> Tensor:
+    """A patch of another contrast and brightness."""
+    contrast, brightness = tones
+    return x * float(rng.uniform(1 - contrast, 1 + contrast)) + float(rng.uniform(-brightness, brightness))
 
 
 def _mirrored(made: dict[str, Any], size: list[int], rng: np.random.Generator) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from osler.models.base import Params
 from osler.models.neural import loop
 
 #: Changes when the meaning of a saved network changes.
-FORMAT = "osler.detector/1"
+FORMAT = "osler.detector/2"
 #: Most channels of anything, and most classes.
 WIDEST, MOST_CLASSES = 4096, 1000
 #: Largest number of pixels of a patch.
