@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -317,6 +318,24 @@ def test_the_doctor_sees_the_core_and_the_data_folder(monkeypatch: pytest.Monkey
     assert lines["data folder"].state == "broken"
     monkeypatch.delenv("OSLER_DATA_MIRROR")
     assert {line.what: line.state for line in doctor.examine()}["data folder"] == "absent"
+
+
+def test_the_doctor_knows_every_extra_and_its_libraries():
+    import tomllib
+
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    declared = tomllib.loads(text)["project"]["optional-dependencies"]
+    for extra in set(declared) - {"all", "test"}:
+        wanted = {re.split(r"[\[<>=; ]", one)[0] for one in declared[extra]}
+        assert {distribution for _, distribution in doctor.EXTRAS[extra]} == wanted, extra
+
+
+def test_what_the_doctor_advises_can_be_typed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    from osler.cli import main
+
+    monkeypatch.setattr(doctor, "examine", lambda: [doctor.Line("extra mri", "absent", "pip install 'osler[mri]' for simpleitk")])
+    assert main(["doctor"]) == 0
+    assert "pip install 'osler[mri]' for simpleitk" in capsys.readouterr().out
 
 
 def test_predictions_of_anyones_model_are_written(tmp_path: Path):

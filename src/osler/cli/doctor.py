@@ -9,6 +9,7 @@ def doctor() -> int:
     Example: osler doctor
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from osler.engine.doctor import examine
@@ -19,7 +20,7 @@ def doctor() -> int:
     broken = False
     for line in examine():
         colour = {"ok": "green", "absent": "yellow", "broken": "red"}[line.state]
-        table.add_row(line.what, f"[{colour}]{line.state}[/]", line.detail)
+        table.add_row(line.what, f"[{colour}]{line.state}[/]", escape(line.detail))
         broken = broken or line.state == "broken"
     Console().print(table)
     return int(broken)

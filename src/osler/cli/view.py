@@ -29,5 +29,5 @@ def view(
     write_atomic(out, page.encode("utf-8"))
     print(f"written: {out} ({len(page.encode('utf-8')) / 2**20:.1f} MiB)")
     for layer in shown.layers:
-        print(f"  {layer.words}")
+        print(f"  {', '.join(one.name for one in layer.labels if one.name) or layer.words}")
     return 0

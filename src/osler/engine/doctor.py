@@ -25,8 +25,14 @@ EXTRAS: dict[str, tuple[tuple[str, str], ...]] = {
     "serve": (("fastapi", "fastapi"), ("uvicorn", "uvicorn"), ("pydantic", "pydantic")),
     "molecules": (
         ("rdkit", "rdkit"), ("numba", "numba"), ("vina", "vina"), ("meeko", "meeko"), ("posebusters", "posebusters"),
-        ("spyrmsd", "spyrmsd"), ("fcd_torch", "fcd-torch"),
+        ("spyrmsd", "spyrmsd"), ("fcd_torch", "fcd-torch"), ("gemmi", "gemmi"),
     ),
+    "imaging": (
+        ("pydicom", "pydicom"), ("pynetdicom", "pynetdicom"), ("nibabel", "nibabel"), ("PIL", "pillow"), ("tifffile", "tifffile"),
+        ("gdcm", "python-gdcm"), ("jpeg_ls", "pyjpegls"), ("openjpeg", "pylibjpeg-openjpeg"), ("skimage", "scikit-image"),
+        ("trimesh", "trimesh"), ("highdicom", "highdicom"),
+    ),
+    "mri": (("SimpleITK", "simpleitk"),),
     "catboost": (("catboost", "catboost"),),
     "pretrained": (("transformers", "transformers"),),
 }  # fmt: skip
