@@ -92,7 +92,7 @@ def test_windows_of_two_pathways_meet_without_a_seam():
     net = made(PATHS).eval().folded()
     x = np.random.default_rng(0).normal(size=(2, 40, 31)).astype(np.float32)
     with torch.inference_mode():
-        whole, parts = (windows.over(x, lambda t: net(t)[0], [3, 3], most, [3, 3], [12, 12]) for most in (99 * 99, 9 * 12))
+        whole, parts = (windows.over(x, lambda t: net(t)[0], [3, 3], most, [9, 9], [3, 3], [12, 12]) for most in (99 * 99, 9 * 12))
     np.testing.assert_allclose(parts, whole, atol=1e-4)
 
 

@@ -46,17 +46,24 @@ def test_windows_of_an_axis_are_no_larger_than_their_number_needs():
 
 
 def test_a_scan_is_cut_where_the_fewest_voxels_are_answered_twice():
-    assert windows.fewest((112, 104, 128), [8] * 3, 128**3, [16] * 3, [0] * 3) == (112, 104, 128)
-    assert windows.fewest((112, 104, 128), [8] * 3, 96**3, [16] * 3, [0] * 3) == (112, 104, 72)  # 2 of 72 along the longest: 1.125 of the scan
-    assert windows.fewest((96, 96, 96), [8] * 3, 64**3, [16] * 3, [0] * 3) == (56, 56, 56)  # 112 ** 3, less than 96 * 112 * 160
-    assert windows.fewest((64, 64), [4, 4], 1, [8, 8], [0, 0]) == (16, 16)  # nothing fits: the smallest that share half of themselves
+    cut = lambda full, most, least: windows.fewest(full, [8] * 3, most, [least] * 3, [16] * 3, [0] * 3)  # noqa: E731
+    assert cut((112, 104, 128), 128**3, 32) == (112, 104, 128)
+    assert cut((112, 104, 128), 96**3, 32) == (112, 104, 72)  # 2 of 72 along the longest: 1.125 of the scan
+    assert cut((96, 96, 96), 64**3, 32) == (56, 56, 56)  # 112 ** 3, less than 96 * 112 * 160
+    assert cut((64, 64, 64), 1, 32) == (32, 32, 32)  # nothing fits: the shortest, three that share 16
+
+
+def test_windows_are_no_thinner_than_asked_but_for_thin_scans():
+    thin, thick = (windows.fewest((112, 104, 128), [8] * 3, 64**3, [least] * 3, [12] * 3, [0] * 3) for least in (24, 48))
+    assert thin == (32, 104, 72) and sorted(thick) == [48, 64, 72]
+    assert windows.fewest((16, 200, 200), [8] * 3, 16 * 80 * 80, [48] * 3, [12] * 3, [0] * 3)[0] == 16
 
 
 def test_margins_are_read_for_every_window_and_count():
-    assert windows.fewest((60, 60), [3, 3], 1800, [0, 0], [0, 0]) == (60, 30)
-    assert windows.fewest((30, 120), [3, 3], 1800, [0, 0], [12, 12]) == (30, 60)
+    assert windows.fewest((60, 60), [3, 3], 1800, [3, 3], [0, 0], [0, 0]) == (60, 30)
+    assert windows.fewest((30, 120), [3, 3], 1800, [3, 3], [0, 0], [12, 12]) == (30, 60)
     n_read = lambda side: (-(-60 // side[0]) * (side[0] + 24)) * (-(-60 // side[1]) * (side[1] + 24))  # noqa: E731
-    best = windows.fewest((60, 60), [3, 3], 400, [0, 0], [12, 12])
+    best = windows.fewest((60, 60), [3, 3], 400, [3, 3], [0, 0], [12, 12])
     assert n_read(best) == min(n_read((a, b)) for a in (3, 6, 9, 12, 15, 21, 30, 60) for b in (3, 6, 9, 12, 15, 21, 30, 60) if a * b <= 400)
 
 
@@ -71,22 +78,22 @@ def test_gaussian_weights_are_symmetric_highest_in_the_middle_and_never_zero():
 def test_what_every_window_says_alike_is_kept_whatever_the_weights(rng):
     x = rng.normal(size=(1, *SHAPE)).astype(np.float32)
     for most in (64**3, 8 * 16 * 12, 12 * 8 * 8):
-        found = windows.over(x, lambda t: t * 2.0, [4] * 3, most, [4] * 3, [0] * 3)
+        found = windows.over(x, lambda t: t * 2.0, [4] * 3, most, [8] * 3, [4] * 3, [0] * 3)
         np.testing.assert_allclose(found, x * 2.0, rtol=1e-5)
 
 
 def test_windows_agree_with_one_piece_where_they_read_past_what_they_answer(rng):
     x = rng.normal(size=(1, *SHAPE)).astype(np.float32)
-    whole = windows.over(x, valid, [3] * 3, 99**3, [3] * 3, [2] * 3)
-    parts = windows.over(x, valid, [3] * 3, 9 * 6 * 12, [3] * 3, [2] * 3)
+    whole = windows.over(x, valid, [3] * 3, 99**3, [6] * 3, [3] * 3, [2] * 3)
+    parts = windows.over(x, valid, [3] * 3, 9 * 6 * 12, [6] * 3, [3] * 3, [2] * 3)
     np.testing.assert_allclose(parts, whole, atol=1e-6)
     np.testing.assert_allclose(whole[0, 5:10, 5:10, 5:10], valid(torch.from_numpy(x[None]))[0, 0, 3:8, 3:8, 3:8], atol=1e-6)
 
 
 def test_blended_windows_are_near_one_piece_inside(rng):
     x = rng.normal(size=(1, *SHAPE)).astype(np.float32)
-    whole = windows.over(x, smooth, [1] * 3, 99**3, [7] * 3, [0] * 3)
-    parts = windows.over(x, smooth, [1] * 3, 14**3, [7] * 3, [0] * 3)
+    whole = windows.over(x, smooth, [1] * 3, 99**3, [10] * 3, [7] * 3, [0] * 3)
+    parts = windows.over(x, smooth, [1] * 3, 14**3, [10] * 3, [7] * 3, [0] * 3)
     assert whole.shape == parts.shape == (2, *SHAPE)
     np.testing.assert_allclose(parts[0], whole[0], atol=1e-5)
     # only the outermost voxels of a window lack a neighbour, and weigh least
@@ -95,5 +102,5 @@ def test_blended_windows_are_near_one_piece_inside(rng):
 
 def test_a_scan_smaller_than_a_window_keeps_its_size(rng):
     x = rng.normal(size=(2, 5, 3)).astype(np.float32)
-    found = windows.over(x, lambda t: t, [4, 4], 64, [2, 2], [0, 0])
+    found = windows.over(x, lambda t: t, [4, 4], 64, [4, 4], [2, 2], [0, 0])
     np.testing.assert_array_equal(found, x)

@@ -82,7 +82,7 @@ def probabilities(params: Params, scene: Scene, options: SegmentationOptions) ->
         answer = answer_of(nets, plan, options.views, device, precision)
         x = scaling.seen(plan, scene)
         shared = [round(options.overlap * side) for side in plan["patch"]]
-        found = windows.over(x, answer, plan["divisor"], prod(plan["window"]), shared, plan["network"]["margin"])
+        found = windows.over(x, answer, plan["divisor"], prod(plan["window"]), plan["patch"], shared, plan["network"]["margin"])
     return scaling.gridded(found, scene.shape)
 
 

@@ -1,8 +1,8 @@
 """A network over a whole scan: in one piece where that fits a window, else in windows that share their borders and are blended by a Gaussian.
 
-A window may hold a number of voxels, whatever its sides: a scan is cut where the fewest voxels are answered twice, which is across its longest axes
-and never across one that need not be cut. What neighbours share is a share of a training patch and not of a window: how near to an edge an
-answer is still right follows from what the network learnt on.
+A window may hold a number of voxels, whatever its sides: a scan is cut where the fewest voxels are answered twice, never across an axis that need
+not be cut, and into windows no thinner than a training patch. What neighbours share is a share of a patch and not of a window: how near to an edge
+an answer is still right follows from what the network learnt on.
 """
 
 from __future__ import annotations
@@ -51,14 +51,17 @@ def sides_of(length: int, step: int, shared: int, least: int) -> list[tuple[int,
     return found
 
 
-def fewest(full: tuple[int, ...], divisor: list[int], most: int, shared: list[int], margin: list[int]) -> tuple[int, ...]:
+def fewest(
+    full: tuple[int, ...], divisor: list[int], most: int, least: list[int], shared: list[int], margin: list[int]
+) -> tuple[int, ...]:
     """Sides of the windows that cover a scan with the fewest voxels read, none with more than `most` voxels; of equals the fewest windows.
 
     Args:
         full: voxels per axis, multiples of `divisor`.
-        shared: voxels that neighbours share per axis; margin: voxels at each side that are read and not answered.
+        least: no side is shorter, unless the axis is; shared: voxels that neighbours share per axis.
+        margin: voxels at each side that are read and not answered.
     """
-    each = [sides_of(n, d, s, 2 * s) for n, d, s in zip(full, divisor, shared)]
+    each = [sides_of(n, d, s, one) for n, d, s, one in zip(full, divisor, shared, least)]
     fitting = [way for way in product(*each) if prod(side for side, _ in way) <= most]
     if not fitting:
         return tuple(one[-1][0] for one in each)
@@ -86,7 +89,7 @@ def padded(x: np.ndarray, size: tuple[int, ...], margin: tuple[int, ...]) -> tup
 
 
 def over(
-    x: np.ndarray, answer: Callable[[Tensor], Tensor], divisor: list[int], most: int, shared: list[int], margin: list[int]
+    x: np.ndarray, answer: Callable[[Tensor], Tensor], divisor: list[int], most: int, least: list[int], shared: list[int], margin: list[int]
 ) -> np.ndarray:
     """What `answer` says of every voxel.
 
@@ -94,7 +97,7 @@ def over(
         x: (c, ...) float32.
         answer: (1, c, window + 2 margin) → (1, k, window).
         divisor: an axis of a window, and where it begins, is a multiple of this.
-        most: voxels that are answered at once.
+        most: voxels that are answered at once; least: voxels of a window per axis, of longer axes.
         shared: least voxels per axis that neighbouring windows share.
         margin: voxels at each side that are read and not answered; with any, windows need neither share voxels nor be blended.
 
@@ -105,7 +108,7 @@ def over(
     full = tuple(-(-n // d) * d for n, d in zip(shape, divisor))
     alone = any(margin)
     held = [0] * len(full) if alone else shared
-    sides = fewest(full, divisor, most, held, margin)
+    sides = fewest(full, divisor, most, least, held, margin)
     whole, before = padded(x, full, tuple(margin))
     each = [starts(n, s, d, h) for n, s, d, h in zip(full, sides, divisor, held)]
     if all(len(s) == 1 for s in each):
