@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 #: What every call of a worker shares, set once when it starts.
@@ -28,13 +30,31 @@ def each(run: Callable[[Any, Any], Any], shared: Any, items: Sequence[Any], work
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(min(workers, len(items)), get_context("spawn"), _start, (shared, os.getpid())) as pool:
-        jobs = [pool.submit(_call, run, item) for item in items]
+        with _apart_from_main():
+            jobs = [pool.submit(_call, run, item) for item in items]
         try:
             for job in as_completed(jobs):
                 yield job.result()
         finally:
             for job in jobs:
                 job.cancel()
+
+
+@contextmanager
+def _apart_from_main() -> Iterator[None]:
+    """Workers that start meanwhile do not run the program that started them: they need modules alone, and a script without
+    `if __name__ == "__main__"`, or one that was typed in, would fit anew in each of them or not start.
+    """
+    main = sys.modules["__main__"]
+    held = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
+    main.__spec__ = None
+    if "__file__" in held:
+        del main.__file__
+    try:
+        yield
+    finally:
+        for name, value in held.items():
+            setattr(main, name, value)
 
 
 def _start(shared: Any, parent: int) -> None:
