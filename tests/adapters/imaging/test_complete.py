@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from pydicom.uid import RLELossless
 import osler
 from osler.adapters.imaging import complete, dicom_read, nifti, scan
 from osler.cohort.lineage import without_files
-from osler.errors import InputError, ReadError
+from osler.errors import InputError, MissingExtraError, ReadError
 from tests.adapters.imaging.files import UID, dicom, series, straight, unpacked
 
 RNG = np.random.default_rng(5)
@@ -105,6 +106,17 @@ def test_one_scan_alone_is_a_table_of_one_row(tmp_path: Path):
     (tmp_path / "c.nii.gz").write_bytes((tmp_path / "c.nii.gz").read_bytes()[:2000])
     with pytest.raises(ReadError, match="ends too early"):
         osler.read(tmp_path / "c.nii.gz")
+
+
+def test_a_folder_that_needs_a_library_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    nifti.write(tmp_path / "a.nii.gz", VOLUME.astype(np.float32), np.eye(4))
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    with pytest.raises(MissingExtraError, match=r"osler\[imaging\]"):
+        osler.read(tmp_path)
+    Image.fromarray(RNG.integers(0, 255, (40, 50)).astype(np.uint8)).save(tmp_path / "b.png")
+    cohort = osler.read(tmp_path)  # what can be read is
+    assert cohort.table["image"].to_list() == ["b.png"]
+    assert "(extra-missing): file a.nii.gz" in cohort.refusals["reason"][0]
 
 
 def test_real_files_that_can_be_read_are_whole(tmp_path: Path):

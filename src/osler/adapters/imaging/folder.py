@@ -37,10 +37,12 @@ def read_folder(source: Path) -> tuple[list[Row], list[tuple[int, str]], dict[st
 
     Raises:
         ReadError: no picture and no scan is in the folder (code `image-format`). LimitError: too many files.
+        MissingExtraError: none can be read without a library that is not installed.
     """
     rows: list[Row] = []
     refused: list[tuple[int, str]] = []
-    counts = {"files": 0, "other_files": 0}
+    counts: dict[str, Any] = {"files": 0, "other_files": 0}
+    lacking: list[MissingExtraError] = []
     root = source if source.is_dir() else source.parent
     for folder, paths in _folders(root) if source.is_dir() else [(root, [source])]:
         dicom = []
@@ -56,6 +58,7 @@ def read_folder(source: Path) -> tuple[list[Row], list[tuple[int, str]], dict[st
             except (InputError, OSError) as error:
                 if path == source:
                     raise
+                lacking += [error] if isinstance(error, MissingExtraError) else []
                 if path.name.lower().endswith((*scan.PICTURES, *scan.VOLUMES, *scan.DICOM)):
                     refused.append((len(rows) + len(refused) + 1, _why(error, path.relative_to(root))))
                 else:
@@ -68,6 +71,8 @@ def read_folder(source: Path) -> tuple[list[Row], list[tuple[int, str]], dict[st
             rows.append({"_row": len(rows) + len(refused) + 1, "file": name, "image" if kind == "picture" else "volume": name})
         _add_dicom(root, folder, dicom, rows, refused)
     if not rows:
+        if lacking:
+            raise lacking[0]
         why = f": {refused[0][1]}" if refused else ""
         must = f"folder '{root.name}' must hold pictures, scans or a saved cohort, it holds none"
         must = must if source == root else f"'{source.name}' must be a picture or a scan, it is none"
