@@ -10,11 +10,13 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from osler import tasks
 from osler.cli import show
 from osler.cli.show_foreign import show_foreign
 from osler.cohort.cohort import Cohort
 from osler.cohort.column import Column
 from osler.instruments import Findings
+from osler.report import words
 
 
 def console(width: int = 100) -> Console:
@@ -174,3 +176,12 @@ def test_instruments_print_facts_and_the_head_of_the_table(capsys: pytest.Captur
     assert "1.235" in out
     assert "_row" not in out
     assert (tmp_path / "found.csv").is_file()
+
+
+def test_every_kind_of_question_has_its_measures_on_the_terminal_and_in_the_report():
+    assert set(show.SHOWN) == set(words.LEADING) == set(tasks.INDEX)
+    for task, names in show.SHOWN.items():
+        where = console()
+        row = {name: entry(0.5, 0.4, 0.6) for name in names}
+        show.show_scores({"chosen": "m", "parts": {"cv": {"m": row}}}, task, where)
+        assert "0.500 (0.40-0.60)" in " ".join(printed(where))

@@ -17,6 +17,7 @@ SHOWN = {
     "regression": ("rmse", "mae", "r2", "spearman"),
     "survival": ("c_harrell", "c_uno", "ibs"),
     "segmentation": ("ap_50", "f1_50", "dice", "hd95", "nsd", "ap"),
+    "detection": ("map_50", "cpm", "sensitivity_at_1", "map"),
 }
 
 #: Metrics that come first where rows are pairs of things.

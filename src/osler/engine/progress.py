@@ -37,15 +37,21 @@ class Progress:
             self._bar.stop()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Report that `done` of `total` steps of a stage are finished; a total of 0 is not known."""
+        """Report that `done` of `total` steps of a stage are finished; a total of 0 is not known.
+
+        What follows ": " in a stage is news of it (a loss), not another stage.
+        """
         if self._silent:
             return
+        name = stage.partition(": ")[0]
         if self._bar is not None:
-            if stage not in self._tasks:
-                self._tasks[stage] = self._bar.add_task(stage, total=total or None)
-            self._bar.update(self._tasks[stage], completed=done, total=total or None)
+            from rich.markup import escape
+
+            if name not in self._tasks:
+                self._tasks[name] = self._bar.add_task(escape(stage), total=total or None)
+            self._bar.update(self._tasks[name], completed=done, total=total or None, description=escape(stage))
             return
         now = time.monotonic()
-        if done in (0, total) or now - self._last.get(stage, 0.0) > 5.0:
-            self._last[stage] = now
+        if done in (0, total) or now - self._last.get(name, 0.0) > 5.0:
+            self._last[name] = now
             print(f"{stage}: {done}/{total}" if total else f"{stage}: {done}", file=sys.stderr, flush=True)
