@@ -32,7 +32,7 @@ METRICS = set(
     (  # noqa: SIM905
         "auroc auprc accuracy precision recall specificity npv f1 balanced_accuracy mcc brier log_loss ece "
         "calibration_slope calibration_intercept observed_expected mae rmse r2 pearson spearman c_harrell c_uno ibs "
-        "dice jaccard hd95 asd nsd ap ap_50 f1_50"
+        "dice jaccard hd95 asd nsd ap ap_50 f1_50 map map_50 cpm sensitivity_at_1"
     ).split()
 )
 #: Never in the repository: addresses and folders of somebody's machine. In halves, so that this file may hold them.
