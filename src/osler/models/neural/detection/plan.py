@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from osler.errors import OptionError, TargetError
-from osler.scenes import Drawing, Scene, Scenes, boxes_of
+from osler.scenes import Scene, Scenes, boxes_of
 
 #: Pixels per side that small things (the tenth percentile of the class that has it lowest) get on the network's grid, at most.
 SMALL = {2: 12.0, 3: 8.0}
@@ -73,7 +73,7 @@ class Look:
         """
         sides, codes, shared, spacing, shapes, channels, sample, around = [], [], [], [], [], set(), [], []
         for scene in scenes:
-            corners, kinds = things_of(scene.drawn)
+            corners, kinds = things_of(scene)
             codes.append(kinds)
             shared.append(_shared(corners, kinds))
             sides.append(corners[:, scene.dims :] - corners[:, : scene.dims])
@@ -112,10 +112,11 @@ def _around(scene: Scene, box: np.ndarray) -> np.ndarray:
     return flat[:: max(1, len(flat) // 1000)]
 
 
-def things_of(drawn: Drawing | None) -> tuple[np.ndarray, np.ndarray]:
-    """Corners (k, 2d) and codes (k,) of what is drawn: its boxes, or those round each thing of its labels (all of code 0)."""
+def things_of(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Corners (k, 2d) and codes (k,) of what is drawn on a scan: its boxes, or those round each thing of its labels (all of code 0)."""
+    drawn = scene.drawn
     if drawn is None:
-        return np.empty((0, 4)), np.empty(0, np.int64)
+        return np.empty((0, 2 * scene.dims)), np.empty(0, np.int64)
     if drawn.boxes is not None:
         return drawn.boxes.corners, drawn.boxes.codes
     found = boxes_of(drawn.labels)[0]

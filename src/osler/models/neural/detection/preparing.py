@@ -40,7 +40,7 @@ def prepared(scene: Scene, plan: dict[str, Any], masks: bool = False) -> Prepare
     zoom = zoom_for(plan, scene)
     shape = [round(float(n * z)) for n, z in zip(scene.shape, zoom)]
     x = resized(torch.from_numpy(scaled(scene.values, plan))[None], shape)[0]
-    corners, codes = things_of(scene.drawn)
+    corners, codes = things_of(scene)
     labels = None
     if masks and scene.drawn is not None and scene.drawn.labels is not None and scene.drawn.instances:
         numbered = torch.from_numpy(_numbered(scene.drawn.labels))[None, None]
